@@ -18,6 +18,7 @@ VENV = ("python3-venv",)
 LAB = (
     *("user-mode-linux", "ipvsadm", "keepalived", "nginx-light"),
     *("iproute2", "ethtool", "iptables", "libpcap0.8", "tcpdump"),
+    *("nftables", "conntrack"),
     *("openssh-server", "openssh-client", "procps", "kmod", "fonts-dejavu", "curl", "patchelf"),
 )
 BROWSER = ("chromium", "libatomic1")  # the latter for playwright, whose driver is a node

@@ -14,6 +14,7 @@ from analyzer.client.targets import by_target
 from analyzer.compared.curves import observed_curves, peak_tables, peaks, seconds
 from analyzer.compared.population import observed_states, predicted_states
 from analyzer.compared.sockets import socket_curves, socket_states
+from analyzer.conntrack.versions import law_of as conntrack_law_of
 from analyzer.drains.drains import drains
 from analyzer.drains.remaining import draining
 from analyzer.drains.safe_to_reboot import safe_to_reboot
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from analyzer.arrays import Floats
     from analyzer.charts.curves import Curve, SocketCurve
     from analyzer.evidence.evidence import Evidence
+    from analyzer.ipvs.versions import VersionChange
     from analyzer.measured import Measured
     from analyzer.other_settings.what_if import Assumption
     from analyzer.pictures.fin_waits import FinWaits
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from analyzer.recording.ending import Ending
     from analyzer.results import WhatIf
 
+_SHOWN_AFTER_NS = 600_000_000_000
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
 
 
@@ -71,11 +74,12 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
     read_s = time.perf_counter() - began
     observed = observed_curves(evidence.services, evidence.zero_ns)
     measured = [measure(director, evidence, observed) for director in evidence.directors]
+    by_ipvs = [result for result in measured if result.conntrack is None]
     replay_s = time.perf_counter() - began - read_s
     figures = _figures(evidence, measured)
     sockets = socket_curves(evidence.sockets, evidence.zero_ns)
     total_s = time.perf_counter() - began
-    answers = _what_if(measured, evidence, assumptions)
+    answers = _what_if(by_ipvs, evidence, assumptions)
     not_measured = [
         *evidence.not_measured,
         *(row for result in measured for row in result.not_measured),
@@ -131,7 +135,7 @@ def _pictures(
         for name, record in evidence.by_director.items()
     )
     predicted = (
-        predicted_states(result.prediction, evidence.zero_ns)
+        predicted_states(result.prediction, evidence.zero_ns, _shown_until_ns(result, evidence))
         for result in measured
         if result.prediction
     )
@@ -140,10 +144,18 @@ def _pictures(
         lifetime_samples=lifetime_samples(measured),
         shares=tuple(figures.shares),
         what_if=assumed,
-        tcpfin=other_tcpfins(measured, evidence),
+        tcpfin=other_tcpfins([result for result in measured if result.conntrack is None], evidence),
         latencies=latencies(requests.outcomes(evidence.requests), evidence.zero_ns, repeated),
         fin_waits=tuple(waits for result in measured if (waits := _fin_waits(result, evidence))),
     )
+
+
+def _shown_until_ns(result: Measured, evidence: Evidence) -> int | None:
+    """Where a curve of predicted states ends: conntrack keeps what is idle for days."""
+    polled_ns = evidence.by_director[result.director.name].entry_polls.at_ns
+    if result.conntrack is None or not len(polled_ns):
+        return None
+    return int(polled_ns.max()) + _SHOWN_AFTER_NS
 
 
 def _fin_waits(result: Measured, evidence: Evidence) -> FinWaits | None:
@@ -171,7 +183,11 @@ def _what_if(
 
 def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
     run_resets = resets(evidence, measured)
-    late = [(result, late_packets(result, evidence, run_resets)) for result in measured]
+    late = [
+        (result, late_packets(result, evidence, run_resets))
+        for result in measured
+        if result.conntrack is None
+    ]
     drained = tuple(draining(evidence))
     pauses_s = [longest_pause_s(result, evidence, cases) for result, cases in late if cases]
     return Figures(
@@ -209,18 +225,43 @@ def _ending(evidence: Evidence) -> Ending:
 
 
 def _law(director: Director) -> KernelLaw:
-    law = director.law
+    if director.conntrack_settings is not None:
+        conntrack = conntrack_law_of(director.kernel)
+        return _kernel_law(director, conntrack.since, conntrack.uncertain)
+    return _kernel_law(director, director.law.holds, director.law.uncertain)
+
+
+def _kernel_law(
+    director: Director,
+    holds: Sequence[VersionChange],
+    uncertain: Sequence[VersionChange],
+) -> KernelLaw:
+    release = director.law.release
     return KernelLaw(
         director=director.name,
         kernel=director.kernel,
-        law=".".join(map(str, law.release or ASSUMED)),
-        assumed=law.release is None,
-        since=tuple(sentence(change) for change in law.holds),
-        uncertain=tuple(f"{sentence(change)} ({change.carried_back})" for change in law.uncertain),
+        law=".".join(map(str, release or ASSUMED)),
+        assumed=release is None,
+        since=tuple(sentence(change) for change in holds),
+        uncertain=tuple(f"{sentence(change)} ({change.carried_back})" for change in uncertain),
+        kind=director.kind,
     )
 
 
 def _table(director: Director, most_buckets: int | None) -> DirectorTable:
+    settings = director.conntrack_settings
+    if settings is not None:
+        return DirectorTable(
+            director=director.name,
+            buckets=settings.buckets,
+            most_buckets=None,
+            resizes=False,
+            conn_max=settings.table_max,
+            entry_bytes=None,
+            before=None,
+            fullest=None,
+            at_end=None,
+        )
     return DirectorTable(
         director=director.name,
         buckets=director.conn_tab_size,

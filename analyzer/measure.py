@@ -19,6 +19,7 @@ from analyzer.compared.early_ends import (
 )
 from analyzer.compared.join import (
     REQUEST_END_UNCERTAINTY_S,
+    with_first_packet,
     with_packets,
     with_requests,
 )
@@ -34,6 +35,7 @@ from analyzer.estimate.in_force.learn import learn_timeouts, with_timeouts
 from analyzer.estimate.in_force.model import timeouts_in_force
 from analyzer.estimate.in_force.wording import timeouts_unknown, with_sources
 from analyzer.estimate.timer_phase import learn_phase, phase_read, phase_unknown, timer_phase
+from analyzer.measure_netfilter import measure_netfilter
 from analyzer.measured import Measured
 from analyzer.observed.entries import state_samples
 from analyzer.predicted.entries import (
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
     from analyzer.predicted.replay import DirectorRules
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
-    from analyzer.wire.segments import Segments
 
     Bools = npt.NDArray[np.bool_]
 
@@ -72,6 +73,8 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     record = evidence.by_director[director.name]
     clock, tracked = record.clock, record.tracked
     polled = [curve for curve in observed if curve.director == director.name]
+    if director.conntrack_settings is not None:
+        return measure_netfilter(director, director.conntrack_settings, evidence, polled)
     if lacks_services(director, evidence):
         return _without_service(director, evidence, clock, tracked)
     if evidence.segments is None:
@@ -97,7 +100,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     prediction = with_removals(prediction, director, evidence, tracked)
     prediction = with_outages(prediction, passage.outages)
     joined = with_packets(tracked, prediction, clock.margin_s)
-    joined = _with_first_packet(joined, passage.segments)
+    joined = with_first_packet(joined, passage.segments)
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     phase = timer_phase(rules, director, inferred)
     director = replace(director, hz=rules.hz)
@@ -160,13 +163,6 @@ def _by_counters(director: Director, evidence: Evidence) -> CounterFindings | No
     record = evidence.by_director[director.name]
     by_counters = counted_lifetimes(director, record.services, record.counted, evidence.zero_ns)
     return by_counters if by_counters.lifetimes else None
-
-
-def _with_first_packet(tracked: pd.DataFrame, segments: Segments) -> pd.DataFrame:
-    """``first_packet_ns`` of each entry's flow that passed this director; <NA> if none did."""
-    starts = segments.starts()
-    first_ns = pd.Series(segments.at_ns[starts], index=segments.flow[starts], dtype="Int64")
-    return tracked.assign(first_packet_ns=tracked["flow"].map(first_ns).astype("Int64"))
 
 
 def _tolerance(

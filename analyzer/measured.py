@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
+    from analyzer.conntrack.replay import ConntrackRules
     from analyzer.estimate.counted.results import CountedService
     from analyzer.estimate.in_force.model import InForce
     from analyzer.predicted.entries import Prediction
@@ -32,6 +33,7 @@ class Measured:
         rules: those of the prediction, HZ and phase as learnt.
         in_force: its timeouts, as reported and as its entries show them.
         passage: what passed it; None without a capture.
+        conntrack: of a netfilter director, its rules; ``rules`` and ``in_force`` then mean nothing.
     """
 
     director: Director
@@ -48,3 +50,4 @@ class Measured:
     not_measured: list[NotMeasured]
     counted: list[CountedService] = field(default_factory=list)  # by counters alone
     passage: Passage | None = None
+    conntrack: ConntrackRules | None = None

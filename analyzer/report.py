@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from analyzer import documents
 from analyzer.client.results import Requests, TargetFigures
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelLaw:
-    """Which law one director was predicted by (``analyzer.ipvs.versions``).
+    """Which law one director was predicted by: ``versions`` of ``analyzer.ipvs`` or ``conntrack``.
 
     Attributes:
         kernel: its release as it said; None where that is not known.
@@ -50,6 +50,7 @@ class KernelLaw:
         assumed: whether that was assumed, for want of a known kernel.
         since: what this kernel has that earlier ones have not, each with its release.
         uncertain: what its version does not have but its distributor may have carried back.
+        kind: of the director: whose law it is, IPVS's or conntrack's.
     """
 
     director: str
@@ -58,6 +59,7 @@ class KernelLaw:
     assumed: bool
     since: tuple[str, ...]
     uncertain: tuple[str, ...]
+    kind: Literal["ipvs", "netfilter"] = "ipvs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,8 @@ class DirectorTable:
         buckets: when the run began (``size=`` of ``/proc/net/ip_vs``).
         most_buckets: the most that a poll saw.
         resizes: it grows and shrinks by itself (since Linux 7.1).
-        conn_max: the most entries that it may hold (since 7.2).
+        conn_max: the most entries that it may hold: conn_max (since 7.2), or nf_conntrack_max of a
+            netfilter director.
         entry_bytes: of one entry at least, by the kernel's own words when it loaded IPVS.
         before: by ``/proc/net/ip_vs_status`` (since 7.1, for root), before the run.
         fullest: the same, of the poll with the most entries.

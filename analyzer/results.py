@@ -6,6 +6,26 @@ from typing import Literal
 
 Severity = Literal["info", "warning", "problem"]
 Counted = Literal["active", "inactive"]
+TimeoutName = Literal[
+    "tcp",
+    "tcpfin",
+    "udp",
+    "fixed",
+    "nf_conntrack_tcp_timeout_syn_sent",
+    "nf_conntrack_tcp_timeout_syn_recv",
+    "nf_conntrack_tcp_timeout_established",
+    "nf_conntrack_tcp_timeout_fin_wait",
+    "nf_conntrack_tcp_timeout_close_wait",
+    "nf_conntrack_tcp_timeout_last_ack",
+    "nf_conntrack_tcp_timeout_time_wait",
+    "nf_conntrack_tcp_timeout_close",
+    "nf_conntrack_tcp_timeout_max_retrans",
+    "nf_conntrack_tcp_timeout_unacknowledged",
+    "nf_conntrack_udp_timeout",
+    "nf_conntrack_udp_timeout_stream",
+]
+"""What sets a timeout: a number of ``ipvsadm --set``, nobody, or (of a netfilter director) a sysctl
+below net.netfilter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +69,8 @@ class Lifetime:
 
     director: str
     state: str
-    counted: Counted
-    timeout_name: Literal["tcp", "tcpfin", "udp", "fixed"]
+    counted: Counted | None  # None of a netfilter director, which counts neither
+    timeout_name: TimeoutName
     timeout_s: float | None  # in force, as read, given or shown by entries; None where not known
     n: int  # entries, expired or not
     n_expired: int  # those seen to go
@@ -59,7 +79,7 @@ class Lifetime:
     granule_s: float | None
     prediction_error_s: ErrorSpread | None
     # who says timeout_s: kernel (a fixed one), entries (their expire column), or who read or gave
-    # it (ipvsadm, netlink, --timeouts, meta.json, ...); None where it is not known or nobody said
+    # it (ipvsadm, netlink, sysctl, --timeouts, ...); None where it is not known or nobody said
     timeout_source: str | None = None
     timeout_told_s: float | None = None  # what somebody told instead, where entries contradict
     timeout_low_s: float | None = None  # what entries leave open; null where timeout_s is exact

@@ -192,7 +192,12 @@ def _lab_site(
     lab: Lab, directors: Sequence[str], servers: Sequence[str], capture_on: str = CLIENT
 ) -> Site:
     lab_directors = {
-        name: lab_link(name, lab.topology.host(name).address, lab.ssh_config)
+        name: lab_link(
+            name,
+            lab.topology.host(name).address,
+            lab.ssh_config,
+            "ipvs" if lab.topology.has_ipvs else "netfilter",
+        )
         for name in lab.director_names
     }
     links = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.across_runs.difference import Difference, Tolerances, changed
+from analyzer.across_runs.keepers import keepers_sentence
 from analyzer.across_runs.regression import differences
 
 if TYPE_CHECKING:
@@ -168,7 +169,8 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]
 def _verdict(runs: Sequence[RunInPlace], against: Sequence[Sequence[Difference]]) -> str:
     first = runs[0].name
     clauses = [_clause(run.name, compared) for run, compared in zip(runs[1:], against, strict=True)]
-    return f"Against {first}: {'; '.join(clauses)}."
+    kept = keepers_sentence([(run.name, run.analysis) for run in runs])
+    return f"Against {first}: {'; '.join(clauses)}." + (f" {kept}" if kept else "")
 
 
 _NAMED = 3

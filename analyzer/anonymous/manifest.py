@@ -14,6 +14,7 @@ from analyzer.anonymous.tables import METHODS, PROTOCOLS
 from analyzer.anonymous.texts import HIDDEN
 from analyzer.anonymous.vocabulary import SYSCTLS, words
 from analyzer.forecast.closings import CLOSES
+from analyzer.recording.manifest.director import CONNTRACK_SYSCTLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -76,6 +77,7 @@ _REQUEST = {
 }
 _DIRECTOR = {
     "link": text(texts.link),
+    "kind": text(texts.one_of(("ipvs", "netfilter"))),
     "kernel": KERNEL,
     **numbers(
         words(
@@ -91,7 +93,7 @@ _DIRECTOR = {
     "table_status": _STATUS,
     "table_status_fullest": _STATUS,
     "table_status_at_end": _STATUS,
-    "sysctl": dict.fromkeys(SYSCTLS, sysctl),
+    "sysctl": dict.fromkeys((*SYSCTLS, *CONNTRACK_SYSCTLS), sysctl),
     "macs": [text(texts.mac)],
     "vips_held": [ADDRESS],
     "vrrp_state": text(texts.one_of(["MASTER", "BACKUP", "FAULT"])),

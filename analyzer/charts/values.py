@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from analyzer.arrays import Floats, Ints
     from analyzer.charts.curves import Curve
-    from analyzer.results import WhatIf
+    from analyzer.results import TimeoutName, WhatIf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class LifetimeSamples:
 
     director: str
     state: str
-    timeout_name: Literal["tcp", "tcpfin", "udp", "fixed"]
+    timeout_name: TimeoutName
     timeout_s: float | None
     granule_s: float | None
     tcpfin_s: float | None

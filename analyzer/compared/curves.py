@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from analyzer.predicted.entries import Prediction
 
+    Bools = npt.NDArray[np.bool_]
     Ints = npt.NDArray[np.int64]
     Floats = npt.NDArray[np.float64]
 
@@ -64,7 +65,11 @@ def observed_curves(services: pd.DataFrame, zero_ns: int) -> list[Curve]:
 
 
 def predicted_curves(
-    prediction: Prediction, servers: pd.Series, zero_ns: int, kernel: str | None = None
+    prediction: Prediction,
+    servers: pd.Series,
+    zero_ns: int,
+    kernel: str | None = None,
+    counts_as_active: Bools | None = None,
 ) -> list[Curve]:
     """One curve per real server, a point for each change.
 
@@ -72,10 +77,11 @@ def predicted_curves(
         prediction: one director's.
         servers: the real server of each of its entries, by entry.
         zero_ns: the run's start.
-        kernel: the director's release, which decides what counts as active.
+        kernel: the director's release, which decides what counts as active;
+        counts_as_active: by the number of the state, where IPVS's kernel does not decide.
     """
     curves = []
-    counted = is_active(kernel)
+    counted = is_active(kernel) if counts_as_active is None else counts_as_active
     for server, entries in servers.groupby(servers, sort=True):
         at_ns, active, inactive = predicted_curve(prediction, entries.index.to_numpy(), counted)
         curves.append(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.predicted.entries import Prediction
+    from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]
 
@@ -99,6 +100,13 @@ def _by_its_end(
         chosen, nearest_ns = np.where(nearer, here, chosen), np.where(nearer, off_ns, nearest_ns)
         candidate = candidate + 1
     return chosen
+
+
+def with_first_packet(tracked: pd.DataFrame, segments: Segments) -> pd.DataFrame:
+    """``first_packet_ns`` of each entry's flow that passed this director; <NA> if none did."""
+    starts = segments.starts()
+    first_ns = pd.Series(segments.at_ns[starts], index=segments.flow[starts], dtype="Int64")
+    return tracked.assign(first_packet_ns=tracked["flow"].map(first_ns).astype("Int64"))
 
 
 def servers_seen(joined: pd.DataFrame, entries: pd.DataFrame) -> pd.Series:

@@ -59,10 +59,17 @@ def _counted(at: Ints, before: Ints, now: Ints, code: int, polls: int) -> Ints:
     return np.cumsum(np.rint(added).astype(np.int64))
 
 
-def predicted_states(prediction: Prediction, zero_ns: int) -> StateSeries | None:
+def predicted_states(
+    prediction: Prediction, zero_ns: int, until_ns: int | None = None
+) -> StateSeries | None:
     """The states that the packets predict; None where they predict no entry.
 
     A long curve is thinned: of each state about ``POINTS`` changes stay, its extremes among them.
+
+    Args:
+        prediction: a director's.
+        zero_ns: the run's start.
+        until_ns: where the curve ends though entries are left; None for their last end.
     """
     steps, ends = prediction.steps, prediction.entries
     if ends.empty:
@@ -76,6 +83,9 @@ def predicted_states(prediction: Prediction, zero_ns: int) -> StateSeries | None
     new = np.r_[state[changed], np.full(len(ends), _NONE)]
     order = np.argsort(at_ns, kind="stable")
     at_ns, old, new = at_ns[order], old[order], new[order]
+    if until_ns is not None:
+        shown = at_ns <= max(until_ns, int(at_ns[0]))
+        at_ns, old, new = at_ns[shown], old[shown], new[shown]
     settled = np.flatnonzero(np.r_[np.diff(at_ns) > 0, True])
     counts = {code: _course(old, new, int(code), settled) for code in np.unique(state)}
     chosen = np.unique(np.concatenate([kept(course, points=POINTS) for course in counts.values()]))

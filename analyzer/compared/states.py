@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.ipvs.states import State
+from analyzer.predicted.entries import state_number
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def state_matches(
     common = np.minimum(until[predicted_row], held["until"].to_numpy()[polled_row])
     common -= np.maximum(first[predicted_row], held["first"].to_numpy()[polled_row])
     codes, names = held["state"].factorize()
-    numbers = np.array([State.__members__.get(str(name), -1) for name in names], dtype=np.int64)
+    known = [state_number(str(name)) for name in names]
+    numbers = np.array([-1 if number is None else number for number in known], dtype=np.int64)
     polled = numbers[codes] if len(names) else codes
     same = steps["state"].to_numpy()[predicted_row] == polled[polled_row]
     return int(common[same].sum()), int(common.sum())

@@ -138,7 +138,7 @@ def _lifetime(
         timeout_measured_s=narrowest(
             row.timeout_measured_s, _by_expiries(ended, clock, phase, hz, slack_s)
         ),
-        prediction_error_s=_prediction_error(
+        prediction_error_s=prediction_error(
             dated, midway_ns(dated["seen_ns"], dated["absent_by_ns"])
         ),
     )
@@ -229,7 +229,13 @@ _ACTIVE = ("ESTABLISHED",)
 """States of other protocols that count as active: one of SCTP."""
 
 
-def _prediction_error(ended: pd.DataFrame, middle_ns: Ints) -> ErrorSpread | None:
+def prediction_error(ended: pd.DataFrame, middle_ns: Ints) -> ErrorSpread | None:
+    """Predicted less observed expiries; None where none was predicted.
+
+    Args:
+        ended: entries that were seen to expire, with ``ends_ns`` where that was predicted.
+        middle_ns: between the two polls about each expiry; shape (ended,).
+    """
     if "ends_ns" not in ended or ended["ends_ns"].isna().all():
         return None
     error_s = seconds_since(ended["ends_ns"], middle_ns)

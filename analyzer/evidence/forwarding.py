@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from analyzer.ipvs.states import Flag
+from analyzer.results import Counted, TimeoutName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +55,8 @@ class OtherWay:
 
     method: str
     state: str
-    counted: Literal["active", "inactive"]
-    timeout_name: Literal["tcp", "tcpfin", "udp", "fixed"]
+    counted: Counted | None
+    timeout_name: TimeoutName
     timeout_s: float | None
     n: int
 
@@ -122,6 +123,8 @@ def forwarding_of(
         entries: changes of them.
         captured: the packets.
     """
+    if _is_netfilter(manifest):
+        return Forwarding(method="nat", basis="configured", why=_NETFILTER)
     indications: tuple[tuple[Basis, _Indication | None], ...] = (
         ("configured", _configured(manifest, services, captured)),
         ("entries", _by_ports(entries)),
@@ -144,6 +147,14 @@ def forwarding_of(
     if captured is None or len(captured.segments.flow) == 0:
         return None
     return Forwarding(method=ASSUMED, basis="assumed", why=_why_unknown(captured))
+
+
+_NETFILTER = "its directors are of kind netfilter, which translates addresses"
+
+
+def _is_netfilter(manifest: Manifest) -> bool:
+    """Whether all directors are netfilter's."""
+    return {facts.kind for facts in manifest.directors.values()} == {"netfilter"}
 
 
 def _differs(method: str, other: str) -> bool:

@@ -20,8 +20,11 @@ def services_lacking(director: Director, evidence: Evidence) -> tuple[VirtualEnd
 
     As recorded where the run noted it; else by polls of the services none of which has a row of
     it, where no entry of it was seen either. A service by firewall mark may take the packets of
-    any VIP: where the director has one, it is not known.
+    any VIP: where the director has one, it is not known. Nor is it of a netfilter director, whose
+    services only its entries show.
     """
+    if director.kind == "netfilter":
+        return ()
     return tuple(end for end in evidence.sent_to if _lacks(director, evidence, end))
 
 

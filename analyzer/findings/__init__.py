@@ -19,7 +19,7 @@ from analyzer.findings import (
     servers,
     wire,
 )
-from analyzer.findings.decay import changed, draining, expired, timeouts
+from analyzer.findings.decay import changed, conntrack, draining, expired, timeouts
 from analyzer.findings.decay.counted import counter_sentences
 from analyzer.findings.decay.timeouts import governing
 from analyzer.findings.figures import (
@@ -65,12 +65,15 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     forwarding.forwarding_differs,
     resets.refused,
     expired.packet_after_expiry,
+    conntrack.conntrack_governs,
     timeouts.tcpfin_governs,
     timeouts.udp_governs,
     timeouts.tcpfin_has_no_effect,
     timeouts.lifetime_ambiguous,
     resets.reset_closes_early,
     resets.reset_by_server,
+    conntrack.conntrack_idle,
+    conntrack.conntrack_half_closed,
     timeouts.idle_established,
     changed.timeouts_contradicted,
     changed.timeout_changed_midway,
@@ -85,6 +88,7 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     draining.draining,
     servers.synced_copies,
     limits.table_full,
+    conntrack.conntrack_table_full,
     limits.port_budget,
     limits.table_memory,
     timeouts.expires_late,
@@ -93,11 +97,25 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     clocks.log_clock,
 )
 
+OF_IPVS = frozenset(
+    {
+        timeouts.idle_established,
+        timeouts.expires_late,
+        resets.reset_closes_early,
+        wire.half_open,
+        limits.table_full,
+        limits.table_memory,
+    }
+)
+"""Rules whose evidence and advice are of IPVS alone; netfilter directors are left out there."""
+
 
 def findings(figures: Figures) -> tuple[Finding, ...]:
     """All findings of a run, the most severe first."""
     order: dict[Severity, int] = {"problem": 0, "warning": 1, "info": 2}
-    results = [forwarding.hedged(figures, finding) for rule in RULES if (finding := rule(figures))]
+    by_ipvs = figures.by_ipvs
+    found = (rule(by_ipvs if rule in OF_IPVS else figures) for rule in RULES)
+    results = [forwarding.hedged(figures, finding) for finding in found if finding]
     return tuple(sorted(results, key=lambda finding: order[finding.severity]))
 
 
@@ -141,7 +159,8 @@ def verdict(figures: Figures) -> str:
             ]
         )
     governed = forwarding.assumption(figures, _governed(row, figures))
-    decay = [governed, *_peaked(figures.peaks, row), *lost]
+    peaked = _peaked(figures.peaks, row) or conntrack.held(figures, row.director)
+    decay = [governed, *peaked, *lost]
     rest = [*sent, *decay] if figures.requests.failed else [*decay, *sent]
     return _sentence([*ended, *broken, *rest])
 
@@ -159,7 +178,7 @@ def _peaked(peaks: Sequence[Peak], row: Lifetime) -> list[str]:
     return [
         words
         for peak in peaks
-        if peak.director == row.director
+        if peak.director == row.director and row.counted
         for words in _peak(peak, row.counted)
     ]
 
@@ -190,7 +209,11 @@ def _lost(events: Sequence[Event]) -> list[str]:
 
 
 def _governed(row: Lifetime, figures: Figures) -> str:
-    governed = _GOVERNED[row.counted, row.timeout_name].format(state=row.state)
+    governed = (
+        conntrack.governs(row)
+        if row.counted is None
+        else _GOVERNED[row.counted, row.timeout_name].format(state=row.state)
+    )
     if row.lifetime_s is None and not row.n_expired:
         why = _why_not_measured(row, figures)
         seen = f"entry lifetimes are not known: {why}" if why else "no entry was seen to expire"
@@ -260,4 +283,8 @@ def _answered(figures: Figures) -> bool:
 
 def _sentence(parts: list[str]) -> str:
     text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}." if not text.startswith("tcpfin") else f"{text}."
+    return f"{text}." if text.startswith(_NAMES) else f"{text[0].upper()}{text[1:]}."
+
+
+_NAMES = ("tcpfin", "nf_conntrack")
+"""Names of settings, which are written as they are also at the start of a sentence."""

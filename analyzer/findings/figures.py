@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,6 +79,22 @@ class Figures:
     counted: Sequence[CountedService] = ()
     shares: Sequence[Shares] = ()
     targets: tuple[TargetFigures, ...] = ()
+
+    @property
+    def by_ipvs(self) -> Figures:
+        """The figures of directors by IPVS: without those of netfilter directors, if any."""
+        if not self.by_conntrack:
+            return self
+        return replace(
+            self,
+            lifetimes=[row for row in self.lifetimes if row.counted is not None],
+            measured=[result for result in self.measured if result.conntrack is None],
+        )
+
+    @property
+    def by_conntrack(self) -> list[Measured]:
+        """What was measured of netfilter directors."""
+        return [result for result in self.measured if result.conntrack is not None]
 
     def ends(self, flows: Iterable[int]) -> str:
         """Examples of the connections of these flows, by client and VIP."""

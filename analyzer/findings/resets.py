@@ -42,7 +42,7 @@ def refused(figures: Figures) -> Finding | None:
         evidence=f"Of {_total(figures)} connections {_by_sender_and_stage(rows)}; such as "
         f"{figures.ends(rows['flow'])} ({figures.when(rows['at_ns'])}). "
         + _what_entries_do(figures),
-        advice=_refused_advice(rows),
+        advice=_refused_advice(rows, "nft list ruleset" if figures.by_conntrack else "ipvsadm -Ln"),
     )
 
 
@@ -101,6 +101,8 @@ def _group(by: str, server: str, stage: str, n: int) -> str:
 
 
 def _what_entries_do(figures: Figures) -> str:
+    if figures.by_conntrack:
+        return "conntrack deletes an entry whose only answer was a reset at once."
     if figures.forwarding == "nat":
         return "The director sees the reset, and its entries wait 10 s in CLOSE."
     if figures.forwarding in ("dr", "tun"):
@@ -114,11 +116,11 @@ def _what_entries_do(figures: Figures) -> str:
     )
 
 
-def _refused_advice(rows: pd.DataFrame) -> str:
+def _refused_advice(rows: pd.DataFrame, shown_by: str) -> str:
     servers = "Check whether the real servers listen on the address and port of the connections"
     firewall = "and whether their firewall rejects them"
     director = (
-        "check with `ipvsadm -Ln` whether the director has this service: without one, its own TCP "
+        f"check with `{shown_by}` whether the director has this service: without one, its own TCP "
         "refuses the connection"
     )
     senders = set(rows["by"])

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.charts.values import LifetimeSamples
-from analyzer.ipvs.states import State
 from analyzer.observed.ends import lifetimes_s, protocols, seen_to_end
-from analyzer.predicted.entries import TIMER
+from analyzer.predicted.entries import TIMER, state_number
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -59,10 +58,11 @@ def _observed(tracked: pd.DataFrame, row: Lifetime) -> Floats:
 
 
 def _predicted(result: Measured, row: Lifetime) -> Floats:
-    if result.prediction is None or row.state not in State.__members__:
+    number = state_number(row.state)
+    if result.prediction is None or number is None:
         return np.array([], dtype=np.float64)
     entries = result.prediction.entries
-    chosen = (entries["state"] == State[row.state]) & (entries["cause"] == TIMER)
+    chosen = (entries["state"] == number) & (entries["cause"] == TIMER)
     if row.timeout_s is not None:
         chosen &= entries["timeout_s"] == row.timeout_s
     rows = entries[chosen]

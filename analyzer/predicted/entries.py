@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.conntrack.states import CtState
 from analyzer.ipvs.states import State
 from analyzer.predicted.replay import NO_ENTRY, handling, replay
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 TIMER, PORT_REUSE = "timer", "port-reuse"
 NO_SEGMENT = -1
 EXPIRE_NODEST, DROP_ENTRY, FLUSH = "expire-nodest-conn", "drop-entry", "flush"
+REFUSED = "refused"
+"""conntrack deletes an entry whose only answer was a reset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,25 @@ def predict(
     """
     handled = handled or handling(len(segments.flow))
     beliefs = replay(segments, clock.uptime_s(segments.at_ns), rules, handled)
+    return prediction_of(segments, beliefs, clock, director, handled)
+
+
+def prediction_of(
+    segments: Segments,
+    beliefs: Beliefs,
+    clock: DirectorClock,
+    director: str,
+    handled: Handling,
+) -> Prediction:
+    """The entries of a replay.
+
+    Args:
+        segments: that passed the director.
+        beliefs: after each of them.
+        clock: of the director.
+        director: its name.
+        handled: as for ``predict``.
+    """
     counted = (beliefs.entry != NO_ENTRY) & ~beliefs.dropped
     steps = pd.DataFrame(
         {
@@ -193,5 +215,14 @@ def predicted_curve(
 
 
 def state_name(state: int) -> str:
-    """The kernel's name of a State number."""
-    return State(state).name
+    """The kernel's name of the number of a State or, of conntrack's alone, a CtState."""
+    return State(state).name if state in _IPVS_STATES else CtState(state).name
+
+
+def state_number(name: str) -> int | None:
+    """The number of the State or CtState that the kernel calls so; None of another name."""
+    known = State.__members__.get(name, CtState.__members__.get(name))
+    return None if known is None else int(known)
+
+
+_IPVS_STATES = frozenset(map(int, State))

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analyzer.conntrack.settings import settings_of
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.versions import law_of
 from analyzer.recording.clock import UPTIME_STEP_S
@@ -14,11 +15,12 @@ from analyzer.wire.packets import mac_number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from analyzer.conntrack.settings import ConntrackSettings
     from analyzer.ipvs.states import SettableName
     from analyzer.ipvs.table_status import TableStatus
     from analyzer.ipvs.versions import Law
     from analyzer.recording.manifest import Manifest
-    from analyzer.recording.manifest.director import DirectorFacts
+    from analyzer.recording.manifest.director import DirectorFacts, Kind
     from analyzer.wire.segments import VirtualEnd
 
 
@@ -35,6 +37,8 @@ class Director:
     """What was learnt of one director before the run; None where it was not.
 
     Attributes:
+        kind: what keeps its connections: IPVS, or netfilter's connection tracking.
+        conntrack_sysctls: of a netfilter director, those below ``net.netfilter`` by name.
         hz: jiffies per second.
         timeouts_source: where they are from: ``ipvsadm`` and ``netlink``, asked on the director, or
             another.
@@ -89,6 +93,8 @@ class Director:
     real_servers: int | None = None
     services: Mapping[VirtualEnd, ServiceHeld] = field(default_factory=dict)
     clock_uncertainty_s: float = 0.0
+    kind: Kind = "ipvs"
+    conntrack_sysctls: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def law(self) -> Law:
@@ -98,6 +104,11 @@ class Director:
     def held(self, service: VirtualEnd) -> ServiceHeld:
         """One of the services that load was sent to, as the director had it."""
         return self.services.get(service, ServiceHeld(self.has_service, self.real_servers))
+
+    @property
+    def conntrack_settings(self) -> ConntrackSettings | None:
+        """What its conntrack goes by, as read; None of a director by IPVS."""
+        return settings_of(self.conntrack_sysctls) if self.kind == "netfilter" else None
 
 
 def directors_of(manifest: Manifest) -> tuple[Director, ...]:
@@ -110,6 +121,8 @@ def _director(name: str, facts: DirectorFacts) -> Director:
     step_s = facts.uptime_step_s
     return Director(
         name=name,
+        kind=facts.kind,
+        conntrack_sysctls=sysctl.of_conntrack if facts.kind == "netfilter" else {},
         timeouts=Timeouts(tcp_s=timeouts.tcp, tcpfin_s=timeouts.tcpfin, udp_s=timeouts.udp)
         if timeouts
         else None,

@@ -44,16 +44,20 @@ def socket_retention(holder: str, last_s: float) -> tuple[Retention, ...]:
 
 def entry_retention(entry: Row, zero_ns: int, director: str) -> Retention:
     """A director's entry as predicted: a row of ``Prediction.entries``."""
-    state, cause = State(int(entry["state"])), str(entry["cause"])
-    timeout = f"{TIMEOUT_NAMES[state]} {entry['timeout_s']:g} s"
+    number, cause = int(entry["state"]), str(entry["cause"])
+    why = f"ended early: {cause}"
+    if cause == TIMER and "timeout_name" in entry:  # conntrack's: no timer, so no steps
+        why = f"{entry['timeout_name']} {entry['timeout_s']:g} s"
+    elif cause == TIMER:
+        why = f"{TIMEOUT_NAMES[State(number)]} {entry['timeout_s']:g} s, and its timer's step"
     return Retention(
         holder="director",
-        state=state_name(state),
+        state=state_name(number),
         from_s=seconds(entry["last_ns"], zero_ns),
         until_s=seconds(entry["ends_ns"], zero_ns),
         margin_s=0.0,
         basis="predicted",
-        why=f"{timeout}, and its timer's step" if cause == TIMER else f"ended early: {cause}",
+        why=why,
         name=director,
     )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.arrays import Bools, Ints
-    from analyzer.wire.capture.frames import Frames
+    from analyzer.wire.capture.frames import Bytes, Frames
 
     UInt8s = npt.NDArray[np.uint8]
     Indices = npt.NDArray[np.int32]
@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 _ARP_LENGTH = 28
+_MOST_BYTES = 65_535  # of an IP packet, by its length field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,9 @@ class PacketTable:
         protocol: TCP or UDP, by their IP protocol numbers.
         source, destination: indices into ``addresses``.
         flags: the TCP flag byte; 0 of a datagram.
-        sequence: the TCP sequence number; 0 of a datagram.
+        sequence, acknowledgement: the TCP numbers; 0 of a datagram.
+        payload_bytes: of TCP's data, by the IP header's length; 0 of a datagram.
+        window: as in the TCP header, not scaled; 0 of a datagram.
         ttl: the time to live (IPv4), or hop limit (IPv6).
         source_mac, destination_mac: as 48-bit numbers, NO_MAC where the link has none; THIS_HOST
             where the link says that the capturing host sent or took it, whatever its interface.
@@ -71,6 +74,9 @@ class PacketTable:
     destination_port: Ports
     flags: UInt8s
     sequence: npt.NDArray[np.uint32]
+    acknowledgement: npt.NDArray[np.uint32]
+    payload_bytes: npt.NDArray[np.uint16]
+    window: npt.NDArray[np.uint16]
     ttl: UInt8s
     source_mac: Ints
     destination_mac: Ints
@@ -121,6 +127,9 @@ def _decoded(frames: Frames) -> tuple[PacketTable, Ends, Bools]:
         destination_port=file.numbers(transport + 2, 2).astype(np.uint16),
         flags=np.where(is_tcp, file.numbers(transport + 13, 1), 0).astype(np.uint8),
         sequence=np.where(is_tcp, file.numbers(transport + 4, 4), 0).astype(np.uint32),
+        acknowledgement=np.where(is_tcp, file.numbers(transport + 8, 4), 0).astype(np.uint32),
+        payload_bytes=_payload_bytes(file, link.network[whole], transport, is_tcp, is_v6),
+        window=np.where(is_tcp, file.numbers(transport + 14, 2), 0).astype(np.uint16),
         ttl=file.numbers(ttl_at, 1).astype(np.uint8),
         source_mac=np.where(link.went_out, THIS_HOST, link.source_mac)[whole],
         destination_mac=np.where(link.came_in, THIS_HOST, link.destination_mac)[whole],
@@ -131,6 +140,17 @@ def _decoded(frames: Frames) -> tuple[PacketTable, Ends, Bools]:
         unread=frames.unread,
     )
     return rows, ends_of(file, link.network[whole], is_v6), link.tunnelled[whole]
+
+
+def _payload_bytes(
+    file: Bytes, network: Ints, transport: Ints, is_tcp: Bools, is_v6: Bools
+) -> npt.NDArray[np.uint16]:
+    """The bytes of each segment's data, which the capture need not hold; 0 of a datagram."""
+    ends = network + np.where(
+        is_v6, 40 + file.numbers(network + 4, 2), file.numbers(network + 2, 2)
+    )
+    begins = transport + 4 * (file.numbers(transport + 12, 1) >> 4)
+    return np.where(is_tcp, np.clip(ends - begins, 0, _MOST_BYTES), 0).astype(np.uint16)
 
 
 def _table(chunks: Sequence[PacketTable], ends: Sequence[Ends]) -> PacketTable:

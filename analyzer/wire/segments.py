@@ -45,6 +45,27 @@ class VirtualEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TcpHeaders:
+    """What else TCP's headers say, which conntrack goes by; every array has shape (n,).
+
+    Attributes:
+        flags: the flag byte; 0 of a datagram, as all of these.
+        acknowledgement: the number; meaningless without the flag ACK.
+        payload_bytes: of data.
+        window: not scaled.
+    """
+
+    flags: npt.NDArray[np.uint8]
+    acknowledgement: npt.NDArray[np.uint32] | Ints
+    payload_bytes: npt.NDArray[np.uint16] | Ints
+    window: npt.NDArray[np.uint16] | Ints
+
+    def only(self, chosen: Bools | slice | Ints) -> TcpHeaders:
+        """The chosen rows, in the same order."""
+        return TcpHeaders(**{one.name: getattr(self, one.name)[chosen] for one in fields(self)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segments:
     """Segments and datagrams of virtual services, ordered by flow, then by time.
 
@@ -56,6 +77,7 @@ class Segments:
         sequence: the TCP sequence number.
         ttl, source_mac, destination_mac: as in PacketTable.
         flows: one row per flow, with ``CONNECTION_KEY``.
+        tcp: the rest of their headers.
     """
 
     flow: Ints
@@ -67,15 +89,16 @@ class Segments:
     source_mac: Ints
     destination_mac: Ints
     flows: pd.DataFrame
+    tcp: TcpHeaders | None = None
 
     def only(self, chosen: Bools | slice) -> Segments:
         """The chosen rows, in the same order; flows keep their numbers."""
         arrays = {
             field.name: getattr(self, field.name)[chosen]
             for field in fields(self)
-            if field.name != "flows"
+            if field.name not in ("flows", "tcp")
         }
-        return replace(self, **arrays)
+        return replace(self, **arrays, tcp=self.tcp.only(chosen) if self.tcp else None)
 
     def starts(self) -> Ints:
         """The row at which each flow begins; shape (flows that have rows,)."""
@@ -110,6 +133,12 @@ def service_segments(packets: PacketTable, ends: Iterable[VirtualEnd]) -> Segmen
         source_mac=packets.source_mac[rows],
         destination_mac=packets.destination_mac[rows],
         flows=_flow_table(packets, flow_keys, known),
+        tcp=TcpHeaders(
+            flags=packets.flags[rows],
+            acknowledgement=packets.acknowledgement[rows],
+            payload_bytes=packets.payload_bytes[rows],
+            window=packets.window[rows],
+        ),
     )
 
 

@@ -25,12 +25,17 @@ CHECK_EVERY_S = 0.1
 SETTLED_FOR_S = 1.0
 """Polling goes on after the last entry's removal, so that the page shows the curve's end."""
 
+LONGEST_TRACKED_S = 900.0
+"""A connection that stays open is tracked for five days by default: nobody waits for that."""
+
 _MARGIN_S = 3.0
 _COARSEST_HZ = 300  # of the common ones it has the longest granules
 
 
 def longest_decay_s(facts: BootFacts, plan: LoadPlan) -> float:
     """Longest lifetime of an entry of a plan's connections on this director, seconds."""
+    if facts.kind == "netfilter":
+        return _longest_tracked_s(facts, plan)
     repeats_s = 0.0
     timeouts = timeout_by_state_s(facts.timeouts or Timeouts())
     forwarding = {
@@ -47,6 +52,19 @@ def longest_decay_s(facts: BootFacts, plan: LoadPlan) -> float:
         timeout_s = max(float(timeouts[state]) for state in ends_in)
     hz = facts.timer_phase.hz if facts.timer_phase else _COARSEST_HZ
     return repeats_s + timeout_s + granule_s(timeout_s, hz)
+
+
+def _longest_tracked_s(facts: BootFacts, plan: LoadPlan) -> float:
+    """The same of connection tracking, but ``LONGEST_TRACKED_S`` at most."""
+    if plan.datagram is not None:
+        ends_in, repeats_s = {"nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"}, 0.0
+    else:
+        states = set[State]().union(*(_ENDS_IN[kind] for kind in plan.closing.kinds))
+        ends_in = {f"nf_conntrack_tcp_timeout_{state.name.lower()}" for state in states}
+        repeats_s = max(_REPEATS_S.get(kind, 0.0) for kind in plan.closing.kinds)
+    texts = (facts.director_settings.sysctl.get(name, "") for name in ends_in)
+    timeouts_s = [float(text) for text in texts if text.isdecimal()]
+    return min(repeats_s + max(timeouts_s, default=LONGEST_TRACKED_S), LONGEST_TRACKED_S)
 
 
 _CLOSED = frozenset({State.FIN_WAIT, State.TIME_WAIT})

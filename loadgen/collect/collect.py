@@ -177,14 +177,23 @@ def _rarely_collected() -> Iterator[None]:
 
 
 def targets(facts: Sequence[BootFacts], watched: Watched) -> list[Target]:
-    """The watched services that have an address, over all directors, each once."""
+    """The watched services that have an address, over all directors, each once.
+
+    Of a netfilter director they are those that were named.
+    """
+    named = watched.named or () if any(known.kind == "netfilter" for known in facts) else ()
+    tracked = [
+        Target(vip=name.vip, port=name.port, protocol=name.protocol or "TCP")
+        for name in named
+        if name.vip and name.port
+    ]
     services = [
         Target(vip=service.address, port=service.port, protocol=service.protocol)
         for known in facts
         for service in known.services.services
         if watched.has_service(service) and service.address and service.port
     ]
-    return list(dict.fromkeys(services))
+    return list(dict.fromkeys([*services, *tracked]))
 
 
 def _ports(facts: Sequence[BootFacts], watched: Watched) -> set[int]:
@@ -196,6 +205,7 @@ def _ports(facts: Sequence[BootFacts], watched: Watched) -> set[int]:
         if watched.has_service(service)
     ]
     real = {server.port for service in services for server in service.destinations}
+    real |= {target.port for target in targets(facts, watched)}
     return (real | {service.port for service in services if service.port}) - {0}
 
 

@@ -54,7 +54,7 @@ async def look_at(
         raise UsageProblem("no director to verify: name one with --director")
     clients = [director_client(link) for link in site.directors]
     try:
-        facts = await connect_directors(clients, None, say, left)
+        facts = await connect_directors(clients, None, say, left, needs_ipvs=True)
         pairs = zip(clients, facts, strict=True)
         return list(
             await asyncio.gather(*(_one(client, known, window_s) for client, known in pairs))

@@ -12,8 +12,9 @@ from analyzer.ipvs.table_status import entry_bytes_of, parse_table_status, to_ma
 from analyzer.ipvs.timers import TickReading, phase_from_readings
 from analyzer.ipvs.versions import law_of
 from analyzer.units import NS_PER_S
+from loadgen.director.links import conntrack
 from loadgen.director.links.client import ASK_TABLE_STATUS
-from loadgen.director.links.snapshot import SERVICES_BYTES
+from loadgen.director.links.snapshot import SERVICES_BYTES, netfilter
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.table_status import TableStatus
     from analyzer.ipvs.timers import TimerPhase
     from analyzer.ipvs.versions import Law
+    from analyzer.recording.manifest.director import Kind
     from loadgen.director.links.client import DirectorClient
     from loadgen.director.settings import DirectorSettings
 
@@ -39,6 +41,7 @@ _WHO = "; ".join(
         "echo @ip_vs; cat /proc/net/ip_vs 2>/dev/null",
     )
 )
+_CONNTRACK = f"echo @conntrack; {conntrack.ASK_WAY}"
 
 # Builtins only, so that a reading takes microseconds: uptime, the counter, uptime.
 _SCHEDSTAT = (
@@ -60,7 +63,8 @@ class BootFacts:
     """What a director said of itself; None where it could not be learnt.
 
     Attributes:
-        timeouts: as the director reported or the operator gave them.
+        kind: what keeps its connections.
+        timeouts: as the director reported or the operator gave them; of IPVS alone.
         timeouts_source: who said so.
         entry_bytes: of one entry at least, by the kernel's own words at its boot.
         table_status: of its table of entries, since Linux 7.1 and for root.
@@ -76,6 +80,7 @@ class BootFacts:
     timer_phase_source: str | None
     entry_bytes: int | None = None
     table_status: TableStatus | None = None
+    kind: Kind = "ipvs"
 
     @property
     def law(self) -> Law:
@@ -90,41 +95,60 @@ class BootFacts:
 
 
 async def learn_boot_facts(client: DirectorClient, given_timeouts: Timeouts | None) -> BootFacts:
-    """Ask a director who it is.
+    """Ask a director who it is; from then on the client reads what keeps its connections.
 
     Raises:
-        UsageProblem: its kernel has no IPVS.
+        UsageProblem: its kernel has no IPVS, and no connection tracking that we may read.
         LinkLost: it stopped answering.
     """
-    answer = await client.ask(_WHO, timeout_s=ASK_TIMEOUT_S, most_bytes=SERVICES_BYTES)
+    wanted = client.link.director_kind
+    who = f"{_WHO}; {_CONNTRACK}" if wanted != "ipvs" else _WHO
+    answer = await client.ask(who, timeout_s=ASK_TIMEOUT_S, most_bytes=SERVICES_BYTES)
     sections = _sections(answer.text)
-    if "IP Virtual Server" not in sections.get("ip_vs", ""):
-        raise UsageProblem(
-            f"{client.link.spec}: no IPVS in its kernel (/proc/net/ip_vs is not there)"
-        )
+    has_ipvs = "IP Virtual Server" in sections.get("ip_vs", "")
+    if wanted == "netfilter" or not has_ipvs:
+        way = sections.get("conntrack", "").strip()
+        if wanted == "ipvs" or way not in conntrack.COMMANDS:
+            raise UsageProblem(f"{client.link.spec}: {_why_unusable(wanted, way)}")
+        client.source = netfilter(way)
+    is_ipvs = client.source.kind == "ipvs"
     director_settings = await client.director_settings(timeout_s=ASK_TIMEOUT_S)
     phase, phase_source = await _timer_phase(client)
     return BootFacts(
         kernel=sections.get("kernel", "").strip() or None,
         macs=_macs(sections.get("macs", "")),
         director_settings=director_settings,
-        services=parse_services(sections["ip_vs"]),
-        timeouts=given_timeouts or director_settings.timeouts,
-        timeouts_source=_source(given_timeouts, director_settings),
+        services=parse_services(sections.get("ip_vs", "") if is_ipvs else ""),
+        timeouts=(given_timeouts or director_settings.timeouts) if is_ipvs else None,
+        timeouts_source=_source(given_timeouts, director_settings) if is_ipvs else None,
         timer_phase=phase,
         timer_phase_source=phase_source,
         entry_bytes=_entry_bytes(sections.get("entry", "")),
         table_status=parse_table_status(sections.get("table", "")),
+        kind=client.source.kind,
     )
+
+
+def _why_unusable(wanted: Kind | None, way: str) -> str:
+    unreadable = (
+        f"{conntrack.FILE} cannot be read there, nor conntrack -L be run: it takes root, or sudo -n"
+    )
+    if wanted == "netfilter":
+        nothing = f"no connection tracking in its kernel ({conntrack.COUNT_FILE} is not there)"
+        return unreadable if way else nothing
+    no_ipvs = "no IPVS in its kernel (/proc/net/ip_vs is not there)"
+    return f"{no_ipvs}, and {unreadable}" if way and wanted is None else no_ipvs
 
 
 def manifest_of(facts: BootFacts, link_spec: str) -> dict[str, Any]:
     """The director's part of ``run.json``."""
     timeouts, phase, director_settings = facts.timeouts, facts.timer_phase, facts.director_settings
     vips = {service.address for service in facts.services.services if service.address}
-    held = director_settings.vips_held(vips)
+    knows_vips = facts.kind == "ipvs"  # connection tracking shows a VIP with its first entry
+    held = director_settings.vips_held(vips) if knows_vips else None
     return {
         "link": link_spec,
+        "kind": facts.kind,
         "kernel": facts.kernel,
         "hz": phase.hz if phase else None,
         "timer_phase_s": phase.phase_s if phase else None,
@@ -137,16 +161,24 @@ def manifest_of(facts: BootFacts, link_spec: str) -> dict[str, Any]:
         "conn_tab_size": facts.services.conn_tab_size,
         "entry_bytes": facts.entry_bytes,
         "table_status": to_manifest(facts.table_status),
-        "sysctl": dict(director_settings.sysctl),
+        "sysctl": _sysctls(facts),
         "vips_held": None if held is None else sorted(held),
-        "vrrp_state": director_settings.vrrp_state(vips),
+        "vrrp_state": director_settings.vrrp_state(vips) if knows_vips else None,
         "sync_daemon": director_settings.sync_daemon,
         "macs": list(facts.macs),
     }
 
 
+def _sysctls(facts: BootFacts) -> dict[str, str | int]:
+    """As their files have them; connection tracking's are numbers."""
+    texts = facts.director_settings.sysctl
+    if facts.kind == "ipvs":
+        return dict(texts)
+    return {name: int(text) for name, text in texts.items() if re.fullmatch("[0-9]{1,10}", text)}
+
+
 def _sections(text: str) -> dict[str, str]:
-    parts = re.split(r"^@(kernel|macs|entry|table|ip_vs)$\n?", text, flags=re.M)
+    parts = re.split(r"^@(kernel|macs|entry|table|ip_vs|conntrack)$\n?", text, flags=re.M)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 

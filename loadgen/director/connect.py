@@ -32,6 +32,8 @@ async def connect_directors(
     timeouts: Timeouts | None,
     say: Callable[[str], None],
     left: LeftTimeouts = "put back",
+    *,
+    needs_ipvs: bool = False,
 ) -> list[BootFacts]:
     """Who they are, asked of all at once; what a killed sweep owes them they get back first.
 
@@ -40,16 +42,19 @@ async def connect_directors(
         timeouts: theirs, where the operator knows them and they cannot be read.
         say: takes a line for the operator.
         left: what is done about timeouts that a killed sweep left behind.
+        needs_ipvs: a director that tracks connections by netfilter is of no use.
 
     Raises:
-        UsageProblem: the first that cannot be reached, or has no IPVS, in one clear line.
+        UsageProblem: the first that cannot be reached, or keeps no connections that can be read,
+            in one clear line.
     """
     opened = await asyncio.gather(*(client.open() for client in clients), return_exceptions=True)
     failed = {client: error for client, error in zip(clients, opened, strict=True) if error}
     there = [client for client in clients if client not in failed]
     adopt_host_names(there, socket.gethostname())
     asked = await asyncio.gather(
-        *(_connect_one(client, timeouts, say, left) for client in there), return_exceptions=True
+        *(_connect_one(client, timeouts, say, left, needs_ipvs=needs_ipvs) for client in there),
+        return_exceptions=True,
     )
     reached = {**failed, **dict(zip(there, asked, strict=True))}
     return [_usable(reached[client]) for client in clients]
@@ -94,6 +99,13 @@ async def _connect_one(
     timeouts: Timeouts | None,
     say: Callable[[str], None],
     left: LeftTimeouts,
+    *,
+    needs_ipvs: bool,
 ) -> BootFacts:
     await put_back_left(client, say, left)
-    return await learn_boot_facts(client, timeouts)
+    facts = await learn_boot_facts(client, timeouts)
+    if needs_ipvs and facts.kind != "ipvs":
+        raise UsageProblem(
+            f"{client.link.spec}: its connections are netfilter's; this command is for IPVS"
+        )
+    return facts

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from analyzer.ipvs.ipvsadm.reader import parse
 from analyzer.ipvs.proc.formats import parse_timeouts
+from analyzer.recording.manifest.director import CONNTRACK_SYSCTLS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from analyzer.ipvs.states import Timeouts
+    from analyzer.recording.manifest.director import Kind
 
-TIMEOUTS_CHANGED = "timeouts-changed"
+TIMEOUTS_CHANGED, SYSCTL_CHANGED = "timeouts-changed", "sysctl-changed"
 
 _MAX_SYSCTL_CHARACTERS = 100
 _MAX_ADDRESSES = 4096
@@ -33,9 +35,13 @@ _BY_IPVSADM = (
     "echo @daemon",
     _IPVSADM.format("-L --daemon"),
 )
-_BY_OTHERS = (
+_SYSCTLS: Mapping[Kind, str] = {
     # a sysctl gives all at one read(2) or nothing, which the shell's own read cannot do
-    "echo @sysctl; (cd /proc/sys/net/ipv4/vs && grep . *) 2>/dev/null",
+    "ipvs": "(cd /proc/sys/net/ipv4/vs && grep . *) 2>/dev/null",
+    "netfilter": f"(cd /proc/sys/net/netfilter && grep . {' '.join(CONNTRACK_SYSCTLS)}) "
+    "2>/dev/null",
+}
+_BY_OTHERS = (
     "echo @addresses; ip -o addr show 2>/dev/null",
     "echo @keepalived; grep -lx keepalived /proc/[0-9]*/comm 2>/dev/null",
     "echo @end",
@@ -52,7 +58,7 @@ class DirectorSettings:
         timeouts_source: where they were read.
         sync_daemon: the roles of the sync daemons that run: ``master``, ``backup``, both, or
             ``none``.
-        sysctl: ``net.ipv4.vs.*`` by name.
+        sysctl: ``net.ipv4.vs.*`` by name; of a netfilter director ``CONNTRACK_SYSCTLS``.
         addresses: of all its interfaces.
         keepalived: whether one runs.
     """
@@ -76,9 +82,21 @@ class DirectorSettings:
         return "MASTER" if held else "BACKUP"
 
 
-def ask_script(*, ipvsadm: bool = True) -> str:
-    """What to run on a director; without its ipvsadm where there is a better way to ask."""
-    return "; ".join(("PATH=$PATH:/usr/sbin:/sbin", *(_BY_IPVSADM if ipvsadm else ()), *_BY_OTHERS))
+def ask_script(*, kind: Kind = "ipvs", ipvsadm: bool = True) -> str:
+    """What to run on a director.
+
+    Args:
+        kind: what keeps its connections.
+        ipvsadm: False where there is a better way to ask IPVS.
+    """
+    by_ipvsadm = _BY_IPVSADM if ipvsadm and kind == "ipvs" else ()
+    sysctls = f"echo @sysctl; {_SYSCTLS[kind]}"
+    return "; ".join(("PATH=$PATH:/usr/sbin:/sbin", *by_ipvsadm, sysctls, *_BY_OTHERS))
+
+
+def ask_conntrack_sysctls() -> str:
+    """What to run on a netfilter director to learn what its tracking goes by alone."""
+    return f"echo @sysctl; {_SYSCTLS['netfilter']}; echo @end"
 
 
 def ask_timeouts() -> str:
@@ -131,7 +149,7 @@ def changes(
     for name in sorted(names):
         old, new = before.sysctl.get(name), now.sysctl.get(name)
         if old != new:
-            yield "sysctl-changed", f"{name}: {old} -> {new}"
+            yield SYSCTL_CHANGED, f"{name}: {old} -> {new}"
     held_before, held_now = before.vips_held(vips), now.vips_held(vips)
     if held_before is not None and held_now is not None:
         yield from (("vip-gained", vip) for vip in sorted(held_now - held_before))

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 
 def has_service(facts: BootFacts, target: Target) -> bool | None:
-    """Whether a director has a service for the target; None where one by firewall mark may be it.
+    """Whether a director has a service for the target; None where that is not known.
 
-    A service with port 0 takes every port of its VIP.
+    A service with port 0 takes every port of its VIP. One by firewall mark may be it, and so may
+    a rule of netfilter, which is not read.
     """
+    if facts.kind == "netfilter":
+        return None
     if _services(facts, target):
         return True
     return None if any(service.fwmark for service in facts.services.services) else False

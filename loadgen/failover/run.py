@@ -68,7 +68,11 @@ async def failover(
     clients = [director_client(link) for link in site.directors]
     try:
         facts = await connect_directors(
-            clients, watching.timeouts, progress.say, watching.left_timeouts
+            clients,
+            watching.timeouts,
+            progress.say,
+            watching.left_timeouts,
+            needs_ipvs=True,
         )
         why = await why_insane(
             plan, clients, facts, where=options.where, probe=not options.exercise

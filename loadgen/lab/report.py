@@ -11,14 +11,16 @@ from loadgen.errors import RunFailed, UsageProblem
 from loadgen.lab.hosts import ssh
 from loadgen.lab.lab import Lab, brought_up, command_line
 from loadgen.lab.settle import holds_vip
-from loadgen.lab.topology.model import INTERFACE, Host, Role, triple
+from loadgen.lab.topology.model import INTERFACE, IPVS, Host, Role, triple
 
 if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
 
 SCHEMA_VERSION = 2
 ASK_LIMIT_S = 6.0
-ASK_DIRECTOR = f"uname -r && ipvsadm -L --timeout && ip -4 -o addr show dev {INTERFACE}"
+_ADDRESSES = f"ip -4 -o addr show dev {INTERFACE}"
+ASK_IPVS = f"uname -r && ipvsadm -L --timeout && {_ADDRESSES}"
+ASK_RULES = f"uname -r && {_ADDRESSES}"
 KERNELS = {"uml": "User-Mode Linux", "host": "this machine's own"}
 
 
@@ -58,6 +60,7 @@ class LabStatus:
     port: int
     udp_port: int | None
     scheduler: str
+    director_kind: str
     forwarding: str
     vip_by: str
     sync: bool
@@ -104,9 +107,8 @@ def inspect(name: str) -> LabStatus:
     """Ask every living director of a running lab, all at once."""
     lab = find(name)
     living = [director for director in lab.director_names if director not in lab.state.crashed]
-    answers = ssh.ask_all(
-        living, ASK_DIRECTOR, lab.client_namespace, lab.ssh_config, limit_s=ASK_LIMIT_S
-    )
+    script = ASK_IPVS if lab.topology.has_ipvs else ASK_RULES
+    answers = ssh.ask_all(living, script, lab.client_namespace, lab.ssh_config, limit_s=ASK_LIMIT_S)
     printed = {name: done.stdout for name, done in answers.items() if done.returncode == 0}
     hosts = tuple(_host_status(lab, host, printed.get(host.name)) for host in lab.topology.hosts)
     topology = lab.topology
@@ -121,6 +123,7 @@ def inspect(name: str) -> LabStatus:
         port=topology.port,
         udp_port=topology.udp_port,
         scheduler=topology.scheduler,
+        director_kind=topology.director_kind,
         forwarding=topology.forwarding,
         vip_by=topology.vip_by,
         sync=topology.sync,
@@ -143,7 +146,7 @@ def to_lines(status: LabStatus) -> list[str]:
     heading = [
         f"lab {status.name}, up since {status.started}, kernel {status.kernel} ({kernel})",
         *(
-            f"service {vip}:{status.port} {status.scheduler} {status.forwarding}, "
+            f"service {vip}:{status.port} {_kind(status)}{status.scheduler} {status.forwarding}, "
             f"VIP held by {holder or 'nobody'}"
             for vip, holder in status.vips.items()
         ),
@@ -153,14 +156,19 @@ def to_lines(status: LabStatus) -> list[str]:
     return heading + [_host_line(host) for host in status.hosts]
 
 
+def _kind(status: LabStatus) -> str:
+    return "" if status.director_kind == IPVS else f"{status.director_kind} "
+
+
 def usage(lab: Lab) -> list[str]:
     """How to go on from ``lab up``."""
     name, master = lab.name, lab.topology.first_master.name
+    table = "ipvsadm -Ln" if lab.topology.has_ipvs else "conntrack -L"
     client = f"{command_line('shell', name)} client -- curl -I {lab.topology.vip}"
     return [
         f"  a burst        loadgen burst --vip {lab.topology.vip} -n 50",
         f"  one request    {client}",
-        f"  the table      {command_line('shell', name)} {master} -- ipvsadm -Ln",
+        f"  the table      {command_line('shell', name)} {master} -- {table}",
         f"  all of it      {command_line('status', name)}",
         f"  the end        {command_line('down', name)}",
     ]

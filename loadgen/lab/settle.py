@@ -25,7 +25,8 @@ SETTLE_LIMIT_S = 15.0
 SYNC_LAG_S = 2.5
 """A sync message waits up to two seconds on its master."""
 
-SCRIPT = f"""\
+_WHO = f"uname -r\nip -4 -o addr show dev {INTERFACE}\n"
+IPVS_SCRIPT = f"""\
 holds_entries() {{ {{ read -r heading && read -r entry; }} </proc/net/ip_vs_conn; }}
 knob=/proc/sys/net/ipv4/vs/expire_nodest_conn
 read -r old <$knob
@@ -39,9 +40,17 @@ while holds_entries; do
 done
 echo "$old" >$knob
 ipvsadm -R </run/lab/ipvs.rules || exit 1
-uname -r
-ip -4 -o addr show dev {INTERFACE}
-"""
+{_WHO}"""
+
+RULES_SCRIPTS = {
+    "nftables": f"nft -f /run/lab/nft.rules && conntrack -F 2>/dev/null || exit 1\n{_WHO}",
+    "iptables": f"""\
+iptables-legacy-restore </run/lab/iptables.rules || exit 1
+[ ! -e /run/lab/ip6tables.rules ] || ip6tables-legacy-restore </run/lab/ip6tables.rules || exit 1
+conntrack -F 2>/dev/null || exit 1
+{_WHO}""",
+}
+"""Of directors without IPVS: whose turn it is begins anew, and no connection is tracked."""
 
 
 def settle(topology: Topology, client_namespace: str, config: Path) -> str:
@@ -51,7 +60,9 @@ def settle(topology: Topology, client_namespace: str, config: Path) -> str:
         RunFailed: a director cannot be reached by ssh, keeps entries, or holds (lacks) a VIP
             when it should not.
     """
-    script = f"sleep {SYNC_LAG_S}\n{SCRIPT}" if topology.sync else SCRIPT
+    script = RULES_SCRIPTS.get(topology.director_kind, IPVS_SCRIPT)
+    if topology.sync:
+        script = f"sleep {SYNC_LAG_S}\n{script}"
     names = [host.name for host in topology.directors]
     answers = ssh.ask_all(names, script, client_namespace, config, limit_s=SETTLE_LIMIT_S)
     for name, answer in answers.items():

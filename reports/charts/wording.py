@@ -136,6 +136,8 @@ def headlines(analysis: Analysis) -> tuple[Headline, Headline, Headline]:
 def _peak(analysis: Analysis) -> Headline:
     label = "Peak InActConn"
     directors = [peak for peak in analysis.peaks if peak.director is not None]
+    if held := _conntrack_peak(analysis):
+        return held
     if not directors:
         return Headline(label=label, value=None, detail=why_no_polls(analysis))
     total = next((p for p in analysis.peaks if p.director is None), None)
@@ -148,6 +150,24 @@ def _peak(analysis: Analysis) -> Headline:
     split = f": {listed(rows)} by real server" if len(rows) > 1 else ""
     return Headline(
         label=label, value=f"{value:,}", detail=f"{top.inactive} on {top.director}{split}"
+    )
+
+
+def _conntrack_peak(analysis: Analysis) -> Headline | None:
+    """The most entries that netfilter directors held, in place of InActConn; None without any."""
+    names = {law.director for law in analysis.laws if law.kind == "netfilter"}
+    held = {
+        series.director: int(np.sum([*series.counts.values()], axis=0).max(initial=0))
+        for series in analysis.pictures.states
+        if series.source == "observed" and series.director in names
+    }
+    if not held or len(names) < len(analysis.laws):
+        return None
+    detail = listed([f"{n:,} on {name}" for name, n in held.items()])
+    return Headline(
+        label="Peak of conntrack's entries",
+        value=f"{sum(held.values()):,}",
+        detail=f"{detail}, open ones and those that only wait",
     )
 
 
@@ -262,6 +282,12 @@ def _director_fall(analysis: Analysis, director: str) -> str:
 
 
 def _agreement(analysis: Analysis) -> list[str]:
+    if not analysis.timeline.predicted and analysis.agreement:  # conntrack's, which has no counters
+        return [
+            f"{row.state_matches:,} of {row.state_samples:,} polled states of {row.director}'s "
+            "entries are the predicted ones."
+            for row in analysis.agreement
+        ]
     if not analysis.timeline.predicted:
         return [f"The prediction: {NOT_MEASURED}, {why_no_packets(analysis)}."]
     worst = [

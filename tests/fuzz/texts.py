@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analyzer.conntrack.proc import read_conntrack
+from analyzer.conntrack.services import ServicesSeen
 from analyzer.documents import to_json
 from analyzer.ipvs.ipvsadm import ParsedDocument, decode, parse
 from analyzer.ipvs.proc.formats import parse_entries, parse_services
@@ -18,6 +20,18 @@ if TYPE_CHECKING:
 TEXTS = [
     file.read_bytes() for file in sorted((Path(__file__).parents[1] / "data/texts").glob("*.txt"))
 ]
+TRACKED = b"""\
+ipv4     2 tcp      6 118 TIME_WAIT src=192.168.10.250 dst=192.168.10.2 sport=35888 dport=80 \
+src=192.168.20.22 dst=192.168.10.250 sport=80 dport=35888 [ASSURED] mark=0 zone=0 use=2
+ipv4     2 udp      17 29 src=192.168.10.250 dst=192.168.10.2 sport=40001 dport=7 [UNREPLIED] \
+src=192.168.20.21 dst=192.168.10.250 sport=7 dport=40001 mark=0 zone=0 use=2
+ipv6     10 tcp      6 9 CLOSE src=fd00:0010:0000:0000:0000:0000:0000:00fa \
+dst=fd00:0010:0000:0000:0000:0000:0000:0002 sport=41000 dport=80 \
+src=fd00:0020:0000:0000:0000:0000:0000:0021 dst=fd00:0010:0000:0000:0000:0000:0000:00fa \
+sport=80 dport=41000 packets=3 bytes=164 [OFFLOAD] mark=0 secctx=null zone=0 use=2
+ipv4     2 unknown  112 599 src=192.168.10.11 dst=224.0.0.18 [UNREPLIED] src=224.0.0.18 \
+dst=192.168.10.11 mark=0 zone=0 use=2
+"""
 MAX_LINES = 14
 LIMITS = {"port": 65535, "fwmark": 2**32 - 1, "ttl": 255}
 
@@ -28,6 +42,9 @@ def attempt(chance: random.Random, _folder: Path) -> None:
     assert is_possible(to_json(parse(text), ParsedDocument))
     parse_services(text)
     parse_entries(text)
+    tracked = read_conntrack(damaged(TRACKED * chance.randint(1, MAX_LINES), chance, OF_TEXT))
+    services = ServicesSeen().update(tracked.rows)
+    assert all(0 <= (service.port or 0) <= LIMITS["port"] for service in services)
 
 
 def _piece(chance: random.Random) -> bytes:

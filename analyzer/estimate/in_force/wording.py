@@ -45,9 +45,9 @@ def with_sources(rows: list[Lifetime], director: Director, in_force: InForce) ->
 
 
 def _with_source(row: Lifetime, director: Director, in_force: InForce) -> Lifetime:
-    if row.timeout_name == "fixed":
+    name, value_s = next((each for each in NAMES if each == row.timeout_name), None), row.timeout_s
+    if name is None:
         return replace(row, timeout_source="kernel")
-    name, value_s = row.timeout_name, row.timeout_s
     if value_s is None:
         return row
     if value_s == in_force.start_s(name):

@@ -16,7 +16,7 @@ from analyzer.findings.figures import (
     timeout_sentence,
 )
 from analyzer.ipvs.drop_entry import in_words
-from analyzer.predicted.entries import DROP_ENTRY
+from analyzer.predicted.entries import DROP_ENTRY, PORT_REUSE, REFUSED
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def _wait(row: Lifetime) -> str:
 
 def ended_early(figures: Figures) -> Finding | None:
     """Entries were removed before their timeout, for a known reason."""
-    rows = [row for row in figures.ended_early if row.cause != "port-reuse"]
+    rows = [row for row in figures.ended_early if row.cause not in (PORT_REUSE, REFUSED)]
     if not rows:
         return None
     causes = ", ".join(f"{row.n} in {row.state} on {row.director} ({row.cause})" for row in rows)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -13,6 +14,24 @@ from analyzer.recording.manifest.bounds import Count, Instant, Seconds, SecondsE
 from analyzer.recording.manifest.load import Service
 
 _NUMBER = re.compile(r"-?[0-9]{1,10}")
+
+Kind = Literal["ipvs", "netfilter"]
+"""What keeps a director's connections: IPVS, or connection tracking, by whose rules nftables or
+iptables translate addresses."""
+
+CONNTRACK_SYSCTLS = (
+    *(
+        f"nf_conntrack_tcp_timeout_{state}"
+        for state in (
+            *("syn_sent", "syn_recv", "established", "fin_wait", "close_wait", "last_ack"),
+            *("time_wait", "close", "max_retrans", "unacknowledged"),
+        )
+    ),
+    *(f"nf_conntrack_tcp_{name}" for name in ("be_liberal", "loose", "max_retrans")),
+    *("nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"),
+    *("nf_conntrack_max", "nf_conntrack_buckets"),
+)
+"""Those below ``net.netfilter`` that a director of kind ``netfilter`` has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +45,11 @@ class TimeoutsSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sysctls:
-    """Those below ``net.ipv4.vs`` that change what is predicted; the kernel's defaults."""
+    """Those that change what is predicted.
+
+    Below ``net.ipv4.vs`` first, with the kernel's defaults; those of ``CONNTRACK_SYSCTLS`` are None
+    where they are not known.
+    """
 
     conn_reuse_mode: Sysctl = 1
     conntrack: Sysctl = 0
@@ -35,12 +58,35 @@ class Sysctls:
     secure_tcp: Sysctl = 0
     drop_entry: Sysctl = 0
     conn_max: Sysctl = 0
+    nf_conntrack_tcp_timeout_syn_sent: Sysctl | None = None
+    nf_conntrack_tcp_timeout_syn_recv: Sysctl | None = None
+    nf_conntrack_tcp_timeout_established: Sysctl | None = None
+    nf_conntrack_tcp_timeout_fin_wait: Sysctl | None = None
+    nf_conntrack_tcp_timeout_close_wait: Sysctl | None = None
+    nf_conntrack_tcp_timeout_last_ack: Sysctl | None = None
+    nf_conntrack_tcp_timeout_time_wait: Sysctl | None = None
+    nf_conntrack_tcp_timeout_close: Sysctl | None = None
+    nf_conntrack_tcp_timeout_max_retrans: Sysctl | None = None
+    nf_conntrack_tcp_timeout_unacknowledged: Sysctl | None = None
+    nf_conntrack_tcp_be_liberal: Sysctl | None = None
+    nf_conntrack_tcp_loose: Sysctl | None = None
+    nf_conntrack_tcp_max_retrans: Sysctl | None = None
+    nf_conntrack_udp_timeout: Sysctl | None = None
+    nf_conntrack_udp_timeout_stream: Sysctl | None = None
+    nf_conntrack_max: Sysctl | None = None
+    nf_conntrack_buckets: Sysctl | None = None
 
     def number(self, name: str) -> int:
         """One of them; the kernel's default where its text is no number."""
         text = str(getattr(self, name))
         default: int = getattr(Sysctls(), name)
         return int(text) if _NUMBER.fullmatch(text) else default
+
+    @property
+    def of_conntrack(self) -> Mapping[str, int | None]:
+        """Those of ``CONNTRACK_SYSCTLS`` by name; None of one that is not known or no number."""
+        texts = ((name, str(getattr(self, name))) for name in CONNTRACK_SYSCTLS)
+        return {name: int(text) if _NUMBER.fullmatch(text) else None for name, text in texts}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +102,7 @@ class DirectorFacts:
     """What is written of one director; ``analyzer.recording.director.Director`` explains it."""
 
     link: str | None = None
+    kind: Kind = "ipvs"
     kernel: str | None = None
     hz: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     timer_phase_s: SecondsEitherWay | None = None

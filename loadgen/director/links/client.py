@@ -16,6 +16,7 @@ from loadgen.director import counters
 from loadgen.director.links.shell import MAX_ANSWER_BYTES, LinkLost, Shell, last_line
 from loadgen.director.links.snapshot import (
     ENTRIES_TITLE,
+    IPVS,
     SERVICES_BYTES,
     ask_by_cat,
     ask_compressed,
@@ -28,6 +29,7 @@ from loadgen.director.links.snapshot import (
 )
 from loadgen.director.links.worker_thread import WorkerThread
 from loadgen.director.settings import (
+    ask_conntrack_sysctls,
     ask_script,
     ask_timeouts,
     parse_settings,
@@ -35,12 +37,14 @@ from loadgen.director.settings import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analyzer.ipvs.states import Timeouts
     from analyzer.ipvs.table_status import TableStatus
     from loadgen.director.counters import CounterTable
     from loadgen.director.links.link import Link
     from loadgen.director.links.shell import ShellAnswer
-    from loadgen.director.links.snapshot import Snapshot, What
+    from loadgen.director.links.snapshot import Snapshot, Source, What
     from loadgen.director.settings import DirectorSettings
 
 _STATUS = "/proc/net/ip_vs_status"
@@ -71,6 +75,7 @@ class DirectorClient:
         boot_id: what names its present boot (random(4)); None where it does not tell.
         host_name: what its host calls itself; None where it does not tell.
         programs: of those that a poll can use, those that it has.
+        source: what is read there; IPVS's files, until it is known to have none.
     """
 
     def __init__(self, link: Link, shell: Shell | None = None) -> None:
@@ -79,6 +84,7 @@ class DirectorClient:
         self.boot_id: str | None = None
         self.host_name: str | None = None
         self.programs: frozenset[str] = frozenset()
+        self.source: Source = IPVS
         self.worker_thread = WorkerThread()
         self._in_sed = False
         self._sed_works = False
@@ -132,10 +138,12 @@ class DirectorClient:
         most_bytes = most_bytes_of(what, expected)
         if what == "entries" and expected >= GZIP_ENTRIES and "gz" in self.programs:
             return await self._poll_compressed(timeout_s, most_bytes)
-        if "sed" in self.programs and not self._sed_fails:
-            return await self._snapshot(await self._poll_by_sed(what, timeout_s, most_bytes))
-        answer = await self.ask(ask_by_cat(what), timeout_s=timeout_s, most_bytes=most_bytes)
-        return await self._snapshot(answer)
+        is_listed = what == "entries" and self.source.command is not None
+        if "sed" in self.programs and not self._sed_fails and not is_listed:
+            return await self._snapshot(what, await self._poll_by_sed(what, timeout_s, most_bytes))
+        script = ask_by_cat(what, self.source)
+        answer = await self.ask(script, timeout_s=timeout_s, most_bytes=most_bytes)
+        return await self._snapshot(what, answer)
 
     async def first_entries(self, count: int, *, timeout_s: float) -> str | None:
         """The head of ``/proc/net/ip_vs_conn``; None where it is not given.
@@ -157,6 +165,8 @@ class DirectorClient:
         Raises:
             LinkLost: no whole answer in time.
         """
+        if self.source.kind != "ipvs":
+            return None
         answer = await self.ask(counters.ASK, timeout_s=timeout_s, most_bytes=SERVICES_BYTES)
         return await self.worker_thread.run(
             len(answer.content), lambda: counters.parse_counters(answer.text)
@@ -178,7 +188,7 @@ class DirectorClient:
         Raises:
             LinkLost: no whole answer in time.
         """
-        answer = await self.ask(ask_script(), timeout_s=timeout_s)
+        answer = await self.ask(ask_script(kind=self.source.kind), timeout_s=timeout_s)
         return await self.worker_thread.run(
             len(answer.content), lambda: parse_settings(answer.text)
         )
@@ -189,7 +199,18 @@ class DirectorClient:
         Raises:
             LinkLost: no whole answer in time.
         """
+        if self.source.kind != "ipvs":
+            return None
         return parse_timeouts((await self.ask(ask_timeouts(), timeout_s=timeout_s)).text)
+
+    async def conntrack_sysctls(self, *, timeout_s: float) -> Mapping[str, str]:
+        """What a netfilter director's tracking goes by, its timeouts above all.
+
+        Raises:
+            LinkLost: no whole answer in time.
+        """
+        answer = await self.ask(ask_conntrack_sysctls(), timeout_s=timeout_s)
+        return parse_settings(answer.text).sysctl
 
     async def set_timeouts(self, timeouts: Timeouts, *, timeout_s: float) -> str:
         """Set the three; 0 leaves one as it is. Only the room ``timeouts`` may call this.
@@ -206,7 +227,7 @@ class DirectorClient:
     async def _poll_by_sed(self, what: What, timeout_s: float, most_bytes: int) -> ShellAnswer:
         if not self._in_sed:
             # the shell reads ahead: it must have begun the sed before more is said
-            start = f"echo {self._shell.mark}; {sed_program(self._shell.mark)}\n"
+            start = f"echo {self._shell.mark}; {sed_program(self._shell.mark, self.source)}\n"
             await self._shell.send(start, timeout_s=_ASK_S)
             self._in_sed = True
         try:
@@ -220,18 +241,25 @@ class DirectorClient:
     async def _poll_compressed(self, timeout_s: float, most_bytes: int) -> Snapshot:
         """CPU time by what the shell and its children have used before and after."""
         before = await self.ask("times", timeout_s=_ASK_S)
-        answer = await self._shell.ask(ask_compressed(), timeout_s=timeout_s, most_bytes=most_bytes)
+        script = ask_compressed(self.source)
+        answer = await self._shell.ask(script, timeout_s=timeout_s, most_bytes=most_bytes)
         after = await self._shell.ask("times", timeout_s=_ASK_S)
         used = [times_s(times.text) for times in (before, after)]
         cpu_s = None if None in used else (used[1] or 0) - (used[0] or 0)
-        return await self._snapshot(answer, compressed=most_bytes, cpu_s=cpu_s)
+        return await self._snapshot("entries", answer, compressed=most_bytes, cpu_s=cpu_s)
 
     async def _snapshot(
-        self, answer: ShellAnswer, *, compressed: int = 0, cpu_s: float | None = None
+        self,
+        what: What,
+        answer: ShellAnswer,
+        *,
+        compressed: int = 0,
+        cpu_s: float | None = None,
     ) -> Snapshot:
         """Parsed beside the event loop where it is large.
 
         Args:
+            what: was polled.
             answer: to a poll.
             compressed: 0, or the most bytes that may come out of it.
             cpu_s: of reading the entries, where the answer does not have it.
@@ -239,7 +267,7 @@ class DirectorClient:
 
         def parse() -> Snapshot | None:
             text = gunzipped(answer.content, compressed) if compressed else answer.text
-            return parse_snapshot(answer, text, cpu_s)
+            return parse_snapshot(answer, text, cpu_s, what=what, source=self.source)
 
         snapshot = await self.worker_thread.run(compressed or len(answer.content), parse)
         if snapshot is None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from analyzer.recording.manifest.director import Kind
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
@@ -24,6 +26,7 @@ class Link:
         spec: what the operator wrote after the name, for messages and the manifest.
         argv: the command that runs a POSIX shell on the director, its input and output ours.
         is_named: the operator gave the name.
+        director_kind: what keeps the director's connections, where the operator says so.
     """
 
     name: str
@@ -31,10 +34,15 @@ class Link:
     spec: str
     argv: tuple[str, ...]
     is_named: bool = False
+    director_kind: Kind | None = None
 
 
 EXPECTED = "local, ssh://[user@]host[:port] or exec:COMMAND PREFIX, with or without NAME= before it"
-_NAMED = re.compile(r"([0-9A-Za-z][0-9A-Za-z._-]{0,62})=(ssh://.*|exec:.*|local)", re.DOTALL)
+_KIND = re.compile(r"(ipvs|netfilter)\+(.*)", re.DOTALL)
+_NAMED = re.compile(
+    r"([0-9A-Za-z][0-9A-Za-z._-]{0,62})=((?:(?:ipvs|netfilter)\+)?(?:ssh://.*|exec:.*|local))",
+    re.DOTALL,
+)
 _KUBECTL = frozenset({"kubectl", "oc"})
 _KUBECTL_VALUES = frozenset(
     {
@@ -66,11 +74,14 @@ def by_hand(link: Link, words: Sequence[str]) -> str:
 def parse_link(spec: str) -> Link:
     """``local``, ``ssh://[user@]host[:port]`` or ``exec:COMMAND PREFIX``; ``NAME=`` before it.
 
+    ``netfilter+`` or ``ipvs+`` before the link says what keeps the director's connections.
+
     Raises:
         UsageProblem: none of these.
     """
     name, plain = split_name(spec)
-    link = _plain_link(plain)
+    kind, plain = _split_kind(plain)
+    link = replace(_plain_link(plain), director_kind=kind)
     return link if name is None else replace(link, name=name, is_named=True)
 
 
@@ -80,9 +91,16 @@ def split_name(spec: str) -> tuple[str | None, str]:
     return (match[1], match[2]) if match else (None, spec)
 
 
+def _split_kind(spec: str) -> tuple[Kind | None, str]:
+    match = _KIND.fullmatch(spec)
+    if match is None:
+        return None, spec
+    return "netfilter" if match[1] == "netfilter" else "ipvs", match[2]
+
+
 def is_link(spec: str) -> bool:
     """Whether a director is given by a link; else it is a lab's host, by its name."""
-    plain = split_name(spec)[1]
+    plain = _split_kind(split_name(spec)[1])[1]
     return plain == "local" or ":" in plain
 
 
@@ -113,10 +131,11 @@ def _name_of(prefix: Sequence[str]) -> str:
     return "kubectl"
 
 
-def lab_link(name: str, address: str, ssh_config: Path) -> Link:
+def lab_link(name: str, address: str, ssh_config: Path, kind: Kind = "ipvs") -> Link:
     """A director of a running lab, by the lab's own ssh configuration."""
     argv = ("ssh", "-F", str(ssh_config), *_SSH_OPTIONS, "--", name, "exec sh")
-    return Link(name=name, kind="ssh", spec=f"ssh://root@{address}", argv=argv)
+    spec = f"ssh://root@{address}"
+    return Link(name=name, kind="ssh", spec=spec, argv=argv, director_kind=kind)
 
 
 def _split(text: str) -> list[str]:

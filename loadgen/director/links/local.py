@@ -74,7 +74,7 @@ class LocalDirectorClient(DirectorClient):
         Raises:
             LinkLost: no answer in time, or none that a kernel gives.
         """
-        netlink = self._netlink
+        netlink = self._ipvs_by_netlink
         if netlink is None:
             return await super().poll(what, timeout_s=timeout_s, expected=expected)
         return await self._call(
@@ -87,7 +87,7 @@ class LocalDirectorClient(DirectorClient):
         Raises:
             LinkLost: no whole answer in time.
         """
-        netlink = self._netlink
+        netlink = self._ipvs_by_netlink
         if netlink is None:
             return await super().director_settings(timeout_s=timeout_s)
         answer = await self.ask(ask_script(ipvsadm=False), timeout_s=timeout_s)
@@ -106,9 +106,10 @@ class LocalDirectorClient(DirectorClient):
         Raises:
             LinkLost: no whole answer in time.
         """
-        if self._netlink is None:
+        netlink = self._ipvs_by_netlink
+        if netlink is None:
             return await super().timeouts(timeout_s=timeout_s)
-        return await self._call(self._netlink.timeouts, timeout_s)
+        return await self._call(netlink.timeouts, timeout_s)
 
     async def set_timeouts(self, timeouts: Timeouts, *, timeout_s: float) -> str:
         """Set the three, by netlink where we may; 0 leaves one as it is.
@@ -121,6 +122,11 @@ class LocalDirectorClient(DirectorClient):
             return await super().set_timeouts(timeouts, timeout_s=timeout_s)
         await self._call(lambda: netlink.set_timeouts(timeouts), timeout_s)
         return ""
+
+    @property
+    def _ipvs_by_netlink(self) -> Netlink | None:
+        """Netlink, where we may use it and the director's connections are IPVS's."""
+        return self._netlink if self.source.kind == "ipvs" else None
 
     async def _call(self, act: Callable[[], Result], timeout_s: float) -> Result:
         if self._thread is None:

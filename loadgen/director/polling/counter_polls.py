@@ -48,6 +48,8 @@ class CounterPolls:
         """Why there are no counters; None where there are."""
         if self.latest:
             return None
+        if self._client.source.kind == "netfilter":
+            return "connection tracking counts nothing for each real server"
         return self._why_outdated(sysctl) or "it has no ipvsadm that we may run"
 
     async def poll(self, snapshot: Snapshot, sysctl: Mapping[str, str]) -> LinkLost | None:

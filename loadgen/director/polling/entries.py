@@ -5,22 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from analyzer.conntrack.proc import read_conntrack, translated
 from analyzer.ipvs.proc.entry_text import read_entries
-from analyzer.ipvs.proc.formats import entries_counted
 from analyzer.ipvs.table_diff.matching import distinct_entries
 from analyzer.ipvs.table_diff.reads import AbsenceProof, Resizes, TableRead
 from analyzer.ipvs.table_diff.tracking import TableTracker, joined
 from analyzer.ipvs.versions import law_of
+from loadgen.director.links.snapshot import IPVS
 from loadgen.director.polling.pace import LONGEST_WAIT_S, EntriesPace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analyzer.ipvs.proc.entry_rows import EntryRows, Rows
     from analyzer.ipvs.table_diff.reads import Settled
     from analyzer.ipvs.table_diff.tracking import Changes, Numbers
-    from loadgen.director.links.snapshot import Snapshot
+    from analyzer.recording.manifest.director import Kind
+    from loadgen.director.links.snapshot import Snapshot, Source
     from loadgen.director.polling.watched import Watched
 
 TRY_AGAIN_S = 10.0
+
+CONNTRACK_PAGE_BYTES = 3800
+"""A text of connection tracking that is shorter came in a single read(2): a page, less a line."""
+
+_TABLES: Mapping[Kind, str] = {
+    "ipvs": "/proc/net/ip_vs_conn",
+    "netfilter": "connection tracking",
+}
 
 Reading = Literal["yes", "given-up", "unreadable"]
 
@@ -60,16 +72,20 @@ class Entries:
         there: about how many there are, of all services.
     """
 
-    def __init__(self, watched: Watched, share: float, kernel: str | None) -> None:
+    def __init__(
+        self, watched: Watched, share: float, kernel: str | None, source: Source = IPVS
+    ) -> None:
         self.reading: Reading = "yes"
         self.why_not: str | None = None
         self.there = self.unread = 0
         self._try_again_s = 0.0
         self._watched = watched
         self._share = share
-        self._pace = EntriesPace(share, kernel)
+        self._kind = source.kind
+        self._pace = EntriesPace(share, kernel, source)
         self._tracker = TableTracker()
-        self._resizes: Resizes[Rows] | None = Resizes() if law_of(kernel).table_resizes else None
+        resizes = source.kind == "ipvs" and law_of(kernel).table_resizes
+        self._resizes: Resizes[Rows] | None = Resizes() if resizes else None
 
     @property
     def rows(self) -> Rows:
@@ -100,7 +116,7 @@ class Entries:
             snapshot: with the entries; without them it has the size of the table alone, which
                 settles the read before it where the table resizes itself.
         """
-        table = None if snapshot.entries is None else read_entries(snapshot.entries)
+        table = None if snapshot.entries is None else self._parse(snapshot.entries)
         if table is not None:
             self.unread = table.unread
             cost_s = snapshot.took_s if snapshot.cpu_s is None else snapshot.cpu_s
@@ -112,7 +128,9 @@ class Entries:
             return self._settled(settled, lines)
         if table is None:
             return Taken(changes=None, lines=None, proof=None)
-        changes = self._tracker.update(at_ns, self._watched.entries(table.rows), table.lines)
+        entries = self._ours(table.rows)
+        proof = self._proof(snapshot.entries or "")
+        changes = self._tracker.update(at_ns, entries, table.lines, proof)
         return Taken(changes=changes, lines=lines, proof=None)
 
     @property
@@ -139,13 +157,32 @@ class Entries:
             "resized, or had no neighbour to tell: they prove no entry gone"
         )
 
+    def _parse(self, text: str) -> EntryRows:
+        return read_entries(text) if self._kind == "ipvs" else read_conntrack(text)
+
+    def _ours(self, rows: Rows) -> Rows:
+        """Those that are watched; of tracked connections only what a real server answers."""
+        if self._kind == "netfilter":
+            rows = rows[translated(rows)]
+        return self._watched.entries(rows)
+
+    def _proof(self, text: str) -> AbsenceProof | None:
+        """What a missing entry proves; None: what the number of lines says.
+
+        A walk of the tracked connections goes on by counting too, and its lines are longer.
+        """
+        if self._kind == "ipvs":
+            return None
+        is_whole = len(text) < CONNTRACK_PAGE_BYTES
+        return AbsenceProof.WHOLE if is_whole else AbsenceProof.PARTIAL
+
     def _read(self, at_ns: int, snapshot: Snapshot, table: EntryRows) -> TableRead[Rows]:
         return TableRead(
             at_ns=at_ns,
-            table=self._watched.entries(table.rows),
+            table=self._ours(table.rows),
             lines=table.lines,
             distinct=distinct_entries(table.rows),
-            counted=entries_counted(snapshot.services.services),
+            counted=snapshot.n_entries,
             size=snapshot.services.conn_tab_size,
         )
 
@@ -167,10 +204,10 @@ class Entries:
             lines: of its entries; None where it had none.
             asked: they were asked for.
         """
-        self.there = max(entries_counted(snapshot.services.services), lines or 0)
+        self.there = max(snapshot.n_entries, lines or 0)
         if asked and lines is None:
             self._try_again_s = now_s + TRY_AGAIN_S
-            return self._become("unreadable", "/proc/net/ip_vs_conn gave nothing")
+            return self._become("unreadable", f"{_TABLES[self._kind]} gave nothing")
         if self.reading == "unreadable" and lines is None:
             return None
         if self._pace.is_affordable(self.there):

@@ -8,8 +8,14 @@ table from its beginning to find it.
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from analyzer.ipvs.versions import law_of
+from loadgen.director.links.snapshot import IPVS
+
+if TYPE_CHECKING:
+    from analyzer.ipvs.versions import Law
+    from loadgen.director.links.snapshot import Source
 
 DIRECTOR_CPU = 0.02
 """The share of one CPU of the director, where the operator sets none."""
@@ -24,6 +30,9 @@ ASK_AGAIN_S = 60.0
 LONGEST_WAIT_S = 120.0
 """Entries that could be read only less often than this are not read at all."""
 
+CONNTRACK_LINEAR_SINCE = (6, 16)
+"""Of ``/proc/net/nf_conntrack``: before, it too was walked from its beginning for each page."""
+
 LINEAR_S = 3e-6
 """CPU time for an entry: what a read takes that walks the table once."""
 QUADRATIC_S = 1e-9
@@ -35,9 +44,9 @@ _REMEMBERED = 8
 class EntriesPace:
     """When the entries may be read again."""
 
-    def __init__(self, share: float, kernel: str | None) -> None:
+    def __init__(self, share: float, kernel: str | None, source: Source = IPVS) -> None:
         self._share = share
-        self._linear = law_of(kernel).reads_linearly
+        self._linear = _reads_linearly(law_of(kernel), source)
         self._read: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
         self._read_at_s = 0.0
 
@@ -76,6 +85,14 @@ class EntriesPace:
 
     def _law_s(self, entries: int) -> float:
         return LEAST_S + (LINEAR_S * entries if self._linear else QUADRATIC_S * entries**2)
+
+
+def _reads_linearly(law: Law, source: Source) -> bool:
+    """Whether reading the entries takes time by their number: conntrack(8) does always."""
+    if source.kind == "ipvs":
+        return law.reads_linearly
+    is_recent = law.release is not None and law.release >= CONNTRACK_LINEAR_SINCE
+    return is_recent or source.command is not None
 
 
 class Pace:

@@ -84,7 +84,7 @@ class Poller(Background):
         self._client = client
         self._events = events
         self._clock = Timekeeper(boot_ns)
-        self._entries = Entries(watched, director_cpu, kernel)
+        self._entries = Entries(watched, director_cpu, kernel, client.source)
         self._recorder = SnapshotRecorder(client, recording, events, watched, self._entries)
         self._counters = CounterPolls(client, events, kernel, director_cpu)
         self._table = TablePolls(client, status, director_cpu)

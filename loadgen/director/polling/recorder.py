@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from analyzer.conntrack.services import ServicesSeen
 from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.recording.tables import table_of
 from loadgen.director.polling.rows import RESIZING, poll_row, service_columns
@@ -59,6 +60,7 @@ class SnapshotRecorder:
         self._events = events
         self._watched = watched
         self._entries = entries
+        self._seen = ServicesSeen() if client.source.kind == "netfilter" else None
         self._waiting_row: dict[str, Any] | None = None
 
     @property
@@ -86,12 +88,15 @@ class SnapshotRecorder:
             asked: the entries were asked for.
         """
         now_s = time.monotonic()
-        self._events.note_unread("services", snapshot.services.unread)
-        await self._record_services(noted.at_ns, snapshot, counters)
+        if self._seen is None:
+            self._events.note_unread("services", snapshot.services.unread)
+            await self._record_services(noted.at_ns, snapshot.services.services, counters)
         taken = await self._client.worker_thread.run(
             len(snapshot.entries or ""), lambda: self._entries.take(noted.at_ns, now_s, snapshot)
         )
         self.held = (self._entries.rows, self._entries.seen_ns)
+        if self._seen is not None and taken.lines is not None:
+            await self._record_services(noted.at_ns, await self._services_seen(self._seen), None)
         self._events.note_unread("entries", self._entries.unread)
         if taken.lines is not None:
             self.entries_polled_ns = noted.at_ns
@@ -111,9 +116,11 @@ class SnapshotRecorder:
         self.held = (self._entries.rows, self._entries.seen_ns)
 
     async def _record_services(
-        self, at_ns: int, snapshot: Snapshot, counters: Mapping[ServerKey, Counters] | None
+        self,
+        at_ns: int,
+        table: tuple[Service, ...],
+        counters: Mapping[ServerKey, Counters] | None,
     ) -> None:
-        table = snapshot.services.services
         self.vips |= {service.address for service in table if service.address}
         services = tuple(service for service in table if self._watched.has_service(service))
         self.services = services
@@ -125,6 +132,11 @@ class SnapshotRecorder:
             )
             self._recording.extend_columns("services", rows)
         self.polled_ns = at_ns
+
+    async def _services_seen(self, seen: ServicesSeen) -> tuple[Service, ...]:
+        """The services that the entries show."""
+        rows = self._entries.rows
+        return await self._client.worker_thread.run(rows.nbytes, lambda: seen.update(rows))
 
     def _record_taken(self, taken: Taken) -> None:
         """The changes, and the poll of the read that waited to be proved."""

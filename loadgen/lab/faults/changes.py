@@ -64,6 +64,9 @@ def set_weight(lab: RunningLab, server: str, weight: int) -> LabEvent:
         raise UsageProblem(f"a weight is 0 to {MAX_WEIGHT}, not {weight}")
     with state.lock(lab.name, wait_s=LOCK_WAIT_S), marked(lab.name):
         lab.refresh()
+        if not lab.topology.has_ipvs:
+            kind = lab.topology.director_kind
+            raise UsageProblem(f"weights are IPVS's: behind directors by {kind} servers take turns")
         return recorded(lab, server, "weight", lambda: _set_weight(lab, server, weight))
 
 

@@ -5,7 +5,10 @@
 share=/run/lab
 
 start_keepalived() {
-	keepalived -f $share/keepalived.conf -n -l -p /run/keepalived.pid -r /run/vrrp.pid \
+	vrrp_alone=
+	[ -e $share/ipvs.rules ] || vrrp_alone=-P # its checker asks for IPVS
+	# shellcheck disable=SC2086 # none or one word
+	keepalived $vrrp_alone -f $share/keepalived.conf -n -l -p /run/keepalived.pid -r /run/vrrp.pid \
 		-c /run/checkers.pid </dev/null >>$share/keepalived.log 2>&1 &
 }
 
@@ -53,7 +56,7 @@ while read -r path value; do
 	if [ -e "/proc/sys/net/$path" ]; then
 		echo "$value" >"/proc/sys/net/$path" || die "$path cannot be set to $value"
 	else
-		case $path in ipv4/vs/*) die "this kernel has no sysctl net/$path" ;; esac
+		case $path in ipv4/vs/* | netfilter/*) die "this kernel has no sysctl net/$path" ;; esac
 	fi
 done <$share/sysctls
 
@@ -64,6 +67,18 @@ if [ -e $share/ipvs.rules ]; then
 	read -r timeouts <$share/timeouts
 	# shellcheck disable=SC2086 # three words
 	ipvsadm --set $timeouts || die "the timeouts cannot be set"
+fi
+if [ -e $share/nft.rules ]; then
+	nft -f $share/nft.rules || die "the rules of nftables cannot be set up"
+fi
+for family in ip ip6; do
+	if [ -e $share/${family}tables.rules ]; then
+		${family}tables-legacy-restore <$share/${family}tables.rules ||
+			die "the rules of iptables cannot be set up"
+	fi
+done
+if [ -e $share/keepalived.conf ] && [ ! -e $share/ipvs.rules ]; then
+	start_keepalived
 fi
 [ ! -e $share/nginx.conf ] || start_nginx
 if [ -e $share/echo.command ]; then

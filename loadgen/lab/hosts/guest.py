@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.addresses import host_port
-from loadgen.lab.hosts import keepalived, nginx
+from loadgen.lab.hosts import keepalived, netfilter, nginx
 from loadgen.lab.system.wiring import host_lines, kernel_lines, route_lines, sysctls
 from loadgen.lab.topology.model import Role, address6, triple
 
@@ -96,16 +96,29 @@ def echo_command(topology: Topology, server: Host, script: str) -> list[str]:
 
 
 def _director_files(topology: Topology, director: Host) -> dict[str, str]:
-    files = {
-        "modules": f"ip_vs ip_vs_{topology.scheduler}\n",
-        "ipvs.rules": _lines(ipvs_rules(topology)),
-        "timeouts": triple(topology.timeouts, " ") + "\n",
-    }
+    files = _ipvs_files(topology) if topology.has_ipvs else _netfilter_files(topology)
     if topology.conn_tab_bits is not None:
         files["ip_vs.options"] = f"conn_tab_bits={topology.conn_tab_bits}\n"
     if topology.vip_by == "keepalived":
         files["keepalived.conf"] = keepalived.render(topology, director)
     return files
+
+
+def _ipvs_files(topology: Topology) -> dict[str, str]:
+    return {
+        "modules": f"ip_vs ip_vs_{topology.scheduler}\n",
+        "ipvs.rules": _lines(ipvs_rules(topology)),
+        "timeouts": triple(topology.timeouts, " ") + "\n",
+    }
+
+
+def _netfilter_files(topology: Topology) -> dict[str, str]:
+    kind = topology.director_kind
+    more = netfilter.MODULES6[kind] if topology.ipv6 else ""
+    return {
+        "modules": f"{netfilter.MODULES[kind]} {more}".rstrip() + "\n",
+        **netfilter.files(topology),
+    }
 
 
 def _server_files(topology: Topology, server: Host) -> dict[str, str]:

@@ -101,7 +101,7 @@ class LabMachine(LabHost):
 
 
 class Director(LabMachine):
-    """A host whose kernel runs IPVS."""
+    """A host whose kernel runs IPVS, or translates addresses."""
 
     def keepalived_stop(self) -> LabEvent:
         """End keepalived by SIGTERM: it says goodbye."""
@@ -120,8 +120,9 @@ class Director(LabMachine):
         return self.output("cat", "/proc/net/ip_vs")
 
     def entries(self) -> str:
-        """The text of /proc/net/ip_vs_conn."""
-        return self.output("cat", "/proc/net/ip_vs_conn")
+        """The text of /proc/net/ip_vs_conn; without IPVS of /proc/net/nf_conntrack."""
+        has_ipvs = self.lab.topology.has_ipvs
+        return self.output("cat", f"/proc/net/{'ip_vs_conn' if has_ipvs else 'nf_conntrack'}")
 
     def holds(self, vip: str) -> bool:
         """Whether it has the address now."""

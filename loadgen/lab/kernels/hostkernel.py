@@ -6,12 +6,14 @@ first of PID, mount and UTS namespaces of its own, so its SIGKILL ends all that 
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
-from loadgen.lab.system.programs import environment
+from loadgen.lab.hosts import netfilter
+from loadgen.lab.system.programs import environment, search_path
 from loadgen.lab.topology.model import DIRECTOR_MEMORY_MB, Kernel, namespace
 
 if TYPE_CHECKING:
@@ -72,11 +74,29 @@ def _lacking(topology: Topology) -> str | None:
             continue
         if not (_is_there(module) or _modprobe(module, "--dry-run")):
             return f"this machine's kernel has no {module}"
+    return None if topology.has_ipvs else _lacking_rules(topology)
+
+
+def _lacking_rules(topology: Topology) -> str | None:
+    """What keeps the rules from being set, tried in a namespace that ends at once.
+
+    Modules that the rules need are loaded by that.
+    """
+    programs = {"nft.rules": "nft -f -", "iptables.rules": "iptables-legacy-restore"}
+    programs["ip6tables.rules"] = "ip6tables-legacy-restore"
+    for name, rules in netfilter.files(topology).items():
+        words = programs[name].split()
+        if shutil.which(words[0], path=search_path()) is None:
+            return None  # the preflight names what is not installed
+        if not _runs(["unshare", "--net", *words], rules):
+            return f"this machine's kernel takes no rules of {topology.director_kind}"
     return None
 
 
 def _modules(topology: Topology) -> list[str]:
     tunnel = ["ipip", *(["ip6_tunnel"] if topology.ipv6 else [])]
+    if not topology.has_ipvs:
+        return []
     return [
         "ip_vs",
         f"ip_vs_{topology.scheduler}",
@@ -90,9 +110,20 @@ def _is_there(module: str) -> bool:
 
 def _modprobe(module: str, *flags: str) -> bool:
     """Whether modprobe was content."""
-    argv = ["modprobe", *flags, "--quiet", module]
+    return _runs(["modprobe", *flags, "--quiet", module])
+
+
+def _runs(argv: list[str], text: str = "") -> bool:
+    """Whether a program ends well."""
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=20, env=environment(), check=False)
+        done = subprocess.run(
+            argv,
+            input=text.encode(),
+            capture_output=True,
+            timeout=20,
+            env=environment(),
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0

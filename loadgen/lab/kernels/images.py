@@ -149,6 +149,18 @@ def releases(modules: Path) -> list[str]:
     return sorted(path.parent.name for path in modules.glob("*/modules.dep"))
 
 
+def has_module(image: KernelImage, name: str) -> bool:
+    """Whether each of its kernel releases has a module of that name, loadable or built in."""
+    there = releases(image.modules)
+    return bool(there) and all(_lists(image.modules / release, name) for release in there)
+
+
+def _lists(directory: Path, name: str) -> bool:
+    pattern = re.compile(rf"/{re.escape(name)}\.ko\b")
+    texts = (directory / "modules.dep", directory / "modules.builtin")
+    return any(pattern.search(path.read_text()) for path in texts if path.exists())
+
+
 def is_of_version(release: str, version: str) -> bool:
     """Whether a kernel release such as 6.1.176 belongs to a version such as 6.1."""
     return release == version or release.startswith((f"{version}.", f"{version}-"))

@@ -7,7 +7,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
-from loadgen.lab.kernels import fetch
+from loadgen.lab.hosts import netfilter
+from loadgen.lab.kernels import fetch, images
 from loadgen.lab.system.programs import search_path
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ PACKAGES = {
 }
 """Program -> the Debian package that has it."""
 
+RULES_PACKAGES = {
+    "nftables": {"nft": "nftables", "conntrack": "conntrack"},
+    "iptables": {"iptables-legacy-restore": "iptables", "conntrack": "conntrack"},
+}
+"""What directors without IPVS need besides, by their kind."""
+
 
 def check(topology: Topology, say: Say) -> None:
     """Raise the first problem found; kernel images that are not here are fetched.
@@ -43,13 +50,26 @@ def check(topology: Topology, say: Say) -> None:
     with_kernel = [host for host in topology.hosts if topology.has_own_kernel(host)]
     for specification in dict.fromkeys(topology.kernel_image(host) for host in with_kernel):
         fetch.provide(specification, say)
+        if not topology.has_ipvs:
+            _check_image(topology.director_kind, specification)
+
+
+def _check_image(director_kind: str, specification: str) -> None:
+    """Refuse a kernel image that cannot translate by rules of a kind."""
+    module = netfilter.PROVES[director_kind]
+    image = images.find(specification)
+    if image is not None and not images.has_module(image, module):
+        raise UsageProblem(
+            f"User-Mode Linux {specification or 'as installed'} has no {module}: a director by "
+            f"{director_kind} needs this machine's own kernel (--kernel host) or another image"
+        )
 
 
 def problems(topology: Topology) -> Iterator[str]:
     """One line for each thing that is missing."""
     if os.geteuid() != 0:
         yield "a lab makes network namespaces and taps: run it as root (sudo)"
-    yield from missing_programs(PACKAGES)
+    yield from missing_programs(PACKAGES | RULES_PACKAGES.get(topology.director_kind, {}))
 
 
 def missing_programs(packages: Mapping[str, str]) -> Iterator[str]:

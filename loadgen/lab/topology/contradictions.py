@@ -11,6 +11,10 @@ from loadgen.lab.topology.model import (
     DIRECTOR_MEMORY_MB,
     GATEWAY,
     INSIDE,
+    IPTABLES,
+    IPVS,
+    KERNEL_TIMEOUTS,
+    NFTABLES,
     OUTSIDE,
     PREFIX_LENGTH,
     Kernel,
@@ -35,7 +39,9 @@ SCHEDULER_FLAGS = {"sh": ("sh-fallback", "sh-port"), "mh": ("mh-fallback", "mh-p
 FORWARDINGS = ("dr", "nat", "tun")
 VIP_BY = ("keepalived", "static")
 HOST_NAME = re.compile(r"[a-z][a-z0-9]{0,10}")  # with "lg-" before it within IFNAMSIZ
+DIRECTOR_KINDS = (IPVS, NFTABLES, IPTABLES)
 SYSCTL_NAME = re.compile(r"net\.ipv4\.vs\.[a-z][a-z0-9_]{0,40}")
+CONNTRACK_NAME = re.compile(r"net\.netfilter\.nf_conntrack_[a-z][a-z0-9_]{0,40}")
 SYSCTL_VALUE = re.compile(r"-?[0-9]{1,10}( -?[0-9]{1,10}){0,3}")
 CONN_TAB_BITS = range(8, 21)
 BYTES_PER_BUCKET = 8
@@ -63,6 +69,8 @@ def contradictions(topology: Topology) -> Iterator[str]:
     yield from _of_service(topology)
     yield from _of_togetherness(topology)
     yield from _of_kernel(topology)
+    if not topology.has_ipvs:
+        yield from _of_rules(topology)
 
 
 def _of_counts(topology: Topology) -> Iterator[str]:
@@ -113,6 +121,7 @@ def _of_words(topology: Topology) -> Iterator[str]:
         ("scheduler", topology.scheduler, SCHEDULERS),
         ("forwarding", topology.forwarding, FORWARDINGS),
         ("vip_by", topology.vip_by, VIP_BY),
+        ("director_kind", topology.director_kind, DIRECTOR_KINDS),
     )
     for name, value, known in words:
         if value not in known:
@@ -121,9 +130,11 @@ def _of_words(topology: Topology) -> Iterator[str]:
     for flag in flags:
         if flag not in SCHEDULER_FLAGS.get(topology.scheduler, ()):
             yield f"scheduler {topology.scheduler} has no flag {flag!r}"
+    pattern = SYSCTL_NAME if topology.has_ipvs else CONNTRACK_NAME
+    expected = "net.ipv4.vs.NAME" if topology.has_ipvs else "net.netfilter.nf_conntrack_NAME"
     for name, value in topology.sysctls:
-        if not SYSCTL_NAME.fullmatch(name):
-            yield f"a sysctl is net.ipv4.vs.NAME=NUMBER, not {name!r}"
+        if not pattern.fullmatch(name):
+            yield f"a sysctl is {expected}=NUMBER, not {name!r}"
         if not SYSCTL_VALUE.fullmatch(value):
             yield f"{name}: expected a number, or several with blanks between, not {value!r}"
     yield from _repeated("values for", [name for name, _value in topology.sysctls])
@@ -179,6 +190,24 @@ def _of_togetherness(topology: Topology) -> Iterator[str]:
         yield "the sync daemon needs a second director"
     if topology.sync and len(masters) > 1:
         yield "keepalived switches the sync daemon with one VIP: sync wants one master for all"
+
+
+def _of_rules(topology: Topology) -> Iterator[str]:
+    """What directors without IPVS do not have."""
+    kind = topology.director_kind
+    if topology.forwarding != "nat":
+        yield f"directors by {kind} translate addresses: forwarding nat, not {topology.forwarding}"
+    if topology.scheduler != "rr" or any(host.weight != 1 for host in topology.servers):
+        yield f"behind directors by {kind} servers take turns: scheduler rr, and weights 1"
+    if topology.timeouts != KERNEL_TIMEOUTS:
+        yield (
+            f"timeouts are IPVS's; of directors by {kind} they are sysctls, "
+            "net.netfilter.nf_conntrack_…_timeout_…"
+        )
+    if topology.sync:
+        yield f"the sync daemon is IPVS's: directors by {kind} have none"
+    if topology.conn_tab_bits is not None:
+        yield f"conn_tab_bits is IPVS's: directors by {kind} have none"
 
 
 def _of_kernel(topology: Topology) -> Iterator[str]:

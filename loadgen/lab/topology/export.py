@@ -2,7 +2,8 @@
 
 One directory per host, and a Vagrantfile for VirtualBox that makes the same hosts and installs
 those files. keepalived reads each ``keepalived.conf``, ipvsadm-restore each ``ipvs.rules``,
-sysctl --system each ``90-ipvs.conf``, netplan each ``60-lab.yaml``.
+sysctl --system each ``90-ipvs.conf``, netplan each ``60-lab.yaml``; of directors without IPVS
+``nft -f`` each ``nft.rules``, iptables-legacy-restore each ``iptables.rules``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadgen.errors import RunFailed
-from loadgen.lab.hosts import guest, keepalived, nginx
+from loadgen.lab.hosts import guest, keepalived, netfilter, nginx
 from loadgen.lab.system import wiring
 from loadgen.lab.topology.model import (
     GATEWAY,
@@ -65,7 +66,7 @@ def files(topology: Topology, style: Style) -> Mapping[str, str]:
 def keepalived_conf(topology: Topology, director: Host, style: Style) -> str:
     """One director's keepalived.conf, in the virtual-server style with the services in it."""
     text = keepalived.render(topology, director) if _has_keepalived(topology) else ""
-    if style == "virtual-server":
+    if style == "virtual-server" and topology.has_ipvs:
         text += "".join(f"\n{block}" for block in keepalived.virtual_servers(topology))
     return text
 
@@ -108,7 +109,13 @@ def vagrantfile(topology: Topology) -> str:
         for host in topology.hosts
     )
     return VAGRANTFILE.format(
-        hosts=hosts, box=BOX, memory=MEMORY_MB, interface=INTERFACE, tunnel=_tunnel(topology)
+        hosts=hosts,
+        box=BOX,
+        memory=MEMORY_MB,
+        interface=INTERFACE,
+        tunnel=_tunnel(topology),
+        packages="ipvsadm" if topology.has_ipvs else topology.director_kind,
+        modules="ip_vs" if topology.has_ipvs else "nf_conntrack",
     )
 
 
@@ -124,10 +131,11 @@ def _host_files(topology: Topology, host: Host, style: Style) -> dict[str, str]:
 
 
 def _director_files(topology: Topology, director: Host, style: Style) -> dict[str, str]:
-    made = {"timeouts": f"ipvsadm --set {triple(topology.timeouts, ' ')}\n"}
     conf = keepalived_conf(topology, director, style)
-    if conf:
-        made["keepalived.conf"] = conf
+    made = {"keepalived.conf": conf} if conf else {}
+    if not topology.has_ipvs:
+        return made | netfilter.files(topology)
+    made["timeouts"] = f"ipvsadm --set {triple(topology.timeouts, ' ')}\n"
     if style == "ipvsadm":
         made["ipvs.rules"] = "".join(f"{rule}\n" for rule in guest.ipvs_rules(topology))
     if topology.conn_tab_bits is not None:
@@ -194,11 +202,11 @@ hostnamectl set-hostname "$1"
 apt-get -q update
 apt-get -q -y install netplan.io
 case "$2" in
-  director) apt-get -q -y install ipvsadm keepalived ;;
+  director) apt-get -q -y install {packages} keepalived ;;
   server) apt-get -q -y install nginx-light ;;
 esac
 [ ! -e ip_vs.conf ] || cp ip_vs.conf /etc/modprobe.d/
-[ "$2" != director ] || modprobe ip_vs
+[ "$2" != director ] || modprobe {modules}
 [ ! -e 90-ipvs.conf ] || {{ cp 90-ipvs.conf /etc/sysctl.d/; sysctl -q --system; }}
 install -m 600 60-lab.yaml /etc/netplan/60-lab.yaml
 netplan apply{tunnel}
@@ -212,7 +220,10 @@ if [ "$2" = director ]; then
     cp keepalived.conf /etc/keepalived/
     systemctl restart keepalived
   fi
-  sh ./timeouts
+  [ ! -e timeouts ] || sh ./timeouts
+  [ ! -e nft.rules ] || nft -f nft.rules
+  [ ! -e iptables.rules ] || iptables-legacy-restore <iptables.rules
+  [ ! -e ip6tables.rules ] || ip6tables-legacy-restore <ip6tables.rules
 fi
 SHELL
 

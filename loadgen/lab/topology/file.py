@@ -16,7 +16,7 @@ from loadgen.errors import UsageProblem
 from loadgen.lab.kernels import images
 from loadgen.lab.topology import layout
 from loadgen.lab.topology.contradictions import check
-from loadgen.lab.topology.model import Host, Kernel, Role, Topology, Vip
+from loadgen.lab.topology.model import IPVS, Host, Kernel, Role, Topology, Vip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +29,7 @@ SETTINGS: Mapping[str, type] = {
     "udp_port": int,
     "scheduler": str,
     "scheduler_flags": str,
+    "director_kind": str,
     "forwarding": str,
     "sync": bool,
     "ipv6": bool,
@@ -73,6 +74,8 @@ def from_toml(text: str) -> Topology:
         raise UsageProblem(str(error)) from error
     _check_keys(values, {*LISTED, *SETTINGS, "timeouts", "sysctl", "kernel_image"}, "a topology")
     settings = {name: _plain(values[name], name, kind) for name, kind in _given(values)}
+    if settings.get("director_kind", IPVS) != IPVS:
+        settings.setdefault("forwarding", "nat")
     if "kernel" in settings:
         settings["kernel"] = _kernel(settings["kernel"])
     if "timeouts" in values:
@@ -174,7 +177,7 @@ def _timeouts(value: Any) -> Timeouts:
 
 def _sysctls(value: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict) or not all(type(v) in (int, str) for v in value.values()):
-        raise UsageProblem(f'sysctl: expected "net.ipv4.vs.NAME" = NUMBER, not {value!r}')
+        raise UsageProblem(f'sysctl: expected "NAME" = NUMBER, not {value!r}')
     return tuple((name, str(number)) for name, number in value.items())
 
 

@@ -30,6 +30,9 @@ PREFIX_LENGTH6 = 64
 GATEWAY = f"{INSIDE}.1"
 """In nat the real servers' way back; it goes with the VIP."""
 
+IPVS, NFTABLES, IPTABLES = "ipvs", "nftables", "iptables"
+"""What forwards on a director: IPVS, or rules that translate the destination."""
+
 KERNEL_TIMEOUTS = Timeouts()
 """What a kernel starts with (net/netfilter/ipvs/ip_vs_proto_tcp.c and ip_vs_proto_udp.c)."""
 DIRECTOR_MEMORY_MB = 128
@@ -122,7 +125,9 @@ class Topology:
     Attributes:
         scheduler_flags: ``ipvsadm -b``, for instance ``mh-port``; None for none.
         udp_port: of a UDP service beside the TCP one, with an echo server behind it; or None.
-        sysctls: ``net.ipv4.vs.…`` and their values on every director.
+        director_kind: ``ipvs``, ``nftables`` or ``iptables``.
+        sysctls: ``net.ipv4.vs.…`` and their values on every director; of the other kinds
+            ``net.netfilter.nf_conntrack_…``.
         sync: the directors keep their entries alike by IPVS's own sync daemon.
         vip_by: ``keepalived``, or ``static``: each VIP stays with its first director.
         conn_tab_bits: the module's parameter; None for the kernel's own.
@@ -150,6 +155,12 @@ class Topology:
     conn_tab_bits: int | None = None
     kernel_images: tuple[tuple[str, str], ...] = ()
     garp_master_refresh_s: int = 0
+    director_kind: str = IPVS
+
+    @property
+    def has_ipvs(self) -> bool:
+        """Whether the directors run IPVS; else they translate by rules of netfilter."""
+        return self.director_kind == IPVS
 
     @property
     def vip(self) -> str:

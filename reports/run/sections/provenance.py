@@ -10,7 +10,7 @@ from analyzer.ipvs.table_status import in_words
 from reports.run.section import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from analyzer.recording.manifest import Manifest
     from analyzer.report import Analysis, DirectorTable
@@ -46,9 +46,11 @@ def summary(manifest: Manifest) -> Iterator[tuple[str, str | None]]:
     yield "command line", manifest.command if words is None else shlex.join(words)
     yield "program", _in_words(raw.get("program"))
     yield "host", _in_words(raw.get("host"))
-    for name in manifest.directors:
+    for name, director in manifest.directors.items():
         facts = _worded(raw["directors"][name])
         for label, key in OF_A_DIRECTOR.items():
+            if key == "timeouts" and director.kind == "netfilter":
+                continue  # they are among its sysctls
             yield f"{name}: {label}", _in_words(facts.get(key))
     yield "packets dropped by the capture", None if dropped is None else str(dropped)
     yield "how it ended", manifest.ended
@@ -56,8 +58,9 @@ def summary(manifest: Manifest) -> Iterator[tuple[str, str | None]]:
 
 def tables(analysis: Analysis) -> Iterator[tuple[str, str | None]]:
     """The size and occupancy of each director's table of entries."""
+    netfilter = {law.director for law in analysis.laws if law.kind == "netfilter"}
     for table in analysis.tables:
-        yield f"{table.director}: table of entries", _size(table)
+        yield f"{table.director}: table of entries", _size(table, netfilter)
         if table.fullest is not None:
             text = f"{in_words(table.fullest)} (/proc/net/ip_vs_status)"
             yield f"{table.director}: table at its fullest", text
@@ -66,7 +69,7 @@ def tables(analysis: Analysis) -> Iterator[tuple[str, str | None]]:
             yield f"{table.director}: table at its fullest", f"not measured: {why}"
 
 
-def _size(table: DirectorTable) -> str | None:
+def _size(table: DirectorTable, netfilter: Collection[str]) -> str | None:
     if table.buckets is None:
         return None
     parts = [f"{table.buckets:,} buckets"]
@@ -76,7 +79,8 @@ def _size(table: DirectorTable) -> str | None:
         if table.most_buckets is not None and table.most_buckets > table.buckets:
             parts.append(f"{table.most_buckets:,} were seen")
     if table.conn_max is not None:
-        parts.append(f"at most {table.conn_max:,} entries (conn_max)")
+        sysctl = "nf_conntrack_max" if table.director in netfilter else "conn_max"
+        parts.append(f"at most {table.conn_max:,} entries ({sysctl})")
     if table.entry_bytes is not None:
         parts.append(f"at least {table.entry_bytes} bytes per entry, by the kernel's log")
     return "; ".join(parts)
@@ -86,7 +90,8 @@ def laws(analysis: Analysis) -> Iterator[tuple[str, str | None]]:
     """The kernel rules by which each director was predicted, and what is uncertain in them."""
     for row in analysis.laws:
         of = f"Linux {row.law}" + (", assumed: its kernel is not known" if row.assumed else "")
-        yield f"{row.director}: IPVS law", " ".join((f"{of}.", *row.since))
+        whose = "conntrack's" if row.kind == "netfilter" else "IPVS"
+        yield f"{row.director}: {whose} law", " ".join((f"{of}.", *row.since))
         if row.uncertain:
             yield f"{row.director}: may also hold, if carried back", " ".join(row.uncertain)
 

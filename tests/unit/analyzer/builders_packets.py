@@ -19,7 +19,7 @@ from analyzer.predicted.replay import DirectorRules
 from analyzer.recording.clock import DirectorClock
 from analyzer.recording.director import Director
 from analyzer.recording.tables import TABLES
-from analyzer.wire.segments import Segments
+from analyzer.wire.segments import Segments, TcpHeaders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +50,9 @@ class Seg:
     sequence: int = 0
     mac: int = DIRECTOR_MAC
     ttl: int = 64
+    acknowledgement: int = 0
+    payload_bytes: int = 0
+    window: int = 8192
 
     @property
     def protocol(self) -> str:
@@ -76,7 +79,20 @@ def segments(rows: Iterable[Seg]) -> Segments:
         source_mac=np.array([row.mac if row.reply else CLIENT_MAC for row in ordered]),
         destination_mac=np.array([CLIENT_MAC if row.reply else row.mac for row in ordered]),
         flows=flows(keys),
+        tcp=TcpHeaders(
+            flags=np.array([tcp_flags(row) for row in ordered], dtype=np.uint8),
+            acknowledgement=np.array([row.acknowledgement for row in ordered], dtype=np.int64),
+            payload_bytes=np.array([row.payload_bytes for row in ordered], dtype=np.int64),
+            window=np.array([row.window for row in ordered], dtype=np.int64),
+        ),
     )
+
+
+def tcp_flags(seg: Seg) -> int:
+    """The flag byte as hosts send it: an answer to a SYN acknowledges it, as a FIN does."""
+    if seg.flag is Flag.SYN:
+        return SYN | ACK if seg.reply else SYN
+    return {Flag.FIN: FIN | ACK, Flag.ACK: ACK, Flag.RST: RST}.get(seg.flag, 0)
 
 
 def flows(keys: Iterable[tuple[int, str]]) -> pd.DataFrame:
@@ -243,14 +259,12 @@ def tcp(
     destination_port: int = PORT,
     sequence: int = 1,
     payload: bytes = b"",
+    acknowledgement: int = 0,
+    window: int = 8192,
 ) -> bytes:
     """A TCP segment without options."""
-    return (
-        struct.pack(
-            ">HHIIBBHHH", source_port, destination_port, sequence, 0, 0x50, flags, 8192, 0, 0
-        )
-        + payload
-    )
+    numbers = (sequence, acknowledgement, 0x50, flags, window, 0, 0)
+    return struct.pack(">HHIIBBHHH", source_port, destination_port, *numbers) + payload
 
 
 def request(flags: int, *, port: int = 40000, sequence: int = 1, payload: bytes = b"") -> bytes:

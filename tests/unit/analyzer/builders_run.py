@@ -186,10 +186,13 @@ class Stage:
             number, payload = (
                 6,
                 tcp(
-                    TCP_FLAGS[seg.flag],
+                    TCP_FLAGS[seg.flag] | (ACK if seg.reply and seg.flag is Flag.SYN else 0),
                     source_port=source_port,
                     destination_port=destination_port,
                     sequence=seg.sequence,
+                    acknowledgement=seg.acknowledgement,
+                    payload=bytes(seg.payload_bytes),
+                    window=seg.window,
                 ),
             )
         if ":" in self.vip:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.conntrack.settings import DEFAULTS_S, TIMEOUT_OF
+from analyzer.conntrack.states import CtState
 from analyzer.ipvs.states import (
     ACTIVE_STATES,
     TIMEOUT_NAMES,
@@ -46,6 +48,20 @@ def test_the_page_states_each_timeout_and_who_sets_it() -> None:
         assert timeout_s == timeouts_s[state]
         assert counted == ("active" if state in ACTIVE_STATES else "inactive")
         assert next((NAMED[word] for word in NAMED if word in by), "fixed") == TIMEOUT_NAMES[state]
+
+
+def test_the_page_states_each_timeout_of_conntrack_and_its_sysctl() -> None:
+    stated = {
+        CtState[name]: timeout
+        for names, _, timeout in rows(3)
+        for name in names.split(", ")
+        if name in CtState.__members__
+    }
+    assert set(stated) == set(TIMEOUT_OF)
+    for state, text in stated.items():
+        timeout_s, sysctl = text.replace(",", "").split()
+        assert f"nf_conntrack_{sysctl.strip('`')}" == TIMEOUT_OF[state]
+        assert float(timeout_s) == DEFAULTS_S[TIMEOUT_OF[state]]
 
 
 def test_the_page_states_each_granule() -> None:

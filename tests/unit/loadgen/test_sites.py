@@ -36,7 +36,7 @@ def labs_are(monkeypatch: pytest.MonkeyPatch, *labs: object) -> None:
     monkeypatch.setattr(loadgen.lab.lab, "running_labs", lambda: list(labs))
 
 
-def lab(name: str = "lab", vip: str = VIP) -> SimpleNamespace:
+def lab(name: str = "lab", vip: str = VIP, *, has_ipvs: bool = True) -> SimpleNamespace:
     """What a site needs to know of a lab."""
     return SimpleNamespace(
         name=name,
@@ -47,12 +47,25 @@ def lab(name: str = "lab", vip: str = VIP) -> SimpleNamespace:
         holds=lambda address: address == vip,
         servers={"srv01": None, "srv02": None},
         command=lambda host, argv: ["ip", "netns", "exec", f"{name}-{host}", *argv],
-        topology=SimpleNamespace(vip=vip, host=lambda _: SimpleNamespace(address="10.0.0.1")),
+        topology=SimpleNamespace(
+            vip=vip,
+            host=lambda _: SimpleNamespace(address="10.0.0.1"),
+            has_ipvs=has_ipvs,
+        ),
     )
 
 
 def names(*given: str, lab_name: str | None = None) -> list[str]:
     return [link.name for link in find_site(VIP, given, lab_name).directors]
+
+
+@pytest.mark.parametrize(("has_ipvs", "kind"), [(True, "ipvs"), (False, "netfilter")])
+def test_a_labs_directors_are_read_as_the_lab_made_them(
+    has_ipvs: bool, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labs_are(monkeypatch, lab(has_ipvs=has_ipvs))
+    links = find_site(VIP, [], None).directors
+    assert [link.director_kind for link in links] == [kind] * 2
 
 
 def test_with_none_named_a_burst_is_a_plain_load_test() -> None:

@@ -29,10 +29,16 @@ _OPTIONS = (
     ),
     click.option("--clients", type=click.IntRange(1, 16), default=1, show_default=True),
     click.option(
+        "--director-kind",
+        type=click.Choice(["ipvs", "nftables", "iptables"]),
+        default="ipvs",
+        show_default=True,
+        help="What forwards on the directors: IPVS, or rules that translate addresses.",
+    ),
+    click.option(
         "--forwarding",
         type=click.Choice(["dr", "nat", "tun"]),
-        default="dr",
-        show_default=True,
+        show_default="dr; nat of directors without IPVS",
         help="How packets reach the real servers.",
     ),
     click.option("--scheduler", type=click.Choice(SCHEDULERS), default="rr", show_default=True),
@@ -63,8 +69,9 @@ _OPTIONS = (
         "sysctls",
         type=SYSCTL,
         multiple=True,
-        metavar="net.ipv4.vs.NAME=VALUE",
-        help="Sysctl to set on every director; repeatable.",
+        metavar="NAME=VALUE",
+        help="Sysctl to set on every director, net.ipv4.vs.NAME, or of one without IPVS "
+        "net.netfilter.nf_conntrack_NAME; repeatable.",
     ),
     click.option("--sync", is_flag=True, help="Run the IPVS sync daemon between the directors."),
     click.option(
@@ -159,6 +166,8 @@ def _from_flags(options: dict[str, Any], given: set[str]) -> Topology:
     if "plan" in chosen and "vips" not in counts:
         counts["vips"] = len(chosen["plan"])
     image = chosen.pop("kernel_image", None)
+    if chosen.get("director_kind", "ipvs") != "ipvs":
+        chosen.setdefault("forwarding", "nat")
     if "kernel" in chosen:
         chosen["kernel"] = Kernel(chosen["kernel"])
     if chosen.pop("udp", False):

@@ -34,4 +34,4 @@ BIT_RATE = ReadType("rate", _bits_per_s, "bits a second such as 10M, 1000 or mor
 SHARE = ReadType("share", _share, "a share such as 1% or 0.01")
 NUMBERS = ReadType("n,...", _numbers, "numbers such as 1,2,3")
 WORDS = ReadType("name,...", lambda text: tuple(text.split(",")))
-SYSCTL = ReadType("name=value", _sysctl, "net.ipv4.vs.NAME=VALUE")
+SYSCTL = ReadType("name=value", _sysctl, "NAME=VALUE such as net.ipv4.vs.drop_entry=1")

@@ -60,6 +60,9 @@ def section(analysis: Analysis) -> Section:
         template="sections/lifetimes.html",
         shows=frozenset(
             {
+                "conntrack-governs",
+                "conntrack-half-closed",
+                "conntrack-idle",
                 "tcpfin-governs",
                 "tcpfin-has-no-effect",
                 "udp-governs",
@@ -86,9 +89,21 @@ def section(analysis: Analysis) -> Section:
 
 def drawn(analysis: Analysis) -> list[LifetimeSamples]:
     """The largest groups, in the order of the analysis."""
-    groups = analysis.pictures.lifetime_samples
+    groups = [group for group in analysis.pictures.lifetime_samples if _fits(group, analysis)]
     ranked = sorted(groups, key=lambda group: -max(group.observed_s.size, group.predicted_s.size))
     return [group for group in groups if group in ranked[:GROUPS]]
+
+
+def _fits(group: LifetimeSamples, analysis: Analysis) -> bool:
+    """Whether the axis has room for it: hours that nobody waited would leave none for seconds."""
+    seen = [other for other in analysis.pictures.lifetime_samples if other.observed_s.size]
+    if group.observed_s.size or not seen or group.timeout_name in _OF_IPVS:
+        return True
+    return longest_s(group) <= _MOST_TIMES * max(map(longest_s, seen))
+
+
+_OF_IPVS = ("tcp", "tcpfin", "udp", "fixed")
+_MOST_TIMES = 10
 
 
 def longest_s(group: LifetimeSamples) -> float:
@@ -249,10 +264,10 @@ def _sentence(group: LifetimeSamples) -> str:
 def _key(groups: list[LifetimeSamples]) -> str:
     if not groups:
         return ""
-    return (
-        "Bars: expiries seen. Outline: predicted from the packets. Vertical line: the timeout; "
-        "shaded: the granule that the timer may add."
-    )
+    key = "Bars: expiries seen. Outline: predicted from the packets. Vertical line: the timeout"
+    if all(group.granule_s is None for group in groups):
+        return f"{key}."
+    return f"{key}; shaded: the granule that the timer may add."
 
 
 def _row(group: LifetimeSamples) -> tuple[Cell, ...]:

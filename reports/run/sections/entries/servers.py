@@ -11,7 +11,7 @@ from reports.charts.theme import CALM, INK, PALETTE, PAPER, plain
 from reports.charts.wording import plural, share, why_no_polls
 from reports.run import reboots
 from reports.run.section import Chart, DataTable, Section
-from reports.run.sections.entries.states import OTHER, STATES
+from reports.run.sections.entries.states import STATES, look
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def section(analysis: Analysis) -> Section:
             "more": max(0, len(analysis.timeline.peaks) - TABLES),
             "why_no_polls": why_no_polls(analysis),
             "reboots": reboots.sentences(analysis),
-            "legend": [(name, *STATES.get(name, OTHER)) for name in order],
+            "legend": [(name, *look(name)) for name in order],
         },
     )
 
@@ -184,7 +184,7 @@ def _peak_chart(shares: Shares) -> Chart:
 
 
 def _states_bar(state: str, names: list[str], counts: list[int]) -> Trace:
-    hue, pattern = STATES.get(state, OTHER)
+    hue, pattern = look(state)
     return bar(
         name=plain(state),
         orientation="h",

@@ -37,11 +37,22 @@ STATES = {
     "SYN_RECV": ("orange", "|"),
     "UDP": ("sky", "-"),
 }
+OF_CONNTRACK = {  # alone: those of UDP stand beside none of TCP's
+    "ASSURED": ("green", "."),
+    "REPLIED": ("sky", ""),
+    "UNREPLIED": ("orange", "|"),
+    "SYN_SENT": ("orange", "+"),
+}
 OTHER = ("muted", "+")
 DIRECTORS = 3
 POINTS = 2000  # of each director's series
 TITLES = {"observed": "polled", "predicted": "predicted from the packets"}
 TALL_PX, GAP_S = 150, 1e-3
+
+
+def look(state: str) -> tuple[str, str]:
+    """The hue and the pattern of a state, by its name."""
+    return STATES.get(state) or OF_CONNTRACK.get(state, OTHER)
 
 
 def section(analysis: Analysis) -> Section | None:
@@ -61,7 +72,7 @@ def section(analysis: Analysis) -> Section | None:
         title="Entries by state",
         charts=(chart,),
         template="sections/states.html",
-        facts={"legend": [(name, *STATES.get(name, OTHER)) for name in order(all_series)]},
+        facts={"legend": [(name, *look(name)) for name in order(all_series)]},
         shows=frozenset({"half-open", "synced-copies", "arp-flux"}),
     )
 
@@ -134,7 +145,7 @@ def _none(series: StateSeries) -> Trace:
 
 
 def _area(series: StateSeries, name: str, number: int) -> Trace:
-    hue, pattern = STATES.get(name, OTHER)
+    hue, pattern = look(name)
     t_s, counts = series.t_s, series.counts[name]
     if series.source == "observed":
         t_s, counts = _emptied(t_s, counts)

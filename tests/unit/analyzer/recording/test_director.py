@@ -10,6 +10,7 @@ from analyzer.errors import RecordingError
 from analyzer.ipvs.states import Timeouts
 from analyzer.recording.director import directors_of
 from analyzer.recording.manifest import manifest_of
+from analyzer.recording.manifest.director import CONNTRACK_SYSCTLS
 
 FACTS = {
     "link": "ssh://root@bal01",
@@ -69,6 +70,27 @@ def test_the_tables_status_is_taken_and_what_is_none_is_not() -> None:
     assert found.entry_bytes == 288
 
 
+def test_a_director_is_of_ipvs_unless_it_says_otherwise() -> None:
+    (found,) = directors_of(manifest_of({"directors": {"bal01": FACTS}}))
+    assert found.kind == "ipvs"
+    assert found.conntrack_sysctls == {}
+
+
+def test_a_netfilter_director_has_its_sysctls_as_numbers() -> None:
+    sysctl = {
+        "nf_conntrack_tcp_timeout_time_wait": "7",
+        "nf_conntrack_max": 65536,
+        "nf_conntrack_udp_timeout": "soon",
+        "nf_conntrack_acct": "1",
+    }
+    facts = {"kind": "netfilter", "sysctl": sysctl}
+    (found,) = directors_of(manifest_of({"directors": {"lb": facts}}))
+    assert found.kind == "netfilter"
+    assert len(found.conntrack_sysctls) == len(CONNTRACK_SYSCTLS) == 17
+    known = {name: value for name, value in found.conntrack_sysctls.items() if value is not None}
+    assert known == {"nf_conntrack_tcp_timeout_time_wait": 7, "nf_conntrack_max": 65536}
+
+
 @pytest.mark.parametrize(
     ("text", "mode"), [("0", 0), ("1", 1), (2, 2), ("x", 1), (None, 1), ("", 1), ("9" * 99, 1)]
 )
@@ -104,6 +126,7 @@ def test_directors_keep_the_manifests_order() -> None:
         {"bal01": {"macs": 7}},
         {"bal01": {"macs": [7]}},
         {"bal01": {"sysctl": [7]}},
+        {"bal01": {"kind": "bpf"}},
         {"bal01": {"sysctl": {"conn_reuse_mode": 0.5}}},
         {"bal01": {"table_status_fullest": "x"}},
     ],

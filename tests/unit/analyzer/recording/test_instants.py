@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.compared.agreement import Tolerance, agreement
-from analyzer.compared.join import with_packets, with_requests
+from analyzer.compared.join import with_first_packet, with_packets, with_requests
 from analyzer.failover.handshakes import by_the_wire
 from analyzer.ipvs.states import Flag, State
-from analyzer.measure import _with_first_packet
 from analyzer.observed.absences import absences
 from analyzer.observed.entries import (
     Sampled,
@@ -164,7 +163,7 @@ def test_an_entry_beside_strangers_has_the_very_instants_of_its_packets(
         destination_mac=np.array([0]),
         flows=flows([(1, "TCP")]),
     )
-    firsts = _with_first_packet(joined, mine)["first_packet_ns"]
+    firsts = with_first_packet(joined, mine)["first_packet_ns"]
     assert firsts.dropna().tolist() == [first]
     assert firsts.isna().sum() == strangers
 

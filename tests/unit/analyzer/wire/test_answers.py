@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,13 +37,14 @@ def with_copies(*rows: Seg, lost: int | None = None) -> Answers:
         source_mac=np.full(len(rows), DIRECTOR_MAC),
         destination_mac=np.full(len(rows), SERVER_MAC),
     ).only(keep)
-    both = {
+    both: dict[str, Any] = {
         name: np.concatenate([getattr(arriving, name), getattr(sent, name)])
         for name in Segments.__dataclass_fields__
-        if name != "flows"
+        if name not in ("flows", "tcp")
     }
     order = np.lexsort((both["at_ns"], both["flow"]))
-    found = Segments(**{name: values[order] for name, values in both.items()}, flows=arriving.flows)
+    ordered = {name: values[order] for name, values in both.items()}
+    found = replace(arriving, **ordered, tcp=None)
     return answers(found, passed(found, MACS), MACS)
 
 

@@ -91,6 +91,22 @@ def test_every_field_of_a_segment_is_in_its_column() -> None:
     assert found.destination_mac.tolist() == [DIRECTOR_MAC, CLIENT_MAC]
 
 
+def test_numbers_and_lengths_of_tcp_are_by_the_headers_however_little_was_captured() -> None:
+    """Options, padding and a short snap length change no length; a datagram has none."""
+    segment = tcp(ACK, sequence=5, acknowledgement=0xFFFFFFFF, window=501, payload=bytes(1000))
+    padded = ethernet(ipv4(tcp(FIN | ACK))) + bytes(6)
+    sent = (
+        ethernet(ipv4(segment, options=bytes(8))),
+        ethernet(ipv6(segment), ethertype=IPV6),
+        padded,
+        ethernet(ipv4(udp(payload=bytes(9)), protocol=17)),
+    )
+    found = read(pcap(((AT_NS + at, frame) for at, frame in enumerate(sent)), snap=80))
+    assert found.payload_bytes.tolist() == [1000, 1000, 0, 0]
+    assert found.acknowledgement.tolist() == [0xFFFFFFFF, 0xFFFFFFFF, 0, 0]
+    assert found.window.tolist() == [501, 501, 8192, 0]
+
+
 def test_a_file_with_its_header_alone_is_empty() -> None:
     found = read(frames())
     assert len(found.at_ns) == 0

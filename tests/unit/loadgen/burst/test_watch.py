@@ -35,11 +35,30 @@ if TYPE_CHECKING:
 def facts(*, tcpfin_s: float | None, forwarding: str = "Route", hz: int | None = 100) -> BootFacts:
     text = SERVICES.replace("Route  ", forwarding.ljust(7))
     found = SimpleNamespace(
+        kind="ipvs",
         timeouts=None if tcpfin_s is None else Timeouts(tcpfin_s=tcpfin_s),
         services=parse_services(text),
         timer_phase=None if hz is None else TimerPhase(hz=hz, phase_s=0, uncertainty_s=0),
     )
     return cast("BootFacts", found)
+
+
+def tracked(**sysctl: str) -> BootFacts:
+    named = {f"nf_conntrack_{name}": text for name, text in sysctl.items()}
+    settings = SimpleNamespace(sysctl=named)
+    return cast("BootFacts", SimpleNamespace(kind="netfilter", director_settings=settings))
+
+
+def test_a_tracked_connection_is_remembered_for_the_longest_of_its_timeouts() -> None:
+    director = tracked(tcp_timeout_time_wait="7", tcp_timeout_fin_wait="9", tcp_timeout_close="3")
+    assert longest_decay_s(director, plan("client")) == 9
+    assert longest_decay_s(director, plan("reset")) == 3
+
+
+def test_nobody_waits_five_days_for_a_tracked_connection_that_stays_open() -> None:
+    director = tracked(tcp_timeout_established="432000")
+    assert longest_decay_s(director, plan("never")) == 900
+    assert longest_decay_s(tracked(), plan("client")) == 900
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -19,6 +20,8 @@ from tests.unit.loadgen.director.fakes import SERVICES, FakeShell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from loadgen.director.links.client import DirectorClient
 
     Answers = Mapping[str, str | list[str]]
 
@@ -254,3 +257,78 @@ def test_whatever_numbers_a_director_says_its_part_of_run_json_can_be_read(digit
     read = recorded_manifest(document).directors["bal01"]
     assert read.boot_at_ns == written["boot_at_ns"]
     assert read.conn_tab_size == written["conn_tab_size"]
+
+
+CONNTRACK_SYSCTLS = "nf_conntrack_tcp_timeout_time_wait:7\nnf_conntrack_max:65536\n"
+
+
+class NetfilterDirector:
+    """Has no IPVS, and connection tracking that is read in some way."""
+
+    def __init__(self, way: str, *, ipvs: str = "") -> None:
+        self.who = WHO.partition("@ip_vs")[0] + f"@ip_vs\n{ipvs}@conntrack\n{way}"
+        self.asked: list[str] = []
+
+    def __call__(self, script: str) -> str:
+        self.asked.append(script)
+        if "@kernel" in script:
+            return self.who
+        if "@sysctl" in script:
+            return director_settings("", sysctl=CONNTRACK_SYSCTLS, keepalived="/proc/9/comm\n")
+        return ""
+
+
+def facts_of_netfilter(
+    director: NetfilterDirector, kind: Literal["ipvs", "netfilter"] | None = None
+) -> tuple[BootFacts, DirectorClient]:
+    client = FakeShell(director).client
+    client.link = replace(client.link, director_kind=kind)
+    return asyncio.run(learn_boot_facts(client, Timeouts())), client
+
+
+@pytest.mark.parametrize("way", ["file", "conntrack", "sudo-file", "sudo-conntrack"])
+def test_a_director_without_ipvs_that_tracks_connections_is_a_netfilter_director(way: str) -> None:
+    director = NetfilterDirector(f"{way}\n")
+    found, client = facts_of_netfilter(director)
+    assert found.kind == client.source.kind == "netfilter"
+    assert (client.source.command is None) == (way == "file")
+    assert (found.timeouts, found.services.services) == (None, ())
+    assert not any("ipvsadm" in script for script in director.asked)
+
+
+def test_run_json_has_what_tracking_goes_by_as_numbers() -> None:
+    found, _ = facts_of_netfilter(NetfilterDirector("file\n"))
+    written = manifest_of(found, "ssh://root@bal01")
+    assert written["kind"] == "netfilter"
+    assert written["sysctl"] == {
+        "nf_conntrack_tcp_timeout_time_wait": 7,
+        "nf_conntrack_max": 65536,
+    }
+    assert (written["timeouts"], written["vips_held"], written["vrrp_state"]) == (None, None, None)
+
+
+def test_a_director_with_both_is_read_as_it_was_said() -> None:
+    both = NetfilterDirector("file\n", ipvs=SERVICES)
+    assert facts_of_netfilter(both)[0].kind == "ipvs"
+    assert facts_of_netfilter(both, "ipvs")[0].kind == "ipvs"
+    assert facts_of_netfilter(both, "netfilter")[0].kind == "netfilter"
+
+
+@pytest.mark.parametrize(
+    ("way", "kind", "why"),
+    [
+        ("", None, "no IPVS in its kernel (/proc/net/ip_vs is not there)"),
+        ("none\n", None, "no IPVS in its kernel (/proc/net/ip_vs is not there), and /proc/net/nf"),
+        ("none\n", "netfilter", "/proc/net/nf_conntrack cannot be read there"),
+        ("", "netfilter", "no connection tracking in its kernel"),
+        ("file\n", "ipvs", "no IPVS in its kernel"),
+        ("whatever\n", None, "no IPVS in its kernel"),
+    ],
+)
+def test_a_director_whose_connections_cannot_be_read_is_refused_in_one_line(
+    way: str, kind: Literal["ipvs", "netfilter"] | None, why: str
+) -> None:
+    with pytest.raises(UsageProblem) as caught:
+        facts_of_netfilter(NetfilterDirector(way), kind)
+    assert str(caught.value).startswith(f"ssh://root@bal01: {why}")
+    assert "\n" not in str(caught.value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -14,14 +16,15 @@ from loadgen.director.links import snapshot as snapshot_module
 from loadgen.director.links.client import DirectorClient
 from loadgen.director.links.link import parse_link
 from loadgen.director.links.shell import LinkLost
+from loadgen.director.links.snapshot import IPVS, netfilter
 from tests.unit.loadgen.director.fakes import ENTRIES_HEADER, FIN_WAIT, OTHERS, SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
-    from loadgen.director.links.snapshot import Snapshot
+    from loadgen.director.links.snapshot import Snapshot, Source
 
+TABLES = ("ip_vs", "ip_vs_conn", "nf_conntrack", "nf_conntrack_count")
 Result = TypeVar("Result")
 HERE = parse_link("exec:env")
 """A shell on this machine, as on any director that is reached by a command."""
@@ -32,9 +35,20 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Files in the place of ``/proc/net``, as this machine's kernel may have no IPVS."""
     (tmp_path / "ip_vs").write_text(SERVICES)
     (tmp_path / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT + OTHERS)
-    monkeypatch.setattr(snapshot_module, "_SERVICES", str(tmp_path / "ip_vs"))
     monkeypatch.setattr(snapshot_module, "_ENTRIES", str(tmp_path / "ip_vs_conn"))
+    monkeypatch.setattr(client_module, "IPVS", in_place_of_proc(IPVS, tmp_path))
     return tmp_path
+
+
+def in_place_of_proc(source: Source, folder: Path) -> Source:
+    """The same reading of a poll, with the tables in another folder."""
+
+    def moved(files: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(
+            str(folder / Path(file).name) if Path(file).name in TABLES else file for file in files
+        )
+
+    return replace(source, services=moved(source.services), entries=moved(source.entries))
 
 
 def with_client(
@@ -109,6 +123,63 @@ def test_every_way_tells_what_the_read_cost(way: tuple[set[str], int], tables: P
     assert 0 < snapshot.cpu_s < 20
 
 
+TRACKED = (
+    "ipv4     2 tcp      6 9 TIME_WAIT src=10.0.0.1 dst=10.1.0.2 sport=40000 dport=80 "
+    "src=10.2.0.1 dst=10.0.0.1 sport=80 dport=40000 [ASSURED] mark=0 zone=0 use=2\n"
+)
+
+
+def tracking(folder: Path, way_to_read: str = "file") -> Source:
+    """A netfilter director whose table has one connection."""
+    (folder / "nf_conntrack").write_text(TRACKED)
+    (folder / "nf_conntrack_count").write_text("3\n")
+    source = in_place_of_proc(netfilter(way_to_read), folder)
+    if source.command is None:
+        return source
+    return replace(source, command=f"cat {folder / 'nf_conntrack'}")
+
+
+@pytest.mark.parametrize("way_to_read", ["file", "conntrack", "sudo-file"])
+def test_tracked_connections_are_read_in_every_way(
+    way: tuple[set[str], int], way_to_read: str, tables: Path
+) -> None:
+    has, expected = way
+
+    async def use(client: DirectorClient) -> list[Snapshot]:
+        client.source = tracking(tables, way_to_read)
+        first = await client.poll("services", timeout_s=20, expected=expected)
+        second = await client.poll("entries", timeout_s=20, expected=expected)
+        (tables / "nf_conntrack").write_text("")
+        return [first, second, await client.poll("entries", timeout_s=20, expected=expected)]
+
+    services, entries, empty = with_client(use, has=has)
+    assert [snapshot.counted for snapshot in (services, entries, empty)] == [3, 3, 3]
+    assert (services.entries, entries.entries, empty.entries) == (None, TRACKED, "")
+    assert entries.services.services == ()
+
+
+def test_a_director_that_tracks_no_more_gives_no_table(
+    way: tuple[set[str], int], tables: Path
+) -> None:
+    has, expected = way
+
+    async def use(client: DirectorClient) -> Snapshot:
+        client.source = tracking(tables)
+        (tables / "nf_conntrack").unlink()
+        (tables / "nf_conntrack_count").unlink()
+        return await client.poll("entries", timeout_s=20, expected=expected)
+
+    assert with_client(use, has=has).entries is None
+
+
+def test_a_netfilter_director_is_asked_nothing_of_ipvsadm() -> None:
+    async def use(client: DirectorClient) -> tuple[object, object]:
+        client.source = netfilter("file")
+        return await client.counters(timeout_s=20), await client.timeouts(timeout_s=20)
+
+    assert with_client(use) == (None, None)
+
+
 def test_a_sed_starts_once_and_the_shell_is_there_again_when_it_is_wanted() -> None:
     async def use(client: DirectorClient) -> tuple[str, str, str]:
         shell = (await client.ask("x=7; echo $$", timeout_s=20)).text
@@ -139,7 +210,7 @@ def test_a_table_that_cannot_be_read_is_distinguished_from_one_that_is_empty(
 def test_a_sed_that_holds_its_answers_back_is_not_used_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(client_module, "sed_program", lambda mark: "cat >/dev/null")
+    monkeypatch.setattr(client_module, "sed_program", lambda mark, source: "cat >/dev/null")
 
     async def use(client: DirectorClient) -> Snapshot:
         with pytest.raises(LinkLost):

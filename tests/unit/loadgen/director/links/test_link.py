@@ -101,3 +101,23 @@ def test_a_labs_director_is_reached_by_the_labs_own_ssh_configuration(tmp_path: 
     assert found.argv[:3] == ("ssh", "-F", str(tmp_path / "ssh_config"))
     assert found.argv[-3:] == ("--", "bal01", "exec sh")
     assert (found.name, found.spec) == ("bal01", "ssh://root@192.168.10.11")
+
+
+@pytest.mark.parametrize("plain", ["local", "ssh://root@bal01", "exec:docker exec -i bal01"])
+@pytest.mark.parametrize("kind", ["ipvs", "netfilter"])
+def test_what_keeps_the_connections_can_be_said_before_a_link(plain: str, kind: str) -> None:
+    found = parse_link(f"lb1={kind}+{plain}")
+    assert (found.name, found.director_kind, found.spec) == ("lb1", kind, plain)
+    assert found.argv == parse_link(plain).argv
+    assert parse_link(f"{kind}+{plain}").director_kind == kind
+    assert is_link(f"{kind}+{plain}")
+
+
+def test_without_it_the_director_is_asked() -> None:
+    assert parse_link("lb1=ssh://bal01").director_kind is None
+
+
+@pytest.mark.parametrize("spec", ["bpf+local", "netfilter+", "netfilter+netfilter+local"])
+def test_another_word_before_a_link_is_refused(spec: str) -> None:
+    with pytest.raises(UsageProblem, match="expected local, ssh://"):
+        parse_link(spec)

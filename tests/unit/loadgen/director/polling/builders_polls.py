@@ -23,6 +23,8 @@ from tests.unit.loadgen.director.fakes import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from loadgen.director.links.client import DirectorClient
+
 
 OURS = watch_targets([Target(vip="192.168.10.2", port=80)])
 
@@ -56,11 +58,12 @@ def polled(
     director_cpu: float = 100,  # of which a poll that took 2 ms is nothing
     facts: BootFacts | None = None,
     boot_ns: int | None = None,
+    client: DirectorClient | None = None,
 ) -> tuple[Poller, Recording]:
     """A poller run until its shell has said all it had to say."""
     recording = RecordingWriter(path, {})
     poller = Poller(
-        fake.client,
+        client or fake.client,
         recording,
         watched=watched,
         facts=facts,

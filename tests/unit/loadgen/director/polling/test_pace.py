@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadgen.director.links.snapshot import netfilter
 from loadgen.director.polling.pace import LEAST_S, LONGEST_WAIT_S, EntriesPace, Pace
 
 OLD, NEW = "6.1.0-56-amd64", "6.14.2"
@@ -124,3 +125,19 @@ def test_a_poll_of_steady_cost_is_taken_at_its_pace() -> None:
     assert (pace.is_due(14.9), pace.is_due(15.0)) == (False, True)
     pace.note(15.0, 0.1)  # a tenth of a second, at one in a hundred
     assert (pace.is_due(24.9), pace.is_due(25.0)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "way", "affordable"),
+    [
+        ("6.15.9", "file", False),  # the file is walked from its beginning for each page
+        (None, "file", False),
+        ("6.16.0", "file", True),
+        ("6.1.0-56-amd64", "conntrack", True),  # netlink goes on where it was
+        ("6.1.0-56-amd64", "sudo-conntrack", True),
+    ],
+)
+def test_how_tracked_connections_are_read_decides_what_many_of_them_cost(
+    kernel: str | None, way: str, affordable: bool
+) -> None:
+    assert EntriesPace(0.02, kernel, netfilter(way)).is_affordable(100_000) is affordable

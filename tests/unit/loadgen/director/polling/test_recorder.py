@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from loadgen.director.links.snapshot import netfilter
+from loadgen.director.polling.entries import CONNTRACK_PAGE_BYTES
 from loadgen.director.polling.watched import ALL
 from tests.unit.loadgen.director.fakes import (
     ENTRIES_HEADER,
@@ -26,6 +28,9 @@ from tests.unit.loadgen.director.polling.builders_polls import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from analyzer.recording.directory import Recording
+    from loadgen.director.polling.poller import Poller
 
 
 pytestmark = pytest.mark.usefixtures("short_intervals")
@@ -129,3 +134,96 @@ def test_a_kernel_whose_table_keeps_its_size_needs_no_second_poll(tmp_path: Path
     _, recording = polled(fake, tmp_path, facts=facts_of("6.1.176"))
     assert [kind for (kind,) in rows(recording, "entries", "change")] == ["appeared", "gone"]
     assert rows(recording, "polls", "what") == [("entries",), ("entries",)]
+
+
+def tracked(port: int, state: str, expires_s: int, server: str = "192.168.20.21") -> str:
+    return (
+        f"ipv4     2 tcp      6 {expires_s} {state} src=192.168.10.250 dst=192.168.10.2 "
+        f"sport={port} dport=80 src={server} dst=192.168.10.250 sport=80 dport={port} "
+        "[ASSURED] mark=0 zone=0 use=2\n"
+    )
+
+
+SSH = (
+    "ipv4     2 tcp      6 299 ESTABLISHED src=192.168.10.250 dst=192.168.10.11 sport=53208 "
+    "dport=22 src=192.168.10.11 dst=192.168.10.250 sport=22 dport=53208 [ASSURED] use=2\n"
+)
+"""The poller's own link, as a director that tracks connections sees it."""
+
+
+def read(*lines: str, at_s: float = 1000.0) -> str:
+    """What a netfilter director answers to a poll with entries."""
+    return f"{uptime(at_s)}{len(lines)}\n" + "".join(lines)
+
+
+def polled_netfilter(path: Path, *answers: str) -> tuple[Poller, Recording]:
+    fake = FakeShell(*answers)
+    client = fake.client
+    client.source = netfilter("file")
+    return polled(fake, path, client=client)
+
+
+def test_a_netfilter_director_s_entries_are_recorded_as_those_of_ipvs(tmp_path: Path) -> None:
+    poller, recording = polled_netfilter(
+        tmp_path,
+        read(SSH, tracked(4000, "ESTABLISHED", 431999), tracked(4001, "TIME_WAIT", 6)),
+        read(SSH, tracked(4000, "TIME_WAIT", 6), tracked(4001, "TIME_WAIT", 6), at_s=1000.2),
+        read(SSH, tracked(4000, "TIME_WAIT", 5), at_s=1001.3),
+    )
+    columns = ("change", "client_port", "state", "expires_s", "vip", "real_server")
+    ends = ("192.168.10.2", "192.168.20.21")
+    assert rows(recording, "entries", *columns) == [
+        ("appeared", 4000, "ESTABLISHED", 431999, *ends),
+        ("appeared", 4001, "TIME_WAIT", 6, *ends),
+        ("state", 4000, "TIME_WAIT", 6, *ends),
+        ("gone", 4001, "TIME_WAIT", 6, *ends),
+    ]
+    assert rows(recording, "polls", "what", "entries") == [("entries", n) for n in (3, 3, 2)]
+    assert poller.counts == (0, 1)
+
+
+def test_its_services_are_what_its_entries_show_and_stay_until_the_end(tmp_path: Path) -> None:
+    _, recording = polled_netfilter(
+        tmp_path,
+        read(SSH),
+        read(tracked(4000, "ESTABLISHED", 9), tracked(4001, "CLOSE", 9, "192.168.20.22")),
+        read(),
+    )
+    columns = ("vip", "port", "real_server", "forwarding", "active", "inactive")
+    assert rows(recording, "services", *columns) == [
+        ("192.168.10.2", 80, "192.168.20.21", "nat", 1, 0),
+        ("192.168.10.2", 80, "192.168.20.22", "nat", 0, 1),
+        ("192.168.10.2", 80, "192.168.20.21", "nat", 0, 0),
+        ("192.168.10.2", 80, "192.168.20.22", "nat", 0, 0),
+    ]
+
+
+def test_a_netfilter_director_has_no_counters_and_says_why(tmp_path: Path) -> None:
+    poller, _ = polled_netfilter(tmp_path, read(), read())
+    (line,) = poller.not_measured()
+    assert line["what"] == "counters (Conns, InPkts ...) on bal01"
+    assert line["why"] == "connection tracking counts nothing for each real server"
+
+
+def test_a_director_that_no_longer_tracks_gives_no_entries(tmp_path: Path) -> None:
+    poller, recording = polled_netfilter(tmp_path, uptime(), uptime())
+    assert rows(recording, "polls", "what")[0] == ("services",)
+    assert rows(recording, "events", "kind", "detail") == [
+        ("entries-unreadable", "connection tracking gave nothing")
+    ]
+    assert poller.counts is None
+
+
+def test_what_a_long_table_lacks_has_ended_when_two_reads_lacked_it(tmp_path: Path) -> None:
+    many = [tracked(5000 + number, "TIME_WAIT", 90) for number in range(40)]
+    assert len("".join(many)) > CONNTRACK_PAGE_BYTES
+    _, recording = polled_netfilter(
+        tmp_path,
+        read(*many, tracked(4000, "TIME_WAIT", 90)),
+        read(*many, at_s=1000.3),
+        read(*many, tracked(4000, "TIME_WAIT", 89), at_s=1000.6),
+        read(*many, at_s=1000.9),
+        read(*many, at_s=1001.2),
+    )
+    ended = [row for row in rows(recording, "entries", "change", "client_port") if row[0] == "gone"]
+    assert ended == [("gone", 4000)]

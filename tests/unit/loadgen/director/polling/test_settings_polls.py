@@ -8,6 +8,7 @@ import pytest
 
 from analyzer.ipvs.states import Timeouts
 from loadgen.director.links.client import DirectorClient
+from loadgen.director.links.snapshot import netfilter
 from loadgen.director.polling import settings_polls
 from tests.unit.loadgen.director.fakes import FakeShell
 from tests.unit.loadgen.director.polling.builders_polls import (
@@ -79,3 +80,23 @@ def test_a_director_that_does_not_give_its_timeouts_is_asked_less_often(
     _, recording = polled(FakeShell(answer(), answer(), answer()), tmp_path, facts=facts_with(120))
     assert len(asked) == 1
     assert rows(recording, "events", "kind") == []
+
+
+CONNTRACK = "@sysctl\nnf_conntrack_max:9\nnf_conntrack_tcp_timeout_time_wait:{}\n@end\n"
+
+
+def test_of_a_netfilter_director_a_timeout_is_a_sysctl_that_changed_since_it_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_polls, "TIMEOUTS_EVERY_S", 0)
+    polls = ["1000.00 1000.00\n0\n", CONNTRACK.format(120), "1000.25 1000.25\n0\n"]
+    fake = FakeShell(*polls, CONNTRACK.format(7), "1000.50 1000.50\n0\n", CONNTRACK.format(7))
+    client = fake.client
+    client.source = netfilter("file")
+    facts = facts_of(None, CONNTRACK.format(120))
+    poller, recording = polled(fake, tmp_path, facts=facts, client=client)
+    (event,) = rows(recording, "events", "kind", "detail", "since", "at")
+    assert event[:2] == ("sysctl-changed", "nf_conntrack_tcp_timeout_time_wait: 120 -> 7")
+    assert event[2] < event[3]
+    assert not any("ipvsadm" in script for script in fake.asked)
+    assert poller.not_measured()[0]["what"].startswith("counters")

@@ -5,14 +5,19 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from loadgen.lab.hosts import guest, keepalived, machine, nginx, ssh
+from loadgen.lab.hosts import guest, keepalived, machine, netfilter, nginx, ssh
 from loadgen.lab.kernels import uml
 from loadgen.lab.kernels.images import KernelImage
 from loadgen.lab.system import wiring
+from loadgen.lab.topology.layout import HostCounts, lay_out
 from loadgen.lab.topology.model import exercise, namespace
+
+if TYPE_CHECKING:
+    from loadgen.lab.topology.model import Topology
 
 EXERCISE_CONF = """\
 global_defs {
@@ -178,3 +183,73 @@ def test_nginx_answers_with_its_servers_name() -> None:
     text = nginx.config(topology, topology.host("srv02"))
     assert 'return 200 "srv02\\n";' in text
     assert "listen 80 " in text
+
+
+def rules_topology(kind: str, *, servers: int = 3, ipv6: bool = False) -> Topology:
+    return lay_out(
+        HostCounts(servers=servers), forwarding="nat", director_kind=kind, ipv6=ipv6, udp_port=7
+    )
+
+
+NFT_RULES = """\
+table ip loadgen
+delete table ip loadgen
+table ip loadgen {
+\tchain prerouting {
+\t\ttype nat hook prerouting priority dstnat; policy accept;
+\t\tip daddr 192.168.10.2 tcp dport 80 dnat to numgen inc mod 3 map { 0 : 192.168.20.21, 1 : 192.168.20.22, 2 : 192.168.20.23 }
+\t\tip daddr 192.168.10.2 udp dport 7 dnat to numgen inc mod 3 map { 0 : 192.168.20.21, 1 : 192.168.20.22, 2 : 192.168.20.23 }
+\t}
+}
+"""  # noqa: E501 - a rule is a line
+
+
+def test_a_director_by_nftables_gives_the_servers_their_turns() -> None:
+    assert netfilter.nft_rules(rules_topology("nftables")) == NFT_RULES
+
+
+def test_one_server_takes_every_turn() -> None:
+    rules = netfilter.nft_rules(rules_topology("nftables", servers=1))
+    assert "\t\tip daddr 192.168.10.2 tcp dport 80 dnat to 192.168.20.21\n" in rules
+
+
+def test_a_director_by_iptables_gives_every_nth_connection_of_those_left() -> None:
+    rules = netfilter.iptables_rules(rules_topology("iptables"), family6=False).splitlines()
+    match = "-A PREROUTING -d 192.168.10.2 -p tcp -m tcp --dport 80"
+    nth = "-m statistic --mode nth --every"
+    assert rules[:4] == [
+        "*nat",
+        f"{match} {nth} 3 --packet 0 -j DNAT --to-destination 192.168.20.21:80",
+        f"{match} {nth} 2 --packet 0 -j DNAT --to-destination 192.168.20.22:80",
+        f"{match} -j DNAT --to-destination 192.168.20.23:80",
+    ]
+    assert rules[-1] == "COMMIT"
+
+
+def test_ipv6_has_rules_of_its_own() -> None:
+    assert "\t\tip6 daddr fd00:10::2 tcp dport 80 dnat to numgen inc mod 3" in netfilter.nft_rules(
+        rules_topology("nftables", ipv6=True)
+    )
+    made = netfilter.files(rules_topology("iptables", ipv6=True))
+    assert list(made) == ["iptables.rules", "ip6tables.rules"]
+    assert "--to-destination [fd00:20::23]:7\n" in made["ip6tables.rules"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "there"), [("nftables", {"nft.rules"}), ("iptables", {"iptables.rules"})]
+)
+def test_a_director_by_rules_has_these_and_nothing_of_ipvs(kind: str, there: set[str]) -> None:
+    topology = rules_topology(kind)
+    files = guest.share_files(topology, topology.host("bal01"))
+    assert there < files.keys()
+    assert files.keys().isdisjoint({"ipvs.rules", "timeouts", "ip_vs.options"})
+    assert "ip_vs" not in files["modules"]
+    assert netfilter.PROVES[kind] in files["modules"].split()
+    assert "ipv4/ip_forward 1\n" in files["sysctls"]
+
+
+def test_a_sysctl_of_tracking_is_set_on_every_director() -> None:
+    sysctls = (("net.netfilter.nf_conntrack_tcp_timeout_time_wait", "7"),)
+    topology = lay_out(forwarding="nat", director_kind="nftables", sysctls=sysctls)
+    files = guest.share_files(topology, topology.host("bal02"))
+    assert "netfilter/nf_conntrack_tcp_timeout_time_wait 7\n" in files["sysctls"]

@@ -108,3 +108,23 @@ def test_an_export_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFailed, match=r"export to .*/file: "):
         export.write(exercise(), tmp_path / "file", "ipvsadm")
+
+
+@pytest.mark.parametrize(
+    ("kind", "rules"), [("nftables", "nft.rules"), ("iptables", "iptables.rules")]
+)
+@in_both_styles
+def test_directors_by_rules_have_these_and_nothing_of_ipvs(
+    kind: str, rules: str, style: str
+) -> None:
+    sysctls = (("net.netfilter.nf_conntrack_tcp_timeout_time_wait", "30"),)
+    topology = lay_out(director_kind=kind, forwarding="nat", sysctls=sysctls)
+    files = export.files(topology, style)
+    directors = {name: text for name, text in files.items() if name.startswith("bal01/")}
+    assert directors.keys() == {
+        f"bal01/{name}" for name in ("60-lab.yaml", "90-ipvs.conf", "keepalived.conf", rules)
+    }
+    assert "net.netfilter.nf_conntrack_tcp_timeout_time_wait = 30\n" in files["bal01/90-ipvs.conf"]
+    assert "virtual_server" not in files["bal01/keepalived.conf"]
+    assert f"install {kind} keepalived" in files["Vagrantfile"]
+    assert "modprobe nf_conntrack\n" in files["Vagrantfile"]

@@ -96,6 +96,15 @@ def test_counts_in_a_file_are_enough() -> None:
     assert made == lay_out(HostCounts(directors=3, servers=4, vips=6), forwarding="tun")
 
 
+def test_directors_by_rules_forward_by_nat_and_come_back_from_a_file() -> None:
+    text = "director_kind = 'nftables'\n[sysctl]\n'net.netfilter.nf_conntrack_max' = 9\n"
+    made = topology_file.from_toml(text)
+    sysctls = (("net.netfilter.nf_conntrack_max", "9"),)
+    assert made == lay_out(forwarding="nat", director_kind="nftables", sysctls=sysctls)
+    assert not made.has_ipvs
+    assert topology_file.from_toml(topology_file.to_toml(made)) == made
+
+
 def test_a_file_may_name_its_directors() -> None:
     text = "[[directors]]\nname = 'left'\naddress = '192.168.10.31'\n"
     text += "[[directors]]\nname = 'right'\naddress = '192.168.10.32'\n"
@@ -131,8 +140,31 @@ FILES = {
     "zero": ("timeouts = [900, 0, 300]", "timeouts are whole seconds, at least 1 each"),
     "kernel": ("kernel = 'qemu'", "kernel is one of auto, uml, host, not 'qemu'"),
     "scheduler": ("scheduler = 'best'", "scheduler is one of rr, wrr, "),
-    "sysctl": ("sysctl = 3", 'sysctl: expected "net.ipv4.vs.NAME" = NUMBER'),
+    "sysctl": ("sysctl = 3", 'sysctl: expected "NAME" = NUMBER'),
     "host key": ("[[servers]]\nname='a'\naddress='192.168.10.3'\ncpu=2", "a server has no 'cpu'"),
+    "kind": ("director_kind = 'bpf'", "director_kind is one of ipvs, nftables, iptables"),
+    "no nat": (
+        "director_kind = 'nftables'\nforwarding = 'dr'",
+        "directors by nftables translate addresses: forwarding nat, not dr",
+    ),
+    "no weights": (
+        "director_kind = 'nftables'\nscheduler = 'wrr'",
+        "behind directors by nftables servers take turns: scheduler rr, and weights 1",
+    ),
+    "no timeouts": (
+        "director_kind = 'iptables'\ntimeouts = [900, 20, 300]",
+        "timeouts are IPVS's; of directors by iptables they are sysctls",
+    ),
+    "no sync": ("director_kind = 'nftables'\nsync = true", "the sync daemon is IPVS's"),
+    "no buckets": ("director_kind = 'nftables'\nconn_tab_bits = 9", "conn_tab_bits is IPVS's"),
+    "sysctl of IPVS": (
+        "director_kind = 'nftables'\n[sysctl]\n'net.ipv4.vs.drop_entry' = 1",
+        "a sysctl is net.netfilter.nf_conntrack_NAME=NUMBER",
+    ),
+    "sysctl of tracking": (
+        "[sysctl]\n'net.netfilter.nf_conntrack_max' = 1",
+        "a sysctl is net.ipv4.vs.NAME=NUMBER",
+    ),
     "no address": ("[[servers]]\nname='a'", "a server's address: expected str, not None"),
     "a bad name": ("[[servers]]\nname='A b'\naddress='192.168.10.3'", "a host's name is 1 to 11"),
     "elsewhere": ("[[servers]]\nname='a'\naddress='10.0.0.1'", "a: expected an address of 192"),

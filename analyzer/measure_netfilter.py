@@ -1,0 +1,245 @@
+"""Measurements of one netfilter director: conntrack's entries, predicted and observed.
+
+It has no ActiveConn or InActConn of its own, no schedulers and no weights: what IPVS's tables say
+of these is not measured, and entries count as active while their connections go on.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.compared.agreement import Tolerance, agreement
+from analyzer.compared.curves import predicted_curves
+from analyzer.compared.early_ends import ended_early_rows, with_early_ends, with_outages
+from analyzer.compared.join import (
+    REQUEST_END_UNCERTAINTY_S,
+    with_first_packet,
+    with_packets,
+    with_requests,
+)
+from analyzer.compared.passage import passage_of
+from analyzer.compared.servers import real_servers
+from analyzer.conntrack.proc import OFFLOAD
+from analyzer.conntrack.replay import ConntrackRules
+from analyzer.conntrack.settings import with_change
+from analyzer.conntrack.states import is_active
+from analyzer.conntrack.versions import law_of
+from analyzer.estimate.conntrack import conntrack_lifetimes, predicted_conntrack_lifetimes
+from analyzer.estimate.in_force.model import InForce
+from analyzer.ipvs.states import Timeouts
+from analyzer.measured import Measured
+from analyzer.observed.entries import ns, state_samples
+from analyzer.predicted.conntrack import predict
+from analyzer.predicted.rules import rules_of
+from analyzer.results import NotMeasured
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analyzer.charts.curves import Curve
+    from analyzer.compared.passage import Passage
+    from analyzer.conntrack.settings import ConntrackSettings
+    from analyzer.evidence.evidence import Evidence
+    from analyzer.observed.record import DirectorRecord
+    from analyzer.predicted.entries import Prediction
+    from analyzer.recording.director import Director
+
+_NOTHING_IN_FORCE = InForce(start=Timeouts(), assumed=frozenset(), shown={}, denied={}, changes=())
+
+
+def measure_netfilter(
+    director: Director, settings: ConntrackSettings, evidence: Evidence, polled: list[Curve]
+) -> Measured:
+    """All measurements of one netfilter director in a recording.
+
+    Args:
+        director: its facts.
+        settings: its sysctls.
+        evidence: the recording.
+        polled: its curves by real server, as its entries were counted; empty where they were not.
+    """
+    record = evidence.by_director[director.name]
+    clock = record.clock
+    changes = _changes(record.events, settings)
+    at_ns = np.array([at_ns for at_ns, _ in changes], dtype=np.int64)
+    rules = ConntrackRules(
+        settings=settings,
+        law=law_of(director.kernel),
+        hz=director.hz,
+        phase_s=director.phase_s,
+        changes=tuple(
+            (float(uptime_s), later)
+            for uptime_s, (_, later) in zip(clock.uptime_s(at_ns), changes, strict=True)
+        ),
+    )
+    if evidence.segments is None:
+        return _without_packets(director, rules, evidence, polled)
+    passage = passage_of(director, evidence, clock, record.tracked)
+    prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
+    prediction = with_outages(prediction, passage.outages)
+    joined = with_first_packet(
+        with_packets(record.tracked, prediction, clock.margin_s), passage.segments
+    )
+    prediction, joined = with_early_ends(prediction, joined, director, clock)
+    offloaded = _offloaded(record.entries)
+    unsure = offloaded | _about_changes(prediction, at_ns)
+    rows = conntrack_lifetimes(joined, director.name, settings, clock.uncertainty_s)
+    samples = state_samples(record.entries, record.entry_polls)
+    predicted = (
+        predicted_curves(
+            prediction,
+            real_servers(prediction, joined, evidence, polled),
+            evidence.zero_ns,
+            counts_as_active=is_active(),
+        )
+        if polled
+        else []
+    )
+    return Measured(
+        director=director,
+        tracked=joined,
+        prediction=prediction,
+        lifetimes=rows
+        or predicted_conntrack_lifetimes(prediction.entries, director.name, settings),
+        predicted=predicted,
+        agreement=agreement(
+            prediction,
+            joined,
+            samples,
+            polled,
+            predicted,
+            _tolerance(evidence, record, passage, unsure),
+        )
+        if len(record.entry_polls.at_ns)
+        else None,
+        ended_early=ended_early_rows(prediction),
+        foreign_entries=int(joined["last_ns"].isna().sum()),
+        inferred=None,
+        rules=rules_of(director, evidence),
+        in_force=_NOTHING_IN_FORCE,
+        not_measured=[
+            *_not_measured(director, settings, offloaded, polled),
+            *passage.not_measured(director.name),
+        ],
+        passage=passage,
+        conntrack=rules,
+    )
+
+
+def _without_packets(
+    director: Director, rules: ConntrackRules, evidence: Evidence, polled: list[Curve]
+) -> Measured:
+    """Lifetimes by the ends of the requests; without those only the states of entries."""
+    record = evidence.by_director[director.name]
+    nothing = pd.array([pd.NA] * len(record.tracked), dtype="Int64")
+    joined, foreign = record.tracked.assign(last_ns=nothing), 0
+    if not evidence.requests.empty:
+        joined = with_requests(record.tracked, record.entries, evidence.requests)
+        foreign = int(joined["last_ns"].isna().sum())
+    slack_s = record.clock.uncertainty_s + REQUEST_END_UNCERTAINTY_S
+    offloaded = _offloaded(record.entries)
+    return Measured(
+        director=director,
+        tracked=joined,
+        prediction=None,
+        lifetimes=conntrack_lifetimes(joined, director.name, rules.settings, slack_s),
+        predicted=[],
+        agreement=None,
+        ended_early=[],
+        foreign_entries=foreign,
+        inferred=None,
+        rules=rules_of(director, evidence),
+        in_force=_NOTHING_IN_FORCE,
+        not_measured=_not_measured(director, rules.settings, offloaded, polled),
+        conntrack=rules,
+    )
+
+
+def _tolerance(
+    evidence: Evidence, record: DirectorRecord, passage: Passage, unsure: frozenset[int]
+) -> Tolerance:
+    truncated = evidence.packets.skipped["truncated"] if evidence.packets else 0
+    return Tolerance(
+        clock_s=record.clock.margin_s,
+        phase_is_known=True,  # no timer wheel
+        unseen_packets=bool(evidence.manifest.capture.dropped) or truncated > 0,
+        unsure_flows=passage.unsure_flows | unsure,
+        unsure_since_s=passage.unsure_since_s(evidence.zero_ns),
+        stamps_s=record.clock.uncertainty_s,
+    )
+
+
+def _changes(
+    events: pd.DataFrame, settings: ConntrackSettings
+) -> list[tuple[int, ConntrackSettings]]:
+    """When a sysctl was noticed to have changed, Unix ns, and all of them from then on."""
+    changes = []
+    rows = events[events["kind"] == _CHANGED].sort_values("at")
+    for at_ns, detail in zip(ns(rows["at"]).tolist(), rows["detail"].astype(str), strict=True):
+        change = _CHANGE.fullmatch(detail)
+        if change:
+            settings = with_change(settings, change[1], int(change[2]))
+            changes.append((at_ns, settings))
+    return changes
+
+
+_CHANGED = "sysctl-changed"
+_CHANGE = re.compile(r"(nf_conntrack_[a-z_]{1,40}): [^ ]{0,20} -> ([0-9]{1,10})")
+_READ_EVERY_NS = 12_000_000_000
+"""Sysctls are read every 10 s: a change is noticed so late at most, reads included."""
+
+
+def _about_changes(prediction: Prediction, at_ns: npt.NDArray[np.int64]) -> frozenset[int]:
+    """The flows with a packet while it was not known which of two values held."""
+    steps = prediction.steps
+    step_ns = steps["at_ns"].to_numpy(dtype=np.int64)
+    near = np.zeros(len(step_ns), dtype=bool)
+    for noticed_ns in at_ns.tolist():
+        near |= (step_ns >= noticed_ns - _READ_EVERY_NS) & (step_ns <= noticed_ns)
+    return frozenset(steps.loc[near, "flow"].astype("int64").tolist())
+
+
+def _offloaded(entries: pd.DataFrame) -> frozenset[int]:
+    """The flows that were seen to be forwarded past conntrack."""
+    return frozenset(entries.loc[entries["state"] == OFFLOAD, "flow"].astype("int64").tolist())
+
+
+def _not_measured(
+    director: Director,
+    settings: ConntrackSettings,
+    offloaded: frozenset[int],
+    polled: list[Curve],
+) -> list[NotMeasured]:
+    name = director.name
+    what = "schedulers and weights" if polled else "ActiveConn and InActConn"
+    why = (
+        "it is a netfilter director: conntrack has neither; entries count as active while their "
+        "connections go on"
+        if polled
+        else "it is a netfilter director: conntrack counts no entry as active or inactive, and has "
+        "no schedulers or weights"
+    )
+    missing = [NotMeasured(what=f"{what} of {name}", why=why)]
+    if settings.assumed:
+        values = ", ".join(
+            f"{sysctl} {settings.timeouts_s[sysctl]:g} s" for sysctl in sorted(settings.assumed)
+        )
+        missing.append(
+            NotMeasured(
+                what=f"conntrack's timeouts of {name}",
+                why=f"they could not be read; predictions assume the kernel's defaults ({values})",
+            )
+        )
+    if offloaded:
+        missing.append(
+            NotMeasured(
+                what=f"states and timeouts of {len(offloaded)} flows on {name}",
+                why="a flowtable forwards them past conntrack, which neither shows nor restarts a "
+                "timeout meanwhile",
+            )
+        )
+    return missing

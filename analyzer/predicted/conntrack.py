@@ -1,0 +1,94 @@
+"""Entries of a netfilter director as predicted from packets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.conntrack.replay import Packets, replay
+from analyzer.conntrack.states import CtState, Kind, kind_of
+from analyzer.ipvs.states import Flag
+from analyzer.predicted.entries import REFUSED, TIMER, prediction_of
+from analyzer.predicted.replay import NO_ENTRY, Beliefs, handling
+
+if TYPE_CHECKING:
+    from analyzer.conntrack.replay import ConntrackRules
+    from analyzer.conntrack.settings import ConntrackSettings
+    from analyzer.predicted.entries import Prediction
+    from analyzer.predicted.replay import Handling
+    from analyzer.recording.clock import DirectorClock
+    from analyzer.wire.segments import Segments
+
+_TCP_ACK = 0x10
+
+
+def predict(
+    segments: Segments,
+    clock: DirectorClock,
+    rules: ConntrackRules,
+    director: str,
+    handled: Handling | None = None,
+) -> Prediction:
+    """Replay the segments that passed one netfilter director.
+
+    Args:
+        segments: that passed it, with the rest of their TCP headers.
+        clock: of that director.
+        rules: of that director.
+        director: its name.
+        handled: which of them it never got.
+
+    Returns:
+        As for IPVS, with ``timeout_name`` of each entry (the sysctl that governs it; ``fixed``
+        without one): ``steps`` are the segments that moved an entry or restarted its timeout. An
+        entry that a reset deleted ends with it, and its cause is ``REFUSED``.
+    """
+    handled = handled or handling(len(segments.flow))
+    tracked = replay(packets_of(segments, clock, handled), rules)
+    beliefs = Beliefs(
+        entry=tracked.entry,
+        state=tracked.state,
+        timeout_s=tracked.timeout_s,
+        expiry_uptime_s=tracked.expiry_uptime_s,
+        reused=tracked.reused,
+        dropped=~tracked.counted,
+    )
+    prediction = prediction_of(segments, beliefs, clock, director, handled)
+    entries = prediction.entries
+    killed = np.unique(tracked.entry[tracked.killed & (tracked.entry != NO_ENTRY)])
+    last_ns, ends_ns = (entries[name].to_numpy(dtype=np.int64) for name in ("last_ns", "ends_ns"))
+    refused = entries.index.isin(killed) & (entries["cause"] == TIMER)
+    entries = entries.assign(
+        cause=entries["cause"].mask(refused, REFUSED),
+        timeout_name=_timeout_names(entries, rules.settings),
+        ends_ns=np.where(refused, last_ns, ends_ns),
+    )
+    return replace(prediction, entries=entries, dropped_syns=0)
+
+
+def _timeout_names(entries: pd.DataFrame, settings: ConntrackSettings) -> pd.Series:
+    kinds = list(zip(entries["state"].tolist(), entries["timeout_s"].tolist(), strict=True))
+    names = {kind: settings.governing(CtState(kind[0]), kind[1]) or "fixed" for kind in set(kinds)}
+    return pd.Series([names[kind] for kind in kinds], index=entries.index, dtype="string")
+
+
+def packets_of(segments: Segments, clock: DirectorClock, handled: Handling) -> Packets:
+    """Segments as conntrack reads them."""
+    assert segments.tcp is not None
+    tcp = segments.tcp
+    is_udp = segments.flag == Flag.DATAGRAM
+    return Packets(
+        flow=segments.flow,
+        uptime_s=clock.uptime_s(segments.at_ns),
+        original=segments.to_vip,
+        kind=np.where(is_udp, np.int8(Kind.DATAGRAM), kind_of(tcp.flags)),
+        sequence=np.asarray(segments.sequence, dtype=np.int64),
+        acknowledgement=tcp.acknowledgement.astype(np.int64),
+        has_ack=(tcp.flags & _TCP_ACK) != 0,
+        payload_bytes=tcp.payload_bytes.astype(np.int64),
+        window=tcp.window.astype(np.int64),
+        lost=handled.dropped,
+    )
