@@ -97,7 +97,7 @@ def echo_command(topology: Topology, server: Host, script: str) -> list[str]:
 
 def _director_files(topology: Topology, director: Host) -> dict[str, str]:
     files = {
-        "modules": f"ip_vs ip_vs_{topology.scheduler}\n",
+        "modules": f"ip_vs ip_vs_{topology.scheduler}{' macvlan' * topology.use_vmac}\n",
         "ipvs.rules": _lines(ipvs_rules(topology)),
         "timeouts": triple(topology.timeouts, " ") + "\n",
     }
