@@ -38,6 +38,7 @@ class Evidence:
         in_flight: the connections that a fail-over held open.
         announcements: VRRP and ARP, of a fail-over, where no request had a connection, and of a
             capture of others without a service; else, and without a capture, None.
+        seen_on: VRRP of a fail-over as each director captured it, by the director's name.
         forwarded: the forwarding method and its evidence; None where nothing depends on it.
         by_director: each director's part of these tables.
     """
@@ -60,6 +61,7 @@ class Evidence:
     announcements: Announcements | None
     forwarded: Forwarding | None = None
     by_director: Mapping[str, DirectorRecord] = field(default_factory=dict)
+    seen_on: Mapping[str, Announcements] = field(default_factory=dict)
 
     @property
     def is_vrrp_alone(self) -> bool:

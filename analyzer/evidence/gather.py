@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from analyzer.errors import ParseError
 from analyzer.evidence.captures import read_captures, with_host
 from analyzer.evidence.ends import virtual_ends
 from analyzer.evidence.evidence import Evidence, macs_of, with_records
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from analyzer.evidence.captures import Captured
     from analyzer.recording.directory import Recording
+    from analyzer.wire.vrrp import Announcements
 
 
 def gather(recording: Recording) -> Evidence:
@@ -60,14 +62,27 @@ def gather(recording: Recording) -> Evidence:
     if captured and (manifest.failover or _none_connected(evidence.requests) or is_unexplained):
         announcements = read_announcements(*captured.files)
         evidence = replace(evidence, announcements=announcements)
+    seen_on, unread = _seen_on(recording)
+    evidence = replace(evidence, seen_on=seen_on)
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
     zero_ns = _zero_ns(evidence)
     evidence = replace(
         evidence,
         zero_ns=zero_ns,
-        not_measured=(*gaps_of(evidence), *packets_lost, *lost),
+        not_measured=(*gaps_of(evidence), *packets_lost, *unread, *lost),
     )
     return with_records(evidence)
+
+
+def _seen_on(recording: Recording) -> tuple[dict[str, Announcements], list[NotMeasured]]:
+    """VRRP as each director captured it, and a row for each capture that is none."""
+    seen_on, unread = {}, []
+    for name, content in recording.vrrp_captures().items():
+        try:
+            seen_on[name] = read_announcements(content)
+        except ParseError as error:
+            unread.append(NotMeasured(what=f"VRRP as {name} sees it", why=str(error)))
+    return seen_on, unread
 
 
 def _none_connected(requests: pd.DataFrame) -> bool:

@@ -35,6 +35,7 @@ class Director:
         phase_s: by how much its jiffies lag its uptime; see ``analyzer.ipvs.timers``.
         phase_uncertainty_s: half the width of what the readings allowed.
         macs: of its interfaces, as numbers.
+        addresses: of its interfaces, those of VIPs that it held included.
         conn_reuse_mode, conntrack, expire_nodest_conn, expire_quiescent_template, secure_tcp,
             drop_entry: the sysctls under
             ``net.ipv4.vs`` of these names; the kernel's defaults where not known.
@@ -78,6 +79,7 @@ class Director:
     has_service: bool | None = None
     real_servers: int | None = None
     clock_uncertainty_s: float = 0.0
+    addresses: frozenset[str] = frozenset()
 
     @property
     def law(self) -> Law:
@@ -102,6 +104,7 @@ def _director(name: str, facts: DirectorFacts) -> Director:
         phase_s=facts.timer_phase_s,
         phase_uncertainty_s=facts.timer_phase_uncertainty_s,
         macs=frozenset(_macs(facts.macs)),
+        addresses=frozenset(facts.addresses),
         conn_reuse_mode=sysctl.number("conn_reuse_mode"),
         conntrack=bool(sysctl.number("conntrack")),
         expire_nodest_conn=bool(sysctl.number("expire_nodest_conn")),

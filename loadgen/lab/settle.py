@@ -43,7 +43,7 @@ done
 echo "$old" >$knob
 ipvsadm -R </run/lab/ipvs.rules || exit 1
 uname -r
-ip -4 -o addr show
+ip -o addr show
 """
 
 
@@ -56,7 +56,8 @@ def settle(topology: Topology, client_namespace: str, config: Path) -> str:
     """
     script = f"sleep {SYNC_LAG_S}\n{SCRIPT}" if topology.sync else SCRIPT
     names = [host.name for host in topology.directors]
-    tries = ELECTIONS if topology.use_vmac else 1  # whose MAC does not show who holds the VIP
+    # neither a virtual MAC nor the IPv4 VIP's holder shows who has won every election
+    tries = ELECTIONS if topology.use_vmac or topology.ipv6 else 1
     for _ in range(tries):
         answers = ssh.ask_all(names, script, client_namespace, config, limit_s=SETTLE_LIMIT_S)
         for name, answer in answers.items():
@@ -71,16 +72,17 @@ def settle(topology: Topology, client_namespace: str, config: Path) -> str:
 def _wrong_holder(topology: Topology, addresses: Mapping[str, str]) -> str | None:
     """The first VIP that is not with its first master alone, by each director's addresses."""
     for vip in topology.vips:
-        holders = [name for name, shown in addresses.items() if holds_vip(shown, vip.address)]
-        if holders != [vip.first_master]:
-            who = " and ".join(holders) or "nobody"
-            return f"{vip.address} is held by {who}, not by {vip.first_master}"
+        for address in (vip.address, *([vip.address6] if topology.ipv6 else [])):
+            holders = [name for name, shown in addresses.items() if holds_vip(shown, address)]
+            if holders != [vip.first_master]:
+                who = " and ".join(holders) or "nobody"
+                return f"{address} is held by {who}, not by {vip.first_master}"
     return None
 
 
 def holds_vip(addresses: str, vip: str) -> bool:
     """Whether the output of ``ip -o addr`` lists the VIP."""
-    return f" inet {vip}/" in addresses
+    return f" {vip}/" in addresses
 
 
 def _check(name: str, answer: subprocess.CompletedProcess[str]) -> None:

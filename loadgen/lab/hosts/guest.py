@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SHARE = "/run/lab"
 """Where the host sees its share."""
 
+KEEPALIVED_LATER = "keepalived.later"
+"""While this file is there keepalived does not start with its host."""
+
 FORWARDING_FLAGS: Mapping[str, str] = {"dr": "-g", "nat": "-m", "tun": "-i"}
 """ipvsadm(8)'s word for each way of forwarding."""
 
@@ -105,6 +108,8 @@ def _director_files(topology: Topology, director: Host) -> dict[str, str]:
         files["ip_vs.options"] = f"conn_tab_bits={topology.conn_tab_bits}\n"
     if topology.vip_by == "keepalived":
         files["keepalived.conf"] = keepalived.render(topology, director)
+        if topology.elects_later(director):
+            files[KEEPALIVED_LATER] = ""
     return files
 
 

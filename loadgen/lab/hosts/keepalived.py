@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 
 SYNC_ID = 7
 
-STARTUP_DELAY_S = 3
-"""What a backup's election starts later where whoever comes first stays master: more than the
-directors' boots differ by."""
-
 GLOBAL = """\
 global_defs {{
    router_id {router_id}
@@ -44,7 +40,7 @@ def render(topology: Topology, director: Host) -> str:
     A VIP's IPv6 address has an instance of its own, as the election of IPv6 is one of its own; it
     is always version 3. In nat the inside gateway goes with the first VIP.
     """
-    options = _lines(_global_options(topology, director), indent=3)
+    options = _lines(_global_options(topology), indent=3)
     parts = [GLOBAL.format(router_id=director.name, options=options)]
     parts += [_sync_group(topology, director)]
     for number in _numbers(topology, director):
@@ -102,14 +98,11 @@ def _numbers(topology: Topology, director: Host) -> list[int]:
     return [number for number, vip in vips if vip.priority(director.name) is not None]
 
 
-def _global_options(topology: Topology, director: Host) -> Iterator[str]:
+def _global_options(topology: Topology) -> Iterator[str]:
     if topology.garp_master_refresh_s:
         yield f"vrrp_garp_master_refresh {topology.garp_master_refresh_s}"
     if topology.sync:
         yield f"lvs_sync_daemon {INTERFACE} {instance_name(1)} id {SYNC_ID}"
-    is_first = any(vip.first_master == director.name for vip in topology.vips)
-    if topology.first_has_a_start and not is_first:
-        yield f"vrrp_startup_delay {STARTUP_DELAY_S}"
 
 
 def _lines(lines: Iterable[str], *, indent: int) -> str:
@@ -171,14 +164,18 @@ def _address(host: Host, family: int) -> str:
 
 
 def _addresses(topology: Topology, number: int, family: int) -> Iterator[str]:
-    """The addresses that move together; with a MAC of their own they are on its interface."""
+    """The addresses that move together.
+
+    With a MAC of their own they are on its interface, which keepalived makes, and may not be named
+    before.
+    """
     vip = topology.vips[number - 1]
     has_gateway = topology.forwarding == "nat" and number == 1
-    device = vmac_interface(vip, family) if topology.use_vmac else INTERFACE
+    device = "" if topology.use_vmac else f" dev {INTERFACE}"
     if family == 6:
         addresses = [vip.address6, *([address6(GATEWAY)] if has_gateway else [])]
-        yield from (f"{address}/128 dev {device}" for address in addresses)
+        yield from (f"{address}/128{device}" for address in addresses)
         return
-    yield f"{vip.address}/32 dev {device} label {device}:{vip.label.partition(':')[2]}"
+    yield f"{vip.address}/32{device}{f' label {vip.label}' if device else ''}"
     if has_gateway:
-        yield f"{GATEWAY}/32 dev {device}"
+        yield f"{GATEWAY}/32{device}"

@@ -199,10 +199,11 @@ class Topology:
         """The director that holds the first VIP while all are well."""
         return self.host(self.vips[0].first_master)
 
-    @property
-    def first_has_a_start(self) -> bool:
-        """Whether backups start their election later, because who comes first stays master."""
-        return self.nopreempt or self.preempt_delay_s > 0 or self.use_vmac
+    def elects_later(self, host: Host) -> bool:
+        """Whether its keepalived starts once the first master is there: who comes first stays."""
+        is_first = any(vip.first_master == host.name for vip in self.vips)
+        stays = self.nopreempt or self.preempt_delay_s > 0 or self.use_vmac
+        return host.role is Role.DIRECTOR and stays and not is_first
 
     def holds(self, address: str) -> bool:
         """Whether it is one of the virtual IPs, of either version where the lab has both."""

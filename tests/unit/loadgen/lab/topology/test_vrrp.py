@@ -56,15 +56,16 @@ def test_what_cannot_be_is_refused_in_one_line(text: str, expected: str) -> None
 def settings(draw: st.DrawFn) -> dict[str, Any]:
     version = draw(st.sampled_from([2, 3]))
     choices: list[dict[str, Any]] = [{}, {"nopreempt": True}, {"preempt_delay_s": 1000}]
-    preempt = draw(st.sampled_from(choices))
+    preempt: dict[str, Any] = draw(st.sampled_from(choices))
     centiseconds = draw(st.integers(1, 4095))
-    return preempt | {
+    others: dict[str, Any] = {
         "vrrp": draw(st.sampled_from(["multicast", "unicast"])),
         "vrrp_version": version,
         "advert_interval_s": centiseconds / 100 if version == 3 else centiseconds % 40 + 1,
         "use_vmac": draw(st.booleans()),
         "ipv6": draw(st.booleans()),
     }
+    return preempt | others
 
 
 @given(settings())
