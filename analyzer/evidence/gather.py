@@ -11,10 +11,11 @@ from analyzer.evidence.ends import virtual_ends
 from analyzer.evidence.evidence import Evidence, macs_of, with_records
 from analyzer.evidence.forwarding import forwarding_of
 from analyzer.evidence.gaps import gaps_of
+from analyzer.evidence.virtual_macs import by_master
 from analyzer.observed.entries import ns, numbered
 from analyzer.recording.director import Director, directors_of
 from analyzer.results import NotMeasured
-from analyzer.wire.vrrp import read_announcements
+from analyzer.wire.vrrp import of_router, read_announcements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +62,7 @@ def gather(recording: Recording) -> Evidence:
     is_unexplained = manifest.command == "import" and not ends
     if captured and (manifest.failover or _none_connected(evidence.requests) or is_unexplained):
         announcements = read_announcements(*captured.files)
-        evidence = replace(evidence, announcements=announcements)
+        evidence = _with_masters(replace(evidence, announcements=announcements))
     seen_on, unread = _seen_on(recording)
     evidence = replace(evidence, seen_on=seen_on)
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
@@ -72,6 +73,16 @@ def gather(recording: Recording) -> Evidence:
         not_measured=(*gaps_of(evidence), *packets_lost, *unread, *lost),
     )
     return with_records(evidence)
+
+
+def _with_masters(evidence: Evidence) -> Evidence:
+    """Frames to a MAC that directors share belong to the master of the VIP's family."""
+    if evidence.captured is None or evidence.announcements is None or evidence.service is None:
+        return evidence
+    vip = evidence.service.vip
+    adverts = of_router(evidence.announcements.advertisements, vip)
+    captured, directors = by_master(evidence.captured, adverts, evidence.directors)
+    return replace(evidence, captured=captured, directors=directors)
 
 
 def _seen_on(recording: Recording) -> tuple[dict[str, Announcements], list[NotMeasured]]:

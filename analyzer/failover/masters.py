@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analyzer.units import NS_PER_S
-from analyzer.wire.vrrp import GIVES_UP, master_down_interval_s, skew_s
+from analyzer.wire.vrrp import GIVES_UP, master_down_interval_s, of_router, skew_s
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,23 +135,6 @@ def _intervals(
     ]
     intervals.sort(key=lambda interval: interval.from_ns)
     return [_with_claims(interval, intervals, claims) for interval in intervals]
-
-
-def of_router(
-    adverts: Sequence[Advertisement], vip: str, vrid: int | None = None
-) -> list[Advertisement]:
-    """The advertisements of the VIP's virtual router; of the only one, if none names the VIP.
-
-    A router of IPv6 may have the number of one of IPv4.
-    """
-    sound = [advert for advert in adverts if advert.is_sound and advert.is_ipv6 == (":" in vip)]
-    if vrid is None:
-        having = {advert.vrid for advert in sound if vip in advert.addresses}
-        routers = having or {advert.vrid for advert in sound}
-        if len(routers) != 1:
-            return []
-        (vrid,) = routers
-    return [advert for advert in sound if advert.vrid == vrid]
 
 
 def master_at(intervals: Sequence[MasterInterval], at_ns: int) -> MasterInterval | None:

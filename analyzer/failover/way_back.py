@@ -38,7 +38,8 @@ def way_back(old: MasterInterval, new: MasterInterval, facts: FailoverFacts) -> 
 
     A director that returns hears the lower priority of the new master, does not count that, and
     takes over when its own master_down_interval ends. With ``preempt_delay`` it does count it until
-    the delay ends, and begins to wait at the last advertisement before that.
+    the delay ends, which begins at the first advertisement heard or before, and its interval begins
+    at the last advertisement within the delay.
 
     Args:
         old: the mastership before the fault.
@@ -55,4 +56,5 @@ def way_back(old: MasterInterval, new: MasterInterval, facts: FailoverFacts) -> 
     wait_s, delay_s = old.down_interval_s(new), facts.preempt_delay_s or 0.0
     earliest_s = wait_s + max(delay_s - new.interval_s, 0.0)
     start_s = START_S if (facts.fault or "").endswith(_STARTED_ANEW) else 0.0
-    return WayBack(due_s=(earliest_s, done_s + start_s + wait_s + delay_s))
+    first_s = new.interval_s if delay_s else 0.0
+    return WayBack(due_s=(earliest_s, done_s + start_s + first_s + delay_s + wait_s))

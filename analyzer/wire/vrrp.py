@@ -23,7 +23,7 @@ from analyzer.wire.capture.links import link_layer
 from analyzer.wire.capture.network import ICMPV6, UDP, VRRP, network_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from analyzer.arrays import Ints
     from analyzer.wire.capture.frames import Frames
@@ -138,6 +138,23 @@ def skew_s(version: int, priority: int, interval_s: float) -> float:
 def master_down_interval_s(version: int, priority: int, interval_s: float) -> float:
     """The silence of the master after which a backup of this priority takes over."""
     return 3 * interval_s + skew_s(version, priority, interval_s)
+
+
+def of_router(
+    adverts: Sequence[Advertisement], vip: str, vrid: int | None = None
+) -> list[Advertisement]:
+    """The advertisements of the VIP's virtual router; of the only one, if none names the VIP.
+
+    A router of IPv6 may have the number of one of IPv4.
+    """
+    sound = [advert for advert in adverts if advert.is_sound and advert.is_ipv6 == (":" in vip)]
+    if vrid is None:
+        having = {advert.vrid for advert in sound if vip in advert.addresses}
+        routers = having or {advert.vrid for advert in sound}
+        if len(routers) != 1:
+            return []
+        (vrid,) = routers
+    return [advert for advert in sound if advert.vrid == vrid]
 
 
 def read_announcements(
