@@ -95,6 +95,7 @@ _DIRECTOR = {
     "table_status_at_end": _STATUS,
     "sysctl": dict.fromkeys((*SYSCTLS, *CONNTRACK_SYSCTLS), sysctl),
     "macs": [text(texts.mac)],
+    "addresses": [ADDRESS],
     "vips_held": [ADDRESS],
     "vrrp_state": text(texts.one_of(["MASTER", "BACKUP", "FAULT"])),
     "sync_daemon": text(texts.one_of(words("none master backup master+backup backup+master"))),
@@ -166,10 +167,11 @@ RULES: dict[str, Any] = {
         "fault": SENTENCE,
         "held_by": [NAME],
         "why_insane": [SENTENCE],
+        "vrrp_captured_on": [NAME],
         **numbers(
             words(
                 "ordered_ns done_ns undo_ordered_ns undone_ns before_s after_s tail_s "
-                "runs_planned probed syn_linear_timeouts"
+                "runs_planned probed syn_linear_timeouts nopreempt preempt_delay_s"
             )
         ),
     },

@@ -9,7 +9,7 @@ from analyzer.anonymous import manifest, tables
 from analyzer.anonymous.capture import FrameAnonymiser
 from analyzer.anonymous.capture_file import anonymous_capture
 from analyzer.anonymous.substitution import Substitution
-from analyzer.recording.directory import RecordingWriter
+from analyzer.recording.directory import RecordingWriter, vrrp_capture_name
 from analyzer.recording.tables import TABLES
 
 if TYPE_CHECKING:
@@ -41,3 +41,9 @@ def anonymise(recording: Recording, output: Path, key: bytes) -> None:
     anonymiser = FrameAnonymiser(substitution)
     for name, content in recording.captures().items():
         writer.write_capture(name, anonymous_capture(content, anonymiser))
+    seen_by = recording.vrrp_captures()
+    facts = recording.manifest.failover
+    for number, name in enumerate(facts.vrrp_captured_on if facts else ()):
+        if name in seen_by:
+            copy = anonymous_capture(seen_by[name], anonymiser)
+            writer.write_capture(vrrp_capture_name(number), copy)

@@ -40,6 +40,7 @@ class Evidence:
         in_flight: the connections that a fail-over held open.
         announcements: VRRP and ARP, of a fail-over, where no request had a connection, and of a
             capture of others without a service; else, and without a capture, None.
+        seen_on: VRRP of a fail-over as each director captured it, by the director's name.
         forwarded: the forwarding method and its evidence; None where nothing depends on it.
         by_director: each director's part of these tables.
     """
@@ -63,6 +64,7 @@ class Evidence:
     forwarded: Forwarding | None = None
     services_sent_to: tuple[VirtualEnd, ...] = ()
     by_director: Mapping[str, DirectorRecord] = field(default_factory=dict)
+    seen_on: Mapping[str, Announcements] = field(default_factory=dict)
 
     @property
     def sent_to(self) -> tuple[VirtualEnd, ...]:

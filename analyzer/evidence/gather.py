@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from analyzer.errors import ParseError
 from analyzer.evidence.captures import read_captures, with_host
 from analyzer.evidence.ends import virtual_ends
 from analyzer.evidence.evidence import Evidence, macs_of, with_records
 from analyzer.evidence.forwarding import forwarding_of
 from analyzer.evidence.gaps import gaps_of
+from analyzer.evidence.virtual_macs import by_master
 from analyzer.observed.entries import ns, numbered
 from analyzer.recording.director import Director, directors_of
 from analyzer.results import NotMeasured
-from analyzer.wire.vrrp import read_announcements
+from analyzer.wire.vrrp import of_router, read_announcements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from analyzer.evidence.captures import Captured
     from analyzer.recording.directory import Recording
+    from analyzer.wire.vrrp import Announcements
 
 
 def gather(recording: Recording) -> Evidence:
@@ -61,13 +64,15 @@ def gather(recording: Recording) -> Evidence:
     is_unexplained = manifest.command == "import" and not ends
     if captured and (manifest.failover or _none_connected(evidence) or is_unexplained):
         announcements = read_announcements(*captured.files)
-        evidence = replace(evidence, announcements=announcements)
+        evidence = _with_masters(replace(evidence, announcements=announcements))
+    seen_on, unread = _seen_on(recording)
+    evidence = replace(evidence, seen_on=seen_on)
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
     zero_ns = _zero_ns(evidence)
     evidence = replace(
         evidence,
         zero_ns=zero_ns,
-        not_measured=(*gaps_of(evidence), *packets_lost, *lost),
+        not_measured=(*gaps_of(evidence), *packets_lost, *unread, *lost),
     )
     return with_records(evidence)
 
@@ -79,6 +84,27 @@ def _none_connected(evidence: Evidence) -> bool:
     if len(evidence.sent_to) > 1:
         return not connected.groupby(begun["vip"], dropna=False).any().all()
     return len(begun) > 0 and not connected.any()
+
+
+def _with_masters(evidence: Evidence) -> Evidence:
+    """Frames to a MAC that directors share belong to the master of the VIP's family."""
+    if evidence.captured is None or evidence.announcements is None or evidence.service is None:
+        return evidence
+    vip = evidence.service.vip
+    adverts = of_router(evidence.announcements.advertisements, vip)
+    captured, directors = by_master(evidence.captured, adverts, evidence.directors)
+    return replace(evidence, captured=captured, directors=directors)
+
+
+def _seen_on(recording: Recording) -> tuple[dict[str, Announcements], list[NotMeasured]]:
+    """VRRP as each director captured it, and a row for each capture that is none."""
+    seen_on, unread = {}, []
+    for name, content in recording.vrrp_captures().items():
+        try:
+            seen_on[name] = read_announcements(content)
+        except ParseError as error:
+            unread.append(NotMeasured(what=f"VRRP as {name} sees it", why=str(error)))
+    return seen_on, unread
 
 
 def _by_id(requests: pd.DataFrame) -> pd.DataFrame:

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analyzer.failover import clients, masters
 from analyzer.failover.black_hole import black_hole
-from analyzer.failover.forecast import OutageForecast, forecast
+from analyzer.failover.forecast import BfdDown, OutageForecast, forecast
 from analyzer.failover.handshakes import by_the_wire
 from analyzer.failover.holdings import holdings, would_survive
 from analyzer.failover.in_flight import in_flight
 from analyzer.failover.observed import failover_observed, mastership_of
 from analyzer.failover.results import Failback, Failover, Parts
+from analyzer.failover.views import names_of, views_of
+from analyzer.failover.way_back import WayBack, way_back
 from analyzer.observed.entries import ns
 from analyzer.recording.ending import ending_of
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from analyzer.evidence.evidence import Evidence
     from analyzer.failover.clients import Gap, Sent
     from analyzer.failover.masters import MasterInterval
     from analyzer.failover.results import Holding, Phase
+    from analyzer.failover.views import Views
     from analyzer.recording.manifest.experiments import FailoverFacts
 
 BUSY_CLIENT_S = 0.25
 """A client that begins requests later than this measures itself."""
+
+
+_BFD_DOWN = re.compile(r"BFD.*\b(?:is|state|Entering) +DOWN\b", re.IGNORECASE)
+_LOGGED_NS = NS_PER_S // 5
+"""A line of the log is read up to so long after it was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +47,16 @@ class _OutageInputs:
     evidence: Evidence
     manifest: FailoverFacts
     sent: Sent
-    intervals: Sequence[MasterInterval]
+    views: Views
     begin_ns: int  # the fault comes no earlier
     undone_ns: int | None  # it was ordered, or the old master came back by itself
     until_ns: int  # the fault is undone, or the run ends
     end_ns: int
+
+    @property
+    def intervals(self) -> Sequence[MasterInterval]:
+        """The intervals of mastership in the view that predicts."""
+        return self.views.intervals
 
     def at_s(self, at_ns: int) -> float:
         """Seconds since the run's start."""
@@ -64,16 +78,34 @@ def failover(evidence: Evidence) -> Failover | None:
     span = clients.fault_between(inputs.sent, gap, manifest.ordered_ns) if gap else None
     if span is None and manifest.ordered_ns is not None:
         span = (manifest.ordered_ns, manifest.done_ns or manifest.ordered_ns)
-    predicted = forecast(inputs.intervals, inputs.sent, span, inputs.begin_ns, inputs.until_ns)
+    predicted = forecast(
+        inputs.intervals,
+        inputs.sent,
+        span,
+        inputs.begin_ns,
+        inputs.until_ns,
+        list(_bfd_downs(inputs)),
+    )
     return _failover(inputs, gap, predicted)
+
+
+def _bfd_downs(inputs: _OutageInputs) -> Iterator[BfdDown]:
+    """When a director lost a neighbour, by the packets of both ends and by keepalived's log."""
+    names = names_of(inputs.evidence)
+    for span in inputs.views.bfd:
+        for end in (span.sender, span.receiver):
+            yield BfdDown(director=names.get(end, end), at_ns=span.noticed_ns)
+    events = inputs.evidence.events
+    logged = events[events["kind"] == "keepalived"]
+    for at_ns, host, detail in zip(ns(logged["at"]), logged["host"], logged["detail"], strict=True):
+        if _BFD_DOWN.search(str(detail)):
+            yield BfdDown(director=str(host), at_ns=int(at_ns) - _LOGGED_NS)
 
 
 def _inputs(evidence: Evidence, manifest: FailoverFacts) -> _OutageInputs:
     sent = clients.sent_of(by_the_wire(evidence.requests, evidence.segments))
-    wire = evidence.announcements
-    vip = evidence.service.vip if evidence.service else ""
-    names = {mac: director.name for director in evidence.directors for mac in director.macs}
-    intervals = masters.master_intervals(wire, vip, names) if wire else []
+    views = views_of(evidence, manifest.ordered_ns)
+    intervals = views.intervals
     end_ns = _end_ns(evidence, sent)
     begin_ns = manifest.ordered_ns or _earliest_fault_ns(evidence, intervals)
     undone_ns = manifest.undo_ordered_ns
@@ -83,7 +115,7 @@ def _inputs(evidence: Evidence, manifest: FailoverFacts) -> _OutageInputs:
         evidence=evidence,
         manifest=manifest,
         sent=sent,
-        intervals=intervals,
+        views=views,
         begin_ns=begin_ns,
         undone_ns=undone_ns,
         until_ns=undone_ns or end_ns,
@@ -133,7 +165,7 @@ def _failover(inputs: _OutageInputs, gap: Gap | None, predicted: OutageForecast)
         prediction_uncertainty_s=predicted.uncertainty_s,
         advert_age_s=predicted.advert_age_s,
         master_down_interval_s=predicted.down_interval_s,
-        skew_s=new.skew_s if new else None,
+        skew_s=new.skew_s(old) if old and new else None,
         fault_s=None if fault_ns is None else inputs.at_s(fault_ns),
         takeover_s=inputs.at_s(new.from_ns) if new else None,
         undone_s=None if inputs.undone_ns is None else inputs.at_s(inputs.undone_ns),
@@ -146,12 +178,15 @@ def _failover(inputs: _OutageInputs, gap: Gap | None, predicted: OutageForecast)
         would_survive=would_survive(evidence, old.director, new.director, fault_ns)
         if old and new and fault_ns
         else None,
-        failback=_failback(inputs, old),
-        reigns=tuple(mastership_of(interval, inputs.at_s) for interval in inputs.intervals),
+        failback=_failback(inputs, old, new),
+        reigns=tuple(
+            mastership_of(interval, inputs.at_s) for interval in inputs.views.all_intervals
+        ),
         master_changes=masters.changes(inputs.intervals),
-        two_masters_s=masters.two_masters_s(inputs.intervals),
+        two_masters_s=masters.two_masters_s(inputs.views.all_intervals),
         black_hole=black_hole(inputs.intervals, inputs.sent, evidence.zero_ns),
         entries=_entries(inputs, predicted),
+        seen_by=inputs.views.seen_by,
     )
 
 
@@ -160,7 +195,7 @@ def _why_invalid(inputs: _OutageInputs) -> list[str]:
     why = [*inputs.manifest.why_insane, *_interrupted(inputs)]
     before = [
         interval
-        for interval in inputs.intervals
+        for interval in inputs.views.all_intervals
         if interval.from_ns < inputs.begin_ns <= interval.until_ns
     ]
     if len({interval.sender for interval in before}) > 1:
@@ -208,7 +243,9 @@ def _parts(gap: Gap | None, predicted: OutageForecast) -> Parts | None:
     )
 
 
-def _failback(inputs: _OutageInputs, old: MasterInterval | None) -> Failback | None:
+def _failback(
+    inputs: _OutageInputs, old: MasterInterval | None, new: MasterInterval | None
+) -> Failback | None:
     undone_ns = inputs.undone_ns
     if undone_ns is None:
         return None
@@ -223,6 +260,7 @@ def _failback(inputs: _OutageInputs, old: MasterInterval | None) -> Failback | N
     ]
     again_ns = next((max(at_ns, undone_ns) for at_ns in again), None)
     held = in_flight(inputs.evidence.in_flight, undone_ns, inputs.end_ns)
+    theory = way_back(old, new, inputs.manifest) if old and new else WayBack()
     return Failback(
         gap_s=gap.length_s if gap else None,
         reset=sum(kind.reset for kind in held.values()),
@@ -230,6 +268,8 @@ def _failback(inputs: _OutageInputs, old: MasterInterval | None) -> Failback | N
         failed=int((phase & inputs.sent.failed).sum()),
         in_flight=held,
         master_again_s=None if again_ns is None else (again_ns - undone_ns) / NS_PER_S,
+        due_s=theory.due_s,
+        never_due=theory.never,
     )
 
 

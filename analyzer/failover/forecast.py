@@ -51,6 +51,7 @@ def forecast(
     span: tuple[int, int] | None,
     begin_ns: int,
     until_ns: int,
+    bfd: Sequence[BfdDown] = (),
 ) -> OutageForecast:
     """Predict the outage.
 
@@ -60,6 +61,7 @@ def forecast(
         span: the fault came between these (Unix ns).
         begin_ns: earlier advertisements do not count.
         until_ns: what came later likewise.
+        bfd: when hosts learnt by BFD that a master was down.
     """
     old = next(
         (
@@ -79,7 +81,11 @@ def forecast(
     new = next((interval for interval in later if begin_ns < interval.from_ns < until_ns), None)
     if new is None or span is None:
         return OutageForecast(old=old, fault_ns=None if span is None else sum(span) // 2)
-    if old.gave_up_ns is not None and old.gave_up_ns <= new.from_ns:
+    is_clean = old.gave_up_ns is not None and old.gave_up_ns <= new.from_ns
+    down = _by_bfd(old, new, bfd)
+    if down is not None:
+        return _bfd(old, new, span, down.at_ns if not is_clean else old.gave_up_ns or down.at_ns)
+    if old.gave_up_ns is not None and is_clean:
         return _clean_stop(old, new, old.gave_up_ns)
     if clients.kept_connecting(
         sent, old.to_ns + int(_PATIENCE * old.interval_s * NS_PER_S), new.from_ns
@@ -93,15 +99,72 @@ def _end(interval: MasterInterval) -> int:
     return max(interval.until_ns, interval.to_ns + int(interval.interval_s * NS_PER_S))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BfdDown:
+    """A director's BFD neighbour was lost; Unix ns.
+
+    Attributes:
+        director: whose session it was, at either end; by its name or address.
+    """
+
+    director: str
+    at_ns: int
+
+
+_BFD_SOON_S = 1.0
+"""A director acts on BFD at once; its log has whole seconds."""
+
+
+def _by_bfd(old: MasterInterval, new: MasterInterval, bfd: Sequence[BfdDown]) -> BfdDown | None:
+    """The loss of a neighbour that explains the take-over: shortly before it, and before VRRP's."""
+    acted_ns = old.gave_up_ns if old.gave_up_ns is not None else new.from_ns
+    due_ns = old.to_ns + int(new.down_interval_s(old) * NS_PER_S)
+    if old.gave_up_ns is None and new.from_ns >= due_ns - int(_EARLY_S * NS_PER_S):
+        return None
+    close = [
+        down
+        for down in bfd
+        if down.director in (old.director, old.sender)
+        and 0 <= acted_ns - down.at_ns <= _BFD_SOON_S * NS_PER_S
+    ]
+    return max(close, key=lambda down: down.at_ns, default=None)
+
+
+_EARLY_S = 0.1
+"""A take-over so much before its master_down_interval ends has another cause."""
+
+
+def _bfd(
+    old: MasterInterval, new: MasterInterval, span: tuple[int, int], acted_ns: int
+) -> OutageForecast:
+    """Told by BFD, the master gives up and its backup waits for the skew, or that acts at once."""
+    due_ns = acted_ns
+    if old.gave_up_ns is not None:
+        due_ns += int(new.skew_s(old) * NS_PER_S)
+    from_ns, to_ns = min(span[0], due_ns), min(max(span), due_ns)
+    fault_ns = (from_ns + to_ns) // 2
+    return OutageForecast(
+        old=old,
+        new=new,
+        how="bfd",
+        fault_ns=fault_ns,
+        takeover_due_ns=due_ns,
+        outage_s=(due_ns - fault_ns) / NS_PER_S,
+        uncertainty_s=(to_ns - from_ns) / 2 / NS_PER_S,
+        down_interval_s=new.down_interval_s(old),
+    )
+
+
 def _clean_stop(old: MasterInterval, new: MasterInterval, gave_up_ns: int) -> OutageForecast:
+    skew_s = new.skew_s(old)
     return OutageForecast(
         old=old,
         new=new,
         how="clean-stop",
         fault_ns=gave_up_ns,
-        takeover_due_ns=gave_up_ns + int(new.skew_s * NS_PER_S),
-        outage_s=new.skew_s,
-        range_s=(new.skew_s, new.skew_s),
+        takeover_due_ns=gave_up_ns + int(skew_s * NS_PER_S),
+        outage_s=skew_s,
+        range_s=(skew_s, skew_s),
         uncertainty_s=0.0,
         down_interval_s=new.down_interval_s(old),
     )

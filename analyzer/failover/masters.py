@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analyzer.units import NS_PER_S
-from analyzer.wire.vrrp import GIVES_UP, master_down_interval_s, skew_s
+from analyzer.wire.vrrp import GIVES_UP, master_down_interval_s, of_router, skew_s
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from analyzer.wire.vrrp import Advertisement, Announcements, Claim
+
+Names = Mapping[int | str, str]
+"""Directors by their MACs and by their addresses."""
 
 SILENT_INTERVALS = 2.5
 """A master is silent if two of its advertisements in a row are missing."""
@@ -24,7 +28,7 @@ class MasterInterval:
 
     Attributes:
         sender, mac: the master's addresses in its packets.
-        director: its name if its MAC is known, else its address.
+        director: its name if its MAC or address is known, else its address.
         claims_ns: its gratuitous ARPs for the VIP, until its next interval.
     """
 
@@ -48,10 +52,12 @@ class MasterInterval:
             return self.gave_up_ns
         return self.to_ns + int(self.interval_s * NS_PER_S)
 
-    @property
-    def skew_s(self) -> float:
-        """The skew of a backup of this priority."""
-        return skew_s(self.version, self.priority, self.interval_s)
+    def skew_s(self, of: MasterInterval) -> float:
+        """How long this director, as a backup, waits after another gave up.
+
+        In version 3 the interval of the master counts, and the backup's own until it heard one.
+        """
+        return skew_s(self.version, self.priority, of.interval_s)
 
     def down_interval_s(self, of: MasterInterval) -> float:
         """How long this director, as a backup, waits for another's next advertisement.
@@ -62,14 +68,14 @@ class MasterInterval:
 
 
 def master_intervals(
-    announcements: Announcements, vip: str, names: Mapping[int, str], vrid: int | None = None
+    announcements: Announcements, vip: str, names: Names, vrid: int | None = None
 ) -> list[MasterInterval]:
     """The intervals of mastership of a VIP, in order of their beginning.
 
     Args:
         announcements: in the capture.
         vip: the virtual IP.
-        names: directors by their MACs.
+        names: directors by their MACs and addresses.
         vrid: the virtual router; by default the VIP's.
     """
     adverts = of_router(announcements.advertisements, vip, vrid)
@@ -80,17 +86,34 @@ def master_intervals(
 def all_intervals(announcements: Announcements) -> list[list[MasterInterval]]:
     """The intervals of mastership of every virtual router, each in order of their beginning.
 
-    A router is known by its number and by whether it is one of IPv4 or of IPv6.
+    A router is known by its number, by whether it is one of IPv4 or of IPv6, and, where it
+    advertises by unicast, by its peers: others elsewhere may have the same number.
     """
-    routers: dict[tuple[int, bool], list[Advertisement]] = {}
-    for advert in announcements.advertisements:
-        if advert.is_sound:
-            routers.setdefault((advert.vrid, ":" in advert.sender), []).append(advert)
+    sound = [advert for advert in announcements.advertisements if advert.is_sound]
+    peers = _peers(sound)
+    routers: dict[tuple[int, bool, str], list[Advertisement]] = {}
+    for advert in sound:
+        key = (advert.vrid, advert.is_ipv6, peers[advert.sender])
+        routers.setdefault(key, []).append(advert)
     return [
         _intervals(adverts, _claims_of(announcements.claims, adverts), {})
         for adverts in routers.values()
         if any(advert.priority != GIVES_UP for advert in adverts)
     ]
+
+
+def _peers(adverts: Sequence[Advertisement]) -> dict[str, str]:
+    """For each sender one address that stands for all that it exchanges advertisements with."""
+    leads: dict[str, str] = {}
+
+    def lead(address: str) -> str:
+        while leads.setdefault(address, address) != address:
+            address = leads[address]
+        return address
+
+    for sender, receiver in dict.fromkeys((advert.sender, advert.receiver) for advert in adverts):
+        leads[lead(sender)] = lead(receiver)
+    return {sender: lead(sender) for sender in {advert.sender for advert in adverts}}
 
 
 def _claims_of(claims: Sequence[Claim], adverts: Sequence[Advertisement]) -> list[Claim]:
@@ -99,7 +122,7 @@ def _claims_of(claims: Sequence[Claim], adverts: Sequence[Advertisement]) -> lis
 
 
 def _intervals(
-    adverts: Sequence[Advertisement], claims: Sequence[Claim], names: Mapping[int, str]
+    adverts: Sequence[Advertisement], claims: Sequence[Claim], names: Names
 ) -> list[MasterInterval]:
     """The intervals of mastership of one virtual router, in order of their beginning."""
     by_sender: dict[str, list[Advertisement]] = {}
@@ -112,20 +135,6 @@ def _intervals(
     ]
     intervals.sort(key=lambda interval: interval.from_ns)
     return [_with_claims(interval, intervals, claims) for interval in intervals]
-
-
-def of_router(
-    adverts: Sequence[Advertisement], vip: str, vrid: int | None = None
-) -> list[Advertisement]:
-    """The advertisements of the VIP's virtual router; of the only one, if none names the VIP."""
-    sound = [advert for advert in adverts if advert.is_sound]
-    if vrid is None:
-        having = {advert.vrid for advert in sound if vip in advert.addresses}
-        routers = having or {advert.vrid for advert in sound}
-        if len(routers) != 1:
-            return []
-        (vrid,) = routers
-    return [advert for advert in sound if advert.vrid == vrid]
 
 
 def master_at(intervals: Sequence[MasterInterval], at_ns: int) -> MasterInterval | None:
@@ -149,9 +158,7 @@ def changes(intervals: Sequence[MasterInterval]) -> int:
     return sum(first.sender != second.sender for first, second in pairwise(intervals))
 
 
-def _intervals_of_sender(
-    adverts: Sequence[Advertisement], names: Mapping[int, str]
-) -> list[MasterInterval]:
+def _intervals_of_sender(adverts: Sequence[Advertisement], names: Names) -> list[MasterInterval]:
     """One sender's intervals of mastership; silence or priority 0 ends an interval."""
     intervals: list[MasterInterval] = []
     for advert in adverts:
@@ -170,11 +177,11 @@ def _was_silent(last: MasterInterval, advert: Advertisement) -> bool:
     return advert.at_ns - last.to_ns > SILENT_INTERVALS * last.interval_s * NS_PER_S
 
 
-def _begun(advert: Advertisement, names: Mapping[int, str]) -> MasterInterval:
+def _begun(advert: Advertisement, names: Names) -> MasterInterval:
     return MasterInterval(
         sender=advert.sender,
         mac=advert.sender_mac,
-        director=names.get(advert.sender_mac, advert.sender),
+        director=names.get(advert.sender_mac) or names.get(advert.sender, advert.sender),
         version=advert.version,
         vrid=advert.vrid,
         priority=advert.priority,

@@ -63,7 +63,7 @@ def failover_observed(announcements: Announcements, zero_ns: int) -> Failover | 
         prediction_uncertainty_s=None,
         advert_age_s=None,
         master_down_interval_s=new.down_interval_s(old) if old and new else None,
-        skew_s=new.skew_s if new else None,
+        skew_s=new.skew_s(old) if old and new else None,
         fault_s=None,
         takeover_s=at_s(new.from_ns) if new else None,
         undone_s=None,
@@ -142,7 +142,7 @@ def _gap(old: MasterInterval, new: MasterInterval | None, to_ns: int, at_s: Sinc
     from_ns = old.gave_up_ns if old.gave_up_ns is not None else old.to_ns
     due_s = None
     if new is not None and new.sender != old.sender:
-        due_s = new.skew_s if gave_up else new.down_interval_s(old)
+        due_s = new.skew_s(old) if gave_up else new.down_interval_s(old)
     return MasterGap(
         vrid=old.vrid,
         old_master=old.director,

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-How = Literal["silence", "clean-stop", "keepalived-alone"]
-"""How a master left: silently; with priority 0; or only its keepalived stopped while the
-director kept forwarding."""
+How = Literal["silence", "clean-stop", "keepalived-alone", "bfd"]
+"""How a master left: silently; with priority 0; only its keepalived stopped while the director
+kept forwarding; or because BFD reported a neighbour down."""
 
 Phase = Literal["before the fault", "at the take-over", "before it was undone", "at the end"]
 
@@ -77,6 +77,8 @@ class Failback:
     failed: int
     in_flight: Mapping[str, InFlight]
     master_again_s: float | None  # from the order to undo to the old master's advertisement
+    due_s: tuple[float, float] | None = None  # earliest and latest, where the settings are known
+    never_due: bool = False  # nopreempt: the returned director leaves the VIP where it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,3 +147,4 @@ class Failover:
     entries: tuple[Holding, ...]
     observed_only: bool = False  # from a capture of VRRP alone: no load, no fault of ours
     gaps: tuple[MasterGap, ...] = ()  # of an observed one
+    seen_by: str | None = None  # whose capture the masters are from: the client's, or a director's

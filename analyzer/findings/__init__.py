@@ -46,6 +46,7 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     failover.no_master,
     failover.failover_differs,
     failover.keepalived_alone,
+    failover.bfd,
     failover.connections_reset,
     failover.preemption,
     failover.flapping,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.recording.hosts import CLIENT
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def sentence(failover: Failover) -> str:
         *_requests(failover),
         *_in_flight_text(failover),
         *_failback_text(failover),
+        *_way_back_text(failover),
+        *_seen_by(failover),
     ]
     return f"{_took_over(failover)}: {'; '.join(parts)}."
 
@@ -135,6 +138,28 @@ def _failback_text(failover: Failover) -> list[str]:
     return [f"failback cost {back.gap_s:.2f} s{lost}, and reset {back.reset} connections"]
 
 
+def _way_back_text(failover: Failover) -> list[str]:
+    """Whether the old master took the VIP back, where the directors' settings say if it should."""
+    back = failover.failback
+    if back is None or not (back.never_due or back.due_s):
+        return []
+    if back.master_again_s is None:
+        why = " (nopreempt)" if back.never_due else " by the run's end"
+        return [f"{failover.old_master} did not take the VIP back{why}"]
+    due = "which nopreempt should have prevented"
+    if back.due_s is not None:
+        due = f"due after {back.due_s[0]:.2f} to {back.due_s[1]:.2f} s"
+    again_s = back.master_again_s
+    return [f"{failover.old_master} was master again {again_s:.2f} s after the undoing ({due})"]
+
+
+def _seen_by(failover: Failover) -> list[str]:
+    """Whose capture the prediction is from, where it is not the client's."""
+    if failover.seen_by in (None, CLIENT):
+        return []
+    return [f"advertisements as {failover.seen_by} captured them"]
+
+
 def failover_invalid(figures: Figures) -> Finding | None:
     """The run proves nothing."""
     failover = figures.failover
@@ -219,7 +244,8 @@ def two_masters(figures: Figures) -> Finding | None:
         title=f"Two masters at once for {failover.two_masters_s:.1f} s",
         evidence=f"{names} advertised the same virtual router at the same time.",
         advice="They do not receive each other's advertisements: check for filtered multicast "
-        "(224.0.0.18, protocol 112), a split switch, different authentication, or one "
+        "(224.0.0.18, protocol 112), or with unicast for a wrong unicast_peer or a security group "
+        "without protocol 112; a split switch, different authentication, or one "
         "virtual_router_id used twice.",
     )
 
@@ -286,6 +312,23 @@ def keepalived_alone(figures: Figures) -> Finding | None:
         advice="New connections are not affected; those in flight are reset when ARP moves, and a "
         "client that sends an ARP request later may reach either director. Have keepalived "
         "restarted at once (systemd Restart=always), or the VIP removed when it stops.",
+    )
+
+
+def bfd(figures: Figures) -> Finding | None:
+    """BFD reported a neighbour down, and mastership moved for that."""
+    failover = _valid(figures)
+    if failover is None or failover.how != "bfd":
+        return None
+    return Finding(
+        id="bfd-take-over",
+        severity="info",
+        title=f"BFD caused the take-over from {failover.old_master} by {failover.new_master}",
+        evidence="A BFD neighbour was lost just before mastership moved. Without BFD the backup "
+        f"waits up to {failover.master_down_interval_s or 0:.2f} s.",
+        advice="The outage is BFD's detection time, its multiplier times its interval, and after "
+        "priority 0 the backup's skew. Intervals below some 100 ms on a busy director cause "
+        "take-overs without a fault.",
     )
 
 

@@ -3,6 +3,7 @@
 IDS = frozenset(
     {
         "arp-flux",
+        "bfd-take-over",
         "black-hole",
         "capture-incomplete",
         "clean-stop",

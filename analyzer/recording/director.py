@@ -48,6 +48,7 @@ class Director:
         phase_s: by how much its jiffies lag its uptime; see ``analyzer.ipvs.timers``.
         phase_uncertainty_s: half the width of what the readings allowed.
         macs: of its interfaces, as numbers.
+        addresses: of its interfaces, those of VIPs that it held included.
         conn_reuse_mode, conntrack, expire_nodest_conn, expire_quiescent_template, secure_tcp,
             drop_entry: the sysctls under
             ``net.ipv4.vs`` of these names; the kernel's defaults where not known.
@@ -95,6 +96,7 @@ class Director:
     clock_uncertainty_s: float = 0.0
     kind: Kind = "ipvs"
     conntrack_sysctls: Mapping[str, int | None] = field(default_factory=dict)
+    addresses: frozenset[str] = frozenset()
 
     @property
     def law(self) -> Law:
@@ -130,6 +132,7 @@ def _director(name: str, facts: DirectorFacts) -> Director:
         phase_s=facts.timer_phase_s,
         phase_uncertainty_s=facts.timer_phase_uncertainty_s,
         macs=frozenset(_macs(facts.macs)),
+        addresses=frozenset(facts.addresses),
         conn_reuse_mode=sysctl.number("conn_reuse_mode"),
         conntrack=bool(sysctl.number("conntrack")),
         expire_nodest_conn=bool(sysctl.number("expire_nodest_conn")),

@@ -1,8 +1,8 @@
-"""VRRP advertisements, ARP, and IPv6 neighbour advertisements in captures.
+"""VRRP advertisements, ARP, IPv6 neighbour advertisements, and BFD in captures.
 
 The frames are found with arrays, like all others; these few are then dissected by scapy, each.
-VRRP version 2 is RFC 3768, version 3 is RFC 5798; gratuitous ARP is RFC 5227, section 3;
-unsolicited neighbour advertisements are RFC 4861, section 7.2.6.
+VRRP version 2 is RFC 3768, version 3 is RFC 9568 (before: RFC 5798); gratuitous ARP is RFC 5227,
+section 3; unsolicited neighbour advertisements are RFC 4861, section 7.2.6.
 
 A backup takes over when it received nothing for ``master_down_interval_s`` of its own priority, or
 ``skew_s`` after an advertisement of priority 0, with which a master gives up.
@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analyzer.wire.bfd import PORTS as BFD_PORTS
+from analyzer.wire.bfd import BfdPacket, BfdSpan, bfd_packet, bfd_spans
 from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
 from analyzer.wire.capture.links import link_layer
-from analyzer.wire.capture.network import ICMPV6, VRRP, network_layer
+from analyzer.wire.capture.network import ICMPV6, UDP, VRRP, network_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from analyzer.arrays import Ints
     from analyzer.wire.capture.frames import Frames
@@ -55,6 +57,7 @@ class Advertisement:
         checksum_ok: of version 3 with the addresses of its IP header.
         ttl: 255 unless it was routed, or forged from afar.
         unicast: it was sent to one host, which may be several hops away.
+        receiver: that host, or the group; "" where it is not known.
     """
 
     at_ns: int
@@ -68,6 +71,12 @@ class Advertisement:
     checksum_ok: bool
     ttl: int
     unicast: bool = False
+    receiver: str = ""
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether its virtual router is one of IPv6."""
+        return ":" in self.sender
 
     @property
     def is_sound(self) -> bool:
@@ -111,12 +120,14 @@ class Announcements:
         claims: ARP and neighbour advertisements.
         malformed: frames that are not what they say they are, or were captured too short.
         left_out: frames beyond MOST.
+        bfd: the times in which BFD sessions were up.
     """
 
     advertisements: tuple[Advertisement, ...]
     claims: tuple[Claim, ...]
     malformed: int
     left_out: int
+    bfd: tuple[BfdSpan, ...] = ()
 
 
 def skew_s(version: int, priority: int, interval_s: float) -> float:
@@ -127,6 +138,23 @@ def skew_s(version: int, priority: int, interval_s: float) -> float:
 def master_down_interval_s(version: int, priority: int, interval_s: float) -> float:
     """The silence of the master after which a backup of this priority takes over."""
     return 3 * interval_s + skew_s(version, priority, interval_s)
+
+
+def of_router(
+    adverts: Sequence[Advertisement], vip: str, vrid: int | None = None
+) -> list[Advertisement]:
+    """The advertisements of the VIP's virtual router; of the only one, if none names the VIP.
+
+    A router of IPv6 may have the number of one of IPv4.
+    """
+    sound = [advert for advert in adverts if advert.is_sound and advert.is_ipv6 == (":" in vip)]
+    if vrid is None:
+        having = {advert.vrid for advert in sound if vip in advert.addresses}
+        routers = having or {advert.vrid for advert in sound}
+        if len(routers) != 1:
+            return []
+        (vrid,) = routers
+    return [advert for advert in sound if advert.vrid == vrid]
 
 
 def read_announcements(
@@ -142,7 +170,7 @@ def read_announcements(
     Raises:
         ParseError: neither pcap nor pcapng.
     """
-    dissected: list[Advertisement | Claim] = []
+    dissected: list[Advertisement | Claim | BfdPacket] = []
     frames_seen, malformed = 0, 0
     for content in captures:
         for frames in frame_chunks(content, chunk_bytes):
@@ -161,6 +189,7 @@ def read_announcements(
         claims=tuple(row for row in dissected if isinstance(row, Claim)),
         malformed=malformed,
         left_out=max(frames_seen - most, 0),
+        bfd=bfd_spans(row for row in dissected if isinstance(row, BfdPacket)),
     )
 
 
@@ -180,6 +209,8 @@ def _announcing(frames: Frames) -> Iterator[_Frame]:
     chosen = (link.ethertype == ARP) | (network.protocol == VRRP)
     icmp = np.flatnonzero((network.protocol == ICMPV6) & (network.transport < end))
     chosen[icmp[_types(frames, network.transport[icmp]) == _NEIGHBOUR_ADVERTISEMENT]] = True
+    udp = np.flatnonzero(network.whole & (network.protocol == UDP))
+    chosen[udp[np.isin(frames.file.numbers(network.transport[udp] + 2, 2), BFD_PORTS)]] = True
     for row in np.flatnonzero(chosen).tolist():
         begin = int(link.network[row])
         yield _Frame(
@@ -194,7 +225,7 @@ def _types(frames: Frames, at: Ints) -> Ints:
     return frames.file.numbers(at, 1)
 
 
-def _dissected(frame: _Frame) -> Advertisement | Claim | None:
+def _dissected(frame: _Frame) -> Advertisement | Claim | BfdPacket | None:
     try:
         return _DISSECTORS[frame.ethertype](frame)
     except Exception:  # whatever scapy, or what it made of a stranger's bytes, raises
@@ -226,11 +257,13 @@ def _arp_kind(operation: int, sender: str, target: str) -> str:
     return "arp-request" if operation == 1 else "arp-reply"
 
 
-def _of_ipv4(frame: _Frame) -> Advertisement | None:
+def _of_ipv4(frame: _Frame) -> Advertisement | BfdPacket | None:
     from scapy.layers import inet, vrrp
     from scapy.utils import checksum
 
     packet = inet.IP(frame.content)
+    if packet.proto == UDP:
+        return _of_bfd(frame, packet)
     body = frame.content[packet.ihl * 4 : packet.len]
     is_v3 = vrrp.VRRPv3 in packet
     advert = packet[vrrp.VRRPv3 if is_v3 else vrrp.VRRP]
@@ -238,10 +271,19 @@ def _of_ipv4(frame: _Frame) -> Advertisement | None:
     return _advertisement(frame, packet, advert, checksum_ok=left == 0, ttl=int(packet.ttl))
 
 
-def _of_ipv6(frame: _Frame) -> Advertisement | Claim | None:
-    from scapy.layers import inet6, vrrp
+def _of_bfd(frame: _Frame, packet: Any) -> BfdPacket | None:
+    from scapy.layers import inet
+
+    content = bytes(packet[inet.UDP].payload)
+    return bfd_packet(frame.at_ns, str(packet.src), str(packet.dst), content)
+
+
+def _of_ipv6(frame: _Frame) -> Advertisement | Claim | BfdPacket | None:
+    from scapy.layers import inet, inet6, vrrp
 
     packet = inet6.IPv6(frame.content)
+    if inet.UDP in packet:
+        return _of_bfd(frame, packet)
     if inet6.ICMPv6ND_NA in packet:
         return _of_neighbour(frame, packet)
     body = frame.content[40 : 40 + packet.plen]
@@ -268,6 +310,7 @@ def _advertisement(
         checksum_ok=checksum_ok,
         ttl=ttl,
         unicast=str(packet.dst) not in _GROUPS,
+        receiver=str(packet.dst),
     )
 
 

@@ -166,6 +166,7 @@ def manifest_of(facts: BootFacts, link_spec: str) -> dict[str, Any]:
         "vrrp_state": director_settings.vrrp_state(vips) if knows_vips else None,
         "sync_daemon": director_settings.sync_daemon,
         "macs": list(facts.macs),
+        "addresses": sorted(director_settings.addresses or ()),
     }
 
 

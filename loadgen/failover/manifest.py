@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from loadgen.director.boot_facts import BootFacts
     from loadgen.failover.options import FailoverOptions
+    from loadgen.lab.topology.model import Topology
     from loadgen.load.plan import LoadPlan
 
 _SYN_LINEAR = Path("/proc/sys/net/ipv4/tcp_syn_linear_timeouts")  # Linux 6.5
@@ -22,6 +23,7 @@ def manifest_of(
     options: FailoverOptions,
     known: Mapping[str, BootFacts],
     why: Sequence[str],
+    topology: Topology | None = None,
 ) -> dict[str, Any]:
     """The section.
 
@@ -30,6 +32,7 @@ def manifest_of(
         options: of the fail-over.
         known: what each director gave when it was connected, by name.
         why: the set-up is not sane; () where it is.
+        topology: the lab's, whose VRRP settings are known.
     """
     timing = options.timing
     return {
@@ -42,6 +45,8 @@ def manifest_of(
         "tail_s": timing.tail_s,
         "runs_planned": options.runs,
         "syn_linear_timeouts": _number(_SYN_LINEAR),
+        "nopreempt": topology.nopreempt if topology else None,
+        "preempt_delay_s": topology.preempt_delay_s if topology else None,
     }
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LOG = "keepalived.log"
 READ_EVERY_S = 0.2
 _ABOUT_STATES = re.compile(
-    r"Entering \w+ STATE|sent 0 priority|Netlink reports|received lower|higher prio"
+    r"Entering \w+ STATE|sent 0 priority|Netlink reports|received lower|higher prio|BFD"
 )
 _DATE = re.compile(r"^\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}: ")
 _MOST_BYTES = 1 << 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -67,6 +68,7 @@ async def repeat(order: Order) -> Ended:
         watching = replace(order.watching, directory=order.directory(number))
         progress = RunProgress(None, color=order.color)
         if number:
+            await asyncio.to_thread(give_back, order.lab, order.plan.target.vip)
             await until_sane(order.plan, order.site, order.options, watching)
             progress.say(f"run {number + 1} of {order.runs}")
         options = replace(order.options, timing=timing)
@@ -76,6 +78,17 @@ async def repeat(order: Order) -> Ended:
         ):
             return "interrupted"
     return "completed"
+
+
+def give_back(lab: Lab | None, vip: str) -> None:
+    """In a lab with nopreempt, have whoever holds the VIP stop and start, so that it moves back."""
+    if lab is None or not lab.topology.nopreempt:
+        return
+    first = lab.topology.first_master.name
+    for name, director in lab.directors.items():
+        if name != first and director.holds(vip):
+            director.keepalived_stop()
+            director.keepalived_start()
 
 
 def conclude_all(order: Order, ended: Ended, *, as_json: bool) -> int:

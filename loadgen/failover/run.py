@@ -26,6 +26,7 @@ from loadgen.failover.masters_log import MastersLog
 from loadgen.failover.options import scheduled
 from loadgen.failover.phases import FaultSchedule, Hooks
 from loadgen.failover.sanity_check import by_name, why_insane
+from loadgen.failover.vrrp_captures import VrrpCaptures
 from loadgen.load.engines.activity import Burst
 from loadgen.load.plan import ClosedModel
 from loadgen.session.keys import QuitKey
@@ -81,7 +82,12 @@ async def failover(
         manifest = run_manifest(plan, site, watching, clients, facts, command="failover")
         recording = RecordingWriter(
             watching.directory,
-            manifest | {"failover": manifest_of(plan, options, by_name(clients, facts), why)},
+            manifest
+            | {
+                "failover": manifest_of(
+                    plan, options, by_name(clients, facts), why, lab.topology if lab else None
+                )
+            },
         )
         if why:
             progress.say(f"the set-up is not sane, so nothing is done to it: {'; '.join(why)}")
@@ -127,7 +133,8 @@ async def _under_load(failover_run: _FailoverRun, progress: RunProgress) -> Ende
     )
     connections = HeldConnections(plan, options.paths, recording) if options.paths else None
     logs = [MastersLog(failover_run.lab, recording)] if failover_run.lab else []
-    activities: list[Activity] = [QuitKey(), *captures, *pollers]
+    vrrp = _vrrp_captures(failover_run)
+    activities: list[Activity] = [QuitKey(), *captures, *vrrp, *pollers]
     activities += [
         *lab_events(failover_run.site, recording),
         *logs,
@@ -136,10 +143,19 @@ async def _under_load(failover_run: _FailoverRun, progress: RunProgress) -> Ende
     with progress:
         ended = await run([*activities, *_course(failover_run, connections, progress)], recording)
     complete_manifest(recording, captures, pollers)
-    if connections is not None:
-        missed = [*recording.manifest["not_measured"], *connections.not_measured()]
-        recording.update_manifest({"not_measured": missed})
+    missed = [row for capture in vrrp for row in capture.not_measured()]
+    missed += connections.not_measured() if connections is not None else []
+    if missed:
+        rows = [*recording.manifest["not_measured"], *missed]
+        recording.update_manifest({"not_measured": rows})
     return ended
+
+
+def _vrrp_captures(failover_run: _FailoverRun) -> list[VrrpCaptures]:
+    """VRRP as the directors see it, of whom one alone has nobody to hear."""
+    links = [client.link for client in failover_run.clients]
+    wanted = failover_run.watching.capture.wanted and len(links) > 1
+    return [VrrpCaptures(links, failover_run.recording)] if wanted else []
 
 
 def _course(

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from loadgen.errors import RunFailed
 from loadgen.lab import state
-from loadgen.lab.hosts import ssh
+from loadgen.lab.faults.faults import KEEPALIVED_START
+from loadgen.lab.hosts import control, ssh
+from loadgen.lab.hosts.guest import KEEPALIVED_LATER
 from loadgen.lab.hosts.machine import (
     HostProcess,
     ended_early,
@@ -98,6 +100,7 @@ class BringUp:
             self.start_machines()
             self.start_plain_hosts()
             self.wait_until_the_vips_answer()
+            self.start_later_elections()
             release = settle(self.topology, self.client_namespace, self.directory / "ssh_config")
         made = self.describe(release)
         state.write(made)
@@ -168,6 +171,15 @@ class BringUp:
             time.sleep(LOOK_INTERVAL_S)
         for vip in self.topology.vips:
             self.say(f"{vip.address} answers, by way of {vip.first_master}")
+
+    def start_later_elections(self) -> None:
+        """Start keepalived where it waited for the first master, now and from the next boot on."""
+        for host in self.topology.directors:
+            share = self.directory / host.name
+            if self.topology.elects_later(host) and self.topology.vip_by == "keepalived":
+                share.joinpath(KEEPALIVED_LATER).unlink()
+                control.order(share, host.name, KEEPALIVED_START)
+                self.say(f"{host.name}: keepalived started")
 
     def missing(self, prober: Prober) -> str | None:
         """What is still missing, or None."""

@@ -46,8 +46,9 @@ class Prober:
         if self.connect(vip.address, CLOSED_PORT) not in (0, errno.ECONNREFUSED):
             return f"no director answers for {vip.address}"
         holder = self.mac_of(vip.address)
-        if holder != master.mac:
-            return f"{vip.address} is with {holder}, not with {master.name} ({master.mac})"
+        mac = vip.mac if self.topology.use_vmac else master.mac
+        if holder != mac:
+            return f"{vip.address} is with {holder}, not with {master.name} ({mac})"
         return None
 
     def service_problem(self, vip: Vip) -> str | None:

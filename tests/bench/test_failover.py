@@ -3,7 +3,7 @@
 ``make bench`` prints a table. FAILOVER_RUNS (10) runs at 50 and FAILOVER_FAST_RUNS (3) at 500 new
 connections a second for each of FAILOVER_KINDS, by the program's own command, which cuts the tail
 of all runs of a row but the last: so one run a kind has a tail of FAILOVER_TAIL (60 s). About 40
-minutes.
+minutes, and FAILOVER_VRRP_RUNS (10) of a silent master in each VRRP setting, about 20 more.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def lab() -> Iterator[Lab]:
         yield made
 
 
-def failover(lab: Lab, directory: Path, *flags: str, runs: int = 1) -> Any:
+def failover(lab: Lab, directory: Path, *flags: str, runs: int = 1, vip: str = VIP) -> Any:
     """What the command prints; a run that is invalid is shown, not hidden."""
-    argv = [str(LOADGEN), "failover", "--vip", VIP, "--lab", lab.name, "--json"]
+    argv = [str(LOADGEN), "failover", "--vip", vip, "--lab", lab.name, "--json"]
     argv += ["-o", str(directory), "--repeat", str(runs), *flags]
     done = subprocess.run(
         argv,
@@ -97,6 +97,39 @@ def test_clients_are_out_for_as_long_as_the_advertisements_say(
         due = rate * one["outage_s"] if one["how"] != "keepalived-alone" else 0
         assert abs(one["late"] - due) <= max(LATE_SHARE * due, LATE_REQUESTS)
     assert any(one["valid"] for one in outcomes)
+
+
+VRRP_RUNS = int(os.environ.get("FAILOVER_VRRP_RUNS", "10"))
+VIP6 = "[fd00:10::2]"
+SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
+    "unicast": ({"vrrp": "unicast"}, VIP),
+    "nopreempt": ({"nopreempt": True}, VIP),
+    "version 3": ({"vrrp_version": 3, "advert_interval_s": 0.3}, VIP),
+    "use_vmac": ({"use_vmac": True}, VIP),
+    "IPv6 VIP": ({"ipv6": True}, VIP6),
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_every_vrrp_setting_is_out_for_as_long_as_the_advertisements_say(
+    tmp_path: Path, setting: str
+) -> None:
+    if VRRP_RUNS < 1:
+        pytest.skip("no run was asked for")
+    settings, vip = SETTINGS[setting]
+    flags = ("--fault", "bal01:link-down", "--before", BEFORE, "--after", "7s", "--tail", "8s")
+    with Lab(lay_out(**settings)) as made:
+        document = failover(made, tmp_path / "runs", *flags, runs=VRRP_RUNS, vip=vip)
+    outcomes = [document["failover"]] if VRRP_RUNS == 1 else list(document["runs"])
+    for one in outcomes:
+        print(row(setting, 50, one))
+    valid = [one for one in outcomes if one["valid"]]
+    assert valid
+    for one in valid:
+        assert abs(one["outage_s"] - one["predicted_outage_s"]) <= WITHIN_S
+        assert (one["seen_by"] == "client") == (setting != "unicast")
+        back = one["failback"]
+        assert back["never_due"] == (back["master_again_s"] is None) == (setting == "nopreempt")
 
 
 def row(kind: str, rate: int, one: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from analyzer.recording.directory.layout import (
     MANIFEST,
     REPORT,
     SCHEMA_VERSION,
+    vrrp_capture_name,
 )
 from analyzer.recording.directory.reader import Recording
 from analyzer.recording.directory.table_writer import Part
@@ -31,6 +32,7 @@ __all__ = [
     "RecordingWriter",
     "mapped",
     "not_written",
+    "vrrp_capture_name",
     "write_derived",
     "write_whole",
 ]

@@ -15,6 +15,11 @@ REPORT = "report.html"
 COMPARISON = "comparison.html"
 
 
+def vrrp_capture_name(number: int) -> str:
+    """The file of VRRP as a director saw it, by the director's number from 0."""
+    return f"vrrp-{number + 1:02}.pcap"
+
+
 def part_files(run: Path, table: str) -> list[Path]:
     """The parts of a table, the earliest first; none that is being written."""
     return sorted((run / table).glob("[!.]*.parquet"))

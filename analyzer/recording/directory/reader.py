@@ -17,6 +17,7 @@ from analyzer.recording.directory.layout import (
     SCHEMA_VERSION,
     capture_files,
     part_files,
+    vrrp_capture_name,
 )
 from analyzer.recording.directory.part_reader import read_part
 from analyzer.recording.manifest import manifest_of
@@ -83,6 +84,18 @@ class Recording:
             RecordingError: one cannot be read.
         """
         contents = {path.name: mapped(path) for path in capture_files(self.path)}
+        return {name: content for name, content in contents.items() if len(content)}
+
+    def vrrp_captures(self) -> dict[str, memoryview]:
+        """VRRP as each director saw it, mapped, by the director's name; empty ones are left out.
+
+        Raises:
+            RecordingError: one cannot be read.
+        """
+        facts = self.manifest.failover
+        names = facts.vrrp_captured_on if facts else ()
+        paths = {name: self.path / vrrp_capture_name(n) for n, name in enumerate(names)}
+        contents = {name: mapped(path) for name, path in paths.items() if path.is_file()}
         return {name: content for name, content in contents.items() if len(content)}
 
     def fresh_analysis(self) -> dict[str, Any] | None:

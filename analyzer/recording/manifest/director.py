@@ -116,6 +116,7 @@ class DirectorFacts:
     table_status_at_end: TableStatus | None = None
     sysctl: Sysctls = Sysctls()
     macs: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
     uptime_step_s: Seconds | None = None
     boot_at_ns: Instant | None = None
     clock_uncertainty_ms: Annotated[float, Meta(ge=0, le=1e12)] | None = None

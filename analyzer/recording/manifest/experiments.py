@@ -22,6 +22,10 @@ class FailoverFacts:
         runs_planned: of the row of repeated runs.
         probed: load was sent on schedule all the while, so that gaps in it mean something.
         why_insane: what was wrong with the set-up before the fault, or with the fault.
+        undone_ns: when the order to undo the fault was carried out.
+        nopreempt: whether a director that returns leaves the VIP where it is, as configured.
+        preempt_delay_s: how long it waits in addition to its election, as configured.
+        vrrp_captured_on: the directors that captured VRRP, in the order of their files.
     """
 
     fault: str | None = None
@@ -33,6 +37,10 @@ class FailoverFacts:
     runs_planned: Count | None = None
     probed: bool = True
     why_insane: tuple[str, ...] = ()
+    undone_ns: Instant | None = None
+    nopreempt: bool | None = None
+    preempt_delay_s: Seconds | None = None
+    vrrp_captured_on: tuple[str, ...] = ()
 
     @property
     def course_s(self) -> float | None:

@@ -63,7 +63,7 @@ done <$share/sysctls
 ip -batch $share/ip.batch || die "the network cannot be set up"
 if [ -e $share/ipvs.rules ]; then
 	ipvsadm -R <$share/ipvs.rules || die "the service cannot be set up"
-	[ ! -e $share/keepalived.conf ] || start_keepalived
+	[ ! -e $share/keepalived.conf ] || [ -e $share/keepalived.later ] || start_keepalived
 	read -r timeouts <$share/timeouts
 	# shellcheck disable=SC2086 # three words
 	ipvsadm --set $timeouts || die "the timeouts cannot be set"

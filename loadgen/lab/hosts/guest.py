@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SHARE = "/run/lab"
 """Where the host sees its share."""
 
+KEEPALIVED_LATER = "keepalived.later"
+"""While this file is there keepalived does not start with its host."""
+
 FORWARDING_FLAGS: Mapping[str, str] = {"dr": "-g", "nat": "-m", "tun": "-i"}
 """ipvsadm(8)'s word for each way of forwarding."""
 
@@ -101,22 +104,28 @@ def _director_files(topology: Topology, director: Host) -> dict[str, str]:
         files["ip_vs.options"] = f"conn_tab_bits={topology.conn_tab_bits}\n"
     if topology.vip_by == "keepalived":
         files["keepalived.conf"] = keepalived.render(topology, director)
+        if topology.elects_later(director):
+            files[KEEPALIVED_LATER] = ""
     return files
 
 
 def _ipvs_files(topology: Topology) -> dict[str, str]:
     return {
-        "modules": f"ip_vs ip_vs_{topology.scheduler}\n",
+        "modules": f"ip_vs ip_vs_{topology.scheduler}{_vmac_module(topology)}\n",
         "ipvs.rules": _lines(ipvs_rules(topology)),
         "timeouts": triple(topology.timeouts, " ") + "\n",
     }
+
+
+def _vmac_module(topology: Topology) -> str:
+    return " macvlan" if topology.use_vmac else ""
 
 
 def _netfilter_files(topology: Topology) -> dict[str, str]:
     kind = topology.director_kind
     more = netfilter.MODULES6[kind] if topology.ipv6 else ""
     return {
-        "modules": f"{netfilter.MODULES[kind]} {more}".rstrip() + "\n",
+        "modules": f"{netfilter.MODULES[kind]} {more}".rstrip() + f"{_vmac_module(topology)}\n",
         **netfilter.files(topology),
     }
 

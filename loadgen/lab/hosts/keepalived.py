@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from loadgen.lab.topology.model import GATEWAY, INTERFACE, address6
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from loadgen.lab.topology.model import Host, Topology, Vip
 
@@ -16,7 +16,7 @@ SYNC_ID = 7
 GLOBAL = """\
 global_defs {{
    router_id {router_id}
-{refresh}{sync}}}
+{options}}}
 """
 
 INSTANCE = """\
@@ -26,25 +26,26 @@ vrrp_instance {instance} {{
     interface {interface}
     virtual_router_id {virtual_router_id}
     priority {priority}
-    advert_int {advert_interval_s}
-
+    advert_int {advert_interval_s:g}
+{options}
    virtual_ipaddress {{
 {addresses}    }}
-{excluded}}}
+}}
 """
 
 
 def render(topology: Topology, director: Host) -> str:
     """One director's keepalived.conf: the VIPs by VRRP; IPVS rules are ipvsadm's business.
 
-    IPv6 addresses ride along with their IPv4 VIP (virtual_ipaddress_excluded), and so does the
-    inside gateway in nat: what belongs together moves together.
+    A VIP's IPv6 address has an instance of its own, as the election of IPv6 is one of its own; it
+    is always version 3. In nat the inside gateway goes with the first VIP.
     """
-    parts = [
-        GLOBAL.format(router_id=director.name, refresh=_refresh(topology), sync=_sync(topology))
-    ]
+    options = _lines(_global_options(topology), indent=3)
+    parts = [GLOBAL.format(router_id=director.name, options=options)]
     parts += [_sync_group(topology, director)]
-    parts += [_instance(topology, director, number) for number in _numbers(topology, director)]
+    for number in _numbers(topology, director):
+        for family in _families(topology):
+            parts.append(_instance(topology, director, number, family))
     return "".join(parts)
 
 
@@ -77,9 +78,18 @@ def _virtual_server(topology: Topology, vip: str, port: int, protocol: str) -> s
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def instance_name(number: int) -> str:
+def instance_name(number: int, family: int = 4) -> str:
     """The name of a VIP's vrrp_instance; numbers count from 1."""
-    return f"VI_{number}"
+    return f"VI_{number}" if family == 4 else f"VI6_{number}"
+
+
+def vmac_interface(vip: Vip, family: int = 4) -> str:
+    """The interface of a virtual router's own MAC."""
+    return f"vrrp{family}.{vip.virtual_router_id}"
+
+
+def _families(topology: Topology) -> tuple[int, ...]:
+    return (4, 6) if topology.ipv6 else (4,)
 
 
 def _numbers(topology: Topology, director: Host) -> list[int]:
@@ -88,48 +98,84 @@ def _numbers(topology: Topology, director: Host) -> list[int]:
     return [number for number, vip in vips if vip.priority(director.name) is not None]
 
 
-def _refresh(topology: Topology) -> str:
-    refresh_s = topology.garp_master_refresh_s
-    return f"   vrrp_garp_master_refresh {refresh_s}\n" if refresh_s else ""
+def _global_options(topology: Topology) -> Iterator[str]:
+    if topology.garp_master_refresh_s:
+        yield f"vrrp_garp_master_refresh {topology.garp_master_refresh_s}"
+    if topology.sync:
+        yield f"lvs_sync_daemon {INTERFACE} {instance_name(1)} id {SYNC_ID}"
 
 
-def _sync(topology: Topology) -> str:
-    if not topology.sync:
-        return ""
-    return f"   lvs_sync_daemon {INTERFACE} {instance_name(1)} id {SYNC_ID}\n"
+def _lines(lines: Iterable[str], *, indent: int) -> str:
+    return "".join(f"{' ' * indent}{line}\n" for line in lines)
 
 
 def _sync_group(topology: Topology, director: Host) -> str:
     """In nat all VIPs move together, because the real servers have one way back."""
-    numbers = _numbers(topology, director)
-    if topology.forwarding != "nat" or len(numbers) < 2:
+    names = [
+        instance_name(number, family)
+        for number in _numbers(topology, director)
+        for family in _families(topology)
+    ]
+    if topology.forwarding != "nat" or len(names) < 2:
         return ""
-    members = "".join(f"        {instance_name(number)}\n" for number in numbers)
+    members = _lines(names, indent=8)
     return f"\nvrrp_sync_group ALL {{\n    group {{\n{members}    }}\n}}\n"
 
 
-def _instance(topology: Topology, director: Host, number: int) -> str:
+def _instance(topology: Topology, director: Host, number: int, family: int) -> str:
     vip = topology.vips[number - 1]
-    gateway = topology.forwarding == "nat" and number == 1
+    # neither nopreempt nor preempt_delay works with the initial state MASTER (keepalived.conf(5))
+    waits = topology.nopreempt or topology.preempt_delay_s
+    is_master = vip.first_master == director.name and not waits
     return INSTANCE.format(
-        instance=instance_name(number),
-        state="MASTER" if vip.first_master == director.name else "BACKUP",
+        instance=instance_name(number, family),
+        state="MASTER" if is_master else "BACKUP",
         interface=INTERFACE,
         virtual_router_id=vip.virtual_router_id,
         priority=vip.priority(director.name),
         advert_interval_s=topology.advert_interval_s,
-        addresses="".join(f"       {line}\n" for line in _addresses(vip, gateway=gateway)),
-        excluded=_excluded(vip, gateway=gateway) if topology.ipv6 else "",
+        options=_lines(_options(topology, director, vip, family), indent=4),
+        addresses=_lines(_addresses(topology, number, family), indent=7),
     )
 
 
-def _addresses(vip: Vip, *, gateway: bool) -> Iterator[str]:
-    yield f"{vip.address}/32 dev {INTERFACE} label {vip.label}"
-    if gateway:
-        yield f"{GATEWAY}/32 dev {INTERFACE}"
+def _options(topology: Topology, director: Host, vip: Vip, family: int) -> Iterator[str]:
+    if family == 6 or topology.vrrp_version == 3:
+        yield "version 3"
+    if topology.nopreempt:
+        yield "nopreempt"
+    if topology.preempt_delay_s:
+        yield f"preempt_delay {topology.preempt_delay_s}"
+    if topology.use_vmac:
+        yield f"use_vmac {vmac_interface(vip, family)}"
+    if topology.vrrp == "unicast":
+        if topology.use_vmac:
+            yield "vmac_xmit_base"
+        yield f"unicast_src_ip {_address(director, family)}"
+        peers = [host for host in topology.directors if host != director]
+        taking_part = [host for host in peers if vip.priority(host.name) is not None]
+        yield "unicast_peer {"
+        yield from (f"    {_address(host, family)}" for host in taking_part)
+        yield "}"
 
 
-def _excluded(vip: Vip, *, gateway: bool) -> str:
-    addresses = [vip.address6, *([address6(GATEWAY)] if gateway else [])]
-    lines = "".join(f"       {address}/128 dev {INTERFACE}\n" for address in addresses)
-    return f"\n   virtual_ipaddress_excluded {{\n{lines}    }}\n"
+def _address(host: Host, family: int) -> str:
+    return host.address if family == 4 else host.address6
+
+
+def _addresses(topology: Topology, number: int, family: int) -> Iterator[str]:
+    """The addresses that move together.
+
+    With a MAC of their own they are on its interface, which keepalived makes, and may not be named
+    before.
+    """
+    vip = topology.vips[number - 1]
+    has_gateway = topology.forwarding == "nat" and number == 1
+    device = "" if topology.use_vmac else f" dev {INTERFACE}"
+    if family == 6:
+        addresses = [vip.address6, *([address6(GATEWAY)] if has_gateway else [])]
+        yield from (f"{address}/128{device}" for address in addresses)
+        return
+    yield f"{vip.address}/32{device}{f' label {vip.label}' if device else ''}"
+    if has_gateway:
+        yield f"{GATEWAY}/32{device}"

@@ -101,6 +101,7 @@ def _modules(topology: Topology) -> list[str]:
         "ip_vs",
         f"ip_vs_{topology.scheduler}",
         *(tunnel if topology.forwarding == "tun" else []),
+        *(["macvlan"] if topology.use_vmac else []),
     ]
 
 

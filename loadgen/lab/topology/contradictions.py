@@ -23,6 +23,7 @@ from loadgen.lab.topology.model import (
     Vip,
     triple,
 )
+from loadgen.lab.topology.vrrp import vrrp_contradictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,6 +69,7 @@ def contradictions(topology: Topology) -> Iterator[str]:
         yield from _of_vip(topology, vip)
     yield from _of_service(topology)
     yield from _of_togetherness(topology)
+    yield from vrrp_contradictions(topology)
     yield from _of_kernel(topology)
     if not topology.has_ipvs:
         yield from _of_rules(topology)
@@ -175,8 +177,6 @@ def _of_service(topology: Topology) -> Iterator[str]:
         yield "with all weights 0 no real server gets a connection"
     ids = [str(vip.virtual_router_id) for vip in topology.vips]
     yield from _repeated("VIPs have the virtual_router_id", ids)
-    if not 1 <= topology.advert_interval_s <= 255:
-        yield f"advert_interval_s is 1 to 255, not {topology.advert_interval_s}"
 
 
 def _of_togetherness(topology: Topology) -> Iterator[str]:

@@ -34,11 +34,16 @@ SETTINGS: Mapping[str, type] = {
     "sync": bool,
     "ipv6": bool,
     "vip_by": str,
-    "advert_interval_s": int,
+    "advert_interval_s": float,
     "kernel": str,
     "director_memory_mb": int,
     "conn_tab_bits": int,
     "garp_master_refresh_s": int,
+    "vrrp": str,
+    "vrrp_version": int,
+    "nopreempt": bool,
+    "preempt_delay_s": int,
+    "use_vmac": bool,
 }
 """Key -> type of the plain ones, each a field of ``Topology``."""
 
@@ -147,7 +152,7 @@ def _check_keys(values: Mapping[str, Any], known: set[str], where: str) -> None:
 
 
 def _plain(value: Any, name: str, kind: type) -> Any:
-    if type(value) is not kind:
+    if type(value) is not kind and not (kind is float and type(value) is int):
         raise UsageProblem(f"{name}: expected {kind.__name__}, not {value!r}")
     return value
 

@@ -113,6 +113,11 @@ class Vip:
         """Its label, by the last octet, on the director's interface."""
         return f"{INTERFACE}:{self.address.rpartition('.')[2]}"
 
+    @property
+    def mac(self) -> str:
+        """The virtual router's MAC, which its master's VIP has with ``use_vmac`` (RFC 9568)."""
+        return f"00:00:5e:00:01:{self.virtual_router_id:02x}"
+
     def priority(self, director: str) -> int | None:
         """A director's VRRP priority for this VIP; None if it takes no part."""
         return dict(self.priorities).get(director)
@@ -135,6 +140,14 @@ class Topology:
             without one boots the installed User-Mode Linux.
         garp_master_refresh_s: how often a master says again, by gratuitous ARP, where its VIPs
             are; 0 for never, keepalived's default.
+        advert_interval_s: seconds between two advertisements; parts of a second in version 3 only.
+        vrrp: ``multicast``, or ``unicast`` for a network without it: each director sends to the
+            addresses of the others.
+        vrrp_version: 2 or 3, of the VIPs' IPv4 instances; those of IPv6 are always version 3.
+        nopreempt: a director that returns leaves the VIP where it is.
+        preempt_delay_s: seconds for which it waits in addition before it takes the VIP back.
+        use_vmac: the VIP has a MAC of its own (00:00:5e:00:01 and the router's number, for IPv6
+            00:00:5e:00:02), which moves with it.
     """
 
     hosts: tuple[Host, ...]
@@ -149,13 +162,18 @@ class Topology:
     sync: bool = False
     ipv6: bool = False
     vip_by: str = "keepalived"
-    advert_interval_s: int = 1
+    advert_interval_s: float = 1
     kernel: Kernel = Kernel.AUTO
     director_memory_mb: int = DIRECTOR_MEMORY_MB
     conn_tab_bits: int | None = None
     kernel_images: tuple[tuple[str, str], ...] = ()
     garp_master_refresh_s: int = 0
     director_kind: str = IPVS
+    vrrp: str = "multicast"
+    vrrp_version: int = 2
+    nopreempt: bool = False
+    preempt_delay_s: int = 0
+    use_vmac: bool = False
 
     @property
     def has_ipvs(self) -> bool:
@@ -191,6 +209,12 @@ class Topology:
     def first_master(self) -> Host:
         """The director that holds the first VIP while all are well."""
         return self.host(self.vips[0].first_master)
+
+    def elects_later(self, host: Host) -> bool:
+        """Whether its keepalived starts once the first master is there: who comes first stays."""
+        is_first = any(vip.first_master == host.name for vip in self.vips)
+        stays = self.nopreempt or self.preempt_delay_s > 0 or self.use_vmac
+        return host.role is Role.DIRECTOR and stays and not is_first
 
     def holds(self, address: str) -> bool:
         """Whether it is one of the virtual IPs, of either version where the lab has both."""

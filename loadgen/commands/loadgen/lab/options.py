@@ -83,7 +83,49 @@ _OPTIONS = (
         metavar="SECONDS",
         help="Interval at which a master repeats gratuitous ARP for its VIPs.",
     ),
-    click.option("--ipv6", is_flag=True, help="Add IPv6 addresses to VIPs and hosts."),
+    click.option(
+        "--vrrp",
+        type=click.Choice(["multicast", "unicast"]),
+        default="multicast",
+        show_default=True,
+        help="How directors advertise; unicast as in networks without multicast.",
+    ),
+    click.option(
+        "--vrrp-version",
+        type=click.IntRange(2, 3),
+        default=2,
+        show_default=True,
+        help="VRRP version of the IPv4 VIPs; IPv6 is always version 3.",
+    ),
+    click.option(
+        "--advert-interval",
+        "advert_interval_s",
+        type=click.FloatRange(0.01, 255),
+        default=1,
+        show_default=True,
+        metavar="SECONDS",
+        help="Interval of VRRP advertisements; parts of a second need --vrrp-version 3.",
+    ),
+    click.option(
+        "--nopreempt", is_flag=True, help="A director that returns does not take the VIP back."
+    ),
+    click.option(
+        "--preempt-delay",
+        "preempt_delay_s",
+        type=click.IntRange(0, 1000),
+        default=0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Additional wait of a director that returns before it takes the VIP back.",
+    ),
+    click.option(
+        "--use-vmac", is_flag=True, help="Give the VIP a MAC of its own, which moves with it."
+    ),
+    click.option(
+        "--ipv6",
+        is_flag=True,
+        help="Add IPv6 addresses to VIPs and hosts; each IPv6 VIP has its own VRRP instance.",
+    ),
     click.option("--udp", is_flag=True, help=f"Also a UDP service, port {ECHO_PORT}, an echo."),
     click.option(
         "--director-memory",

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from analyzer.report import Analysis
 
 SHOWS = frozenset(
-    {"black-hole", "clean-stop", "connections-reset", "failover-differs", "failover-invalid"}
+    {
+        "bfd-take-over",
+        "black-hole",
+        "clean-stop",
+        "connections-reset",
+        "failover-differs",
+        "failover-invalid",
+    }
     | {"flapping", "keepalived-alone", "no-master", "preemption", "syn-retries", "two-masters"}
 )
 
@@ -47,6 +54,8 @@ def _summary(failover: Failover) -> str:
         "clean-stop": "A master that announces priority 0 is replaced after its backup's skew.",
         "keepalived-alone": "If only keepalived fails, its director keeps forwarding: two "
         "directors hold the VIP, and no connect waits.",
+        "bfd": "BFD reported a neighbour down, and mastership moved before the backup's "
+        "master_down_interval ended.",
         None: "No director was seen to take over.",
     }
     return theory[failover.how]

@@ -9,7 +9,7 @@ from reports.run.section import Cell, DataTable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from analyzer.failover.results import Failover, InFlight
+    from analyzer.failover.results import Failback, Failover, InFlight
 
 
 def failover_tables(failover: Failover) -> Iterator[tuple[str, DataTable]]:
@@ -69,6 +69,7 @@ def _predicted(failover: Failover) -> DataTable:
         ("requests late", _predicted_late(failover), failover.late, ""),
         ("requests failed", "", failover.failed, ""),
         ("largest delay of the client, s", "", _seconds(failover.client_late_s), ""),
+        ("advertisements captured by", "", failover.seen_by, ""),
     ]
     return DataTable(columns=("", "predicted", "observed", "observed minus predicted"), rows=rows)
 
@@ -79,12 +80,19 @@ def _failback(failover: Failover) -> DataTable:
     if back is not None:
         rows = [
             ("old master again master after, s", _seconds(back.master_again_s)),
+            ("that was due after, s", _due(back)),
             ("longest time without a successful connect, s", _seconds(back.gap_s)),
             ("requests late", back.late),
             ("requests failed", back.failed),
             ("connections in flight reset", back.reset),
         ]
     return DataTable(columns=("", "observed"), rows=rows)
+
+
+def _due(back: Failback) -> Cell:
+    if back.never_due:
+        return "never (nopreempt)"
+    return f"{back.due_s[0]:.3f} to {back.due_s[1]:.3f}" if back.due_s else None
 
 
 def _seconds(value: float | None) -> Cell:

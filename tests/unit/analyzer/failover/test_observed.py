@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,6 +106,28 @@ def test_virtual_routers_are_kept_apart() -> None:
     found = observed(wire)
     assert (found.master_changes, found.two_masters_s) == (0, 0)
     assert {mastership.vrid for mastership in found.reigns} == {41, 42}
+
+
+def test_unicast_routers_of_one_number_with_other_peers_are_others() -> None:
+    wire = Wire()
+    wire.reign("bal01", 0, 20, 150, claim=False)
+    wire.adverts = [replace(a, unicast=True, receiver="192.168.10.12") for a in wire.adverts]
+    elsewhere = [
+        replace(a, sender="10.0.0.1", receiver="10.0.0.2", addresses=("10.0.0.9",))
+        for a in wire.adverts
+    ]
+    wire.adverts += elsewhere
+    found = observed(wire)
+    assert (found.two_masters_s, found.master_changes, len(found.reigns)) == (0, 0, 2)
+
+
+def test_unicast_peers_that_both_advertise_are_two_masters() -> None:
+    wire = Wire()
+    wire.reign("bal01", 0, 20, 150, claim=False)
+    wire.reign("bal02", 5, 20, 100, claim=False)
+    peer = {"192.168.10.11": "192.168.10.12", "192.168.10.12": "192.168.10.11"}
+    wire.adverts = [replace(a, unicast=True, receiver=peer[a.sender]) for a in wire.adverts]
+    assert observed(wire).two_masters_s == 14
 
 
 @given(

@@ -43,6 +43,9 @@ def v2(**fields: Any) -> VRRP:
     return VRRP(vrid=41, priority=9, adv=1, addrlist=[VIP], **fields)
 
 
+V3_OF_IPV6 = VRRPv3(vrid=7, priority=240, adv=100, addrlist=[VIP6])
+
+
 def over_ip(advert: object, ttl: int = 255) -> IP:
     return IP(src=MASTER, dst="224.0.0.18", ttl=ttl) / advert
 
@@ -74,6 +77,48 @@ def test_version_3_over_ipv6_is_read() -> None:
     (row,) = heard(ethernet(packet)).advertisements
     assert (row.sender, row.addresses, row.checksum_ok) == (MASTER6, (VIP6,), True)
     assert (row.version, row.interval_s, row.ttl) == (3, 1.0, 255)
+
+
+@pytest.mark.parametrize(
+    ("packet", "receiver"),
+    [
+        (IP(src=MASTER, dst="192.168.10.12", ttl=64) / v2(), "192.168.10.12"),
+        (IPv6(src="fd00:10::11", dst="fd00:10::12", hlim=64) / V3_OF_IPV6, "fd00:10::12"),
+    ],
+)
+def test_unicast_from_several_hops_away_is_sound(packet: object, receiver: str) -> None:
+    (row,) = heard(ethernet(packet)).advertisements
+    assert (row.unicast, row.receiver, row.ttl, row.is_sound) == (True, receiver, 64, True)
+    assert row.is_ipv6 == (":" in receiver)
+
+
+@given(
+    st.sampled_from([2, 3, 6]),
+    st.integers(1, 255),
+    st.integers(0, 255),
+    st.integers(1, 4095),
+    st.booleans(),
+)
+def test_what_is_advertised_is_read(
+    kind: int, vrid: int, priority: int, interval: int, unicast: bool
+) -> None:
+    """Versions 2 and 3 of IPv4, and version 3 of IPv6."""
+    said: dict[str, Any] = {"vrid": vrid, "priority": priority}
+    interval = interval % 255 + 1 if kind == 2 else interval
+    packet: Any
+    if kind == 6:
+        receiver = "fd00:10::12" if unicast else "ff02::12"
+        advert = VRRPv3(**said, adv=interval, addrlist=[VIP6], ipcount=1)
+        packet = IPv6(src=MASTER6, dst=receiver, hlim=255) / advert
+    else:
+        receiver = "192.168.10.12" if unicast else "224.0.0.18"
+        made = VRRP if kind == 2 else VRRPv3
+        packet = IP(src=MASTER, dst=receiver, ttl=255) / made(**said, adv=interval, addrlist=[VIP])
+    (row,) = heard(ethernet(packet)).advertisements
+    assert (row.version, row.vrid, row.priority) == (min(kind, 3), vrid, priority)
+    assert row.interval_s == (interval if kind == 2 else interval / 100)
+    assert (row.unicast, row.receiver, row.is_sound) == (unicast, receiver, True)
+    assert row.addresses == (VIP6 if kind == 6 else VIP,)
 
 
 @pytest.mark.parametrize("advert", [v2(chksum=1), VRRPv3(vrid=1, addrlist=[VIP], chksum=1)])
