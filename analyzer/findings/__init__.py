@@ -18,6 +18,7 @@ from analyzer.findings import (
     run,
     servers,
     wire,
+    workers,
 )
 from analyzer.findings.decay import changed, draining, expired, timeouts
 from analyzer.findings.decay.counted import counter_sentences
@@ -57,10 +58,12 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     failures.no_real_server,
     failures.requests_failed,
     failures.redirects_not_followed,
+    workers.load_lost,
     run.load_saturated,
     run.director_lost,
     run.capture_incomplete,
     clocks.clock_stepped,
+    workers.clocks_uncertain,
     run.prediction_differs,
     forwarding.forwarding_differs,
     resets.refused,

@@ -24,6 +24,7 @@ IDS = frozenset(
         "imbalance",
         "keepalived-alone",
         "lifetime-ambiguous",
+        "load-lost",
         "load-saturated",
         "log-clock",
         "no-master",
@@ -54,5 +55,6 @@ IDS = frozenset(
         "udp-governs",
         "vip-unanswered",
         "weight-zero-still-served",
+        "worker-clocks",
     }
 )

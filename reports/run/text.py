@@ -12,7 +12,7 @@ from reports.charts import wording
 from reports.layout import aligned, prose_width, wrapped
 from reports.plain_text import printable
 from reports.run.percentiles import TOO_FEW_CELL as TOO_FEW
-from reports.run.sections import sockets
+from reports.run.sections import sockets, workers
 from reports.run.sections.other_settings import what_if
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def summary_lines(analysis: Analysis, columns: int | None = None) -> list[str]:
         *(_at_peak(table) for table in analysis.timeline.peaks),
         [] if analysis.timeline.peaks else _prose([_no_tables(analysis)], width),
         _prose(_entry_tables(analysis), width),
+        _prose([f"{workers.sentence(analysis)}."] if analysis.workers else [], width),
         _prose(_findings(analysis), width),
         _prose([f"{text}." for text in sockets.sentences(analysis)], width),
         _prose(what_if.sentences(analysis), width),

@@ -17,6 +17,7 @@ from reports.run.sections import (
     sockets,
     timeline,
     traces,
+    workers,
 )
 from reports.run.sections.entries import agreement, lifetimes, servers, states
 from reports.run.sections.other_settings import tcpfin, what_if
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 BUILDERS: tuple[Callable[[Analysis], Section | None], ...] = (  # in the order of the page
     failover.section,
     timeline.section,
+    workers.section,
     errors.section,
     states.section,
     lifetimes.section,
