@@ -16,7 +16,7 @@ from loadgen.load.neighbour import neighbour_state
 from loadgen.session.background import Background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from analyzer.recording.directory import RecordingWriter
     from loadgen.load.engines.rows import Block
@@ -87,6 +87,10 @@ class Burst(Background):
     def manifest(self) -> dict[str, Any]:
         """The engine's part of ``run.json``; complete when the workers have ended."""
         return {"name": self._plan.engine, "cpu_s": self._workers.cpu_s()}
+
+    def more_manifest(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Other keys of ``run.json`` that it alone knows at the end, given those that are there."""
+        return {}
 
     def _take(self, rows: Block, texts: Sequence[str]) -> None:
         self.sources.add(rows[:, _SOURCE], rows[:, _PORT], texts)
