@@ -117,6 +117,7 @@ def verdict(figures: Figures) -> str:
     if figures.failover is not None:
         return failover.sentence(figures.failover)
     ended = [figures.ending.text] if figures.ending and not figures.ending.is_whole else []
+    ended += workers.lost_sentence(figures)
     row = governing(figures.lifetimes)
     sent = _requests(figures)
     broken = [*resets.refused_sentence(figures), *expired.late_sentence(figures)]

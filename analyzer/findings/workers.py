@@ -41,8 +41,8 @@ def load_lost(figures: Figures) -> Finding | None:
         severity="problem",
         title=f"The run lost {many}, which had {share:.0%} of the load",
         evidence="; ".join([*map(sentence, lost[:MOST_NAMED]), *more])
-        + ". Nothing was sent twice. Requests that are not in the recording may still have "
-        "been sent, up to a second or two of them before a worker's last word.",
+        + ". Nothing was sent twice. Requests of the last second before a worker's last word may "
+        "have been sent and not recorded; one that did not answer may have sent more.",
         advice="The figures are of the load that was recorded, which is less than was planned. "
         "See to the worker (memory, host, network), and run it again for the whole load.",
     )
@@ -64,6 +64,20 @@ def clocks_uncertain(figures: Figures) -> Finding | None:
         advice="A less loaded scheduler, or one nearer to its workers, answers faster, and the "
         "offset is known as well as the fastest round trip is short.",
     )
+
+
+def lost_sentence(figures: Figures) -> list[str]:
+    """For the verdict: how much of the plan was lost, and with how many workers."""
+    workers = _workers(figures)
+    lost = [worker for worker in workers if worker.why is not None]
+    if not lost:
+        return []
+    who = f"{len(lost)} of {len(workers)} workers"
+    planned = [worker.planned for worker in workers if worker.planned is not None]
+    missing = [worker.lost for worker in lost if worker.lost is not None]
+    if len(planned) < len(workers) or len(missing) < len(lost):
+        return [f"{who} were lost, with {sum(worker.share for worker in lost):.0%} of the load"]
+    return [f"{sum(missing):,} of {sum(planned):,} planned requests were lost with {who}"]
 
 
 def sentence(worker: WorkerFacts) -> str:

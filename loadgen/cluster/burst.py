@@ -161,6 +161,8 @@ class ClusterBurst(Burst):
             silent_s = (time.time_ns() - worker.heard_ns) / NS_PER_S
             if state in _CERTAIN or silent_s > SILENT_S:
                 self._lose(worker, _WHY[state])
+                if state == "there":
+                    await self._crew.cluster.end(worker.member.worker.address)
             return
         if not isinstance(pulse, Pulse):  # another process under the same address
             self._lose(worker, "died")

@@ -93,6 +93,14 @@ class Cluster:
             return "forgotten"
         return "there" if address in found["workers"] else "gone"
 
+    async def end(self, address: str) -> None:
+        """Have a stalled worker's nanny end it, and with it its engine; as far as that goes."""
+        with suppress(Exception):
+            ending = self._client.restart_workers(
+                [address], timeout=ANSWER_S, raise_for_error=False
+            )
+            await asyncio.wait_for(ending, ANSWER_S)
+
     async def run(
         self,
         address: str,
@@ -174,10 +182,10 @@ async def _far(distributed: Any, address: ClusterAddress) -> AsyncIterator[Any]:
             ),
             CONNECT_S * 2,
         )
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, FileNotFoundError, PermissionError) as error:
         raise UsageProblem(
-            f"--cluster {address.text}: Dask's configuration does not go with it; expected its TLS "
-            "files under distributed.comm.tls for tls:// (docs/cluster.md)"
+            f"--cluster {address.text}: Dask's configuration does not go with it; expected readable "
+            "TLS files under distributed.comm.tls for tls:// (docs/cluster.md)"
         ) from error
     except (OSError, TimeoutError) as error:
         raise UsageProblem(

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from loadgen.cluster.crew import Crew
     from loadgen.cluster.progress import WorkerProgress
 
-REJOIN_S = 20.0
-"""How long a lost worker's host has to come back with another worker, which its nanny starts."""
+REJOIN_S = 30.0
+"""How long a lost worker's host has to come back with another worker: its nanny starts one, but
+where the scheduler was lost, whatever keeps Dask's workers running."""
 
 _LOOK_EVERY_S = 1.0
 _MOST_FILES = 100_000

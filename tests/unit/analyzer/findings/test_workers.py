@@ -62,6 +62,7 @@ def test_a_lost_worker_is_named_with_its_share_its_requests_and_when(tmp_path: P
         "150 of its 250 requests are not in the recording"
     ) in finding.evidence
     assert exit_code(analysis, "completed") == 1
+    assert analysis.verdict.startswith("150 of 500 planned requests were lost with 1 of 2 workers")
 
 
 def test_what_time_or_chance_decides_is_not_counted_as_lost(tmp_path: Path) -> None:
@@ -69,6 +70,7 @@ def test_what_time_or_chance_decides_is_not_counted_as_lost(tmp_path: Path) -> N
 
     (finding,) = (each for each in analysis.findings if each.id == "load-lost")
     assert "100 requests of its 25% of the load are recorded" in finding.evidence
+    assert analysis.verdict.startswith("1 of 1 workers were lost, with 25% of the load")
 
 
 @pytest.mark.parametrize(("uncertainty_s", "is_said"), [(0.005, False), (0.00501, True)])
