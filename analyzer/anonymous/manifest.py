@@ -162,7 +162,15 @@ RULES: dict[str, Any] = {
             "host": NAME,
             "why": text(
                 texts.one_of(
-                    ["died", "stalled", "scheduler", "crashed", "unrecorded", "not gathered"]
+                    [
+                        "died",
+                        "stalled",
+                        "scheduler",
+                        "crashed",
+                        "unasked",
+                        "unrecorded",
+                        "not gathered",
+                    ]
                 )
             ),
             "sources": [ADDRESS],

@@ -23,6 +23,7 @@ IN_WORDS: Mapping[str, str] = {
     "stalled": "it did not answer",
     "scheduler": "the scheduler was lost or restarted",
     "crashed": "its engine crashed",
+    "unasked": "nobody asked it for a minute, and it stopped",
     "unrecorded": "its disk took nothing more",
     "not gathered": "what it recorded could not be fetched",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from analyzer.findings.workers import IN_WORDS
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from loadgen.load.plan import LoadPlan
 
 PULSE_EVERY_S = 0.5
+KEEP_EVERY_S = 5.0
 ASK_S = 5.0
 """For one answer; the next question may have one."""
 
@@ -87,11 +89,16 @@ class ClusterBurst(Burst):
         self._crew = crew
         self._captures = captures
         self._say = say
+        self._keeping: asyncio.Task[None] | None = None
 
     async def _begin(self) -> None:
         recording = self._recording
         recording.update_manifest({"workers": [worker.manifest() for worker in self.workers]})
-        await asyncio.gather(*(self._prepare(worker) for worker in self.workers))
+        try:
+            await asyncio.gather(*(self._prepare(worker) for worker in self.workers))
+        except BaseException:
+            await asyncio.gather(*(self._dismiss(worker) for worker in self.workers))
+            raise
         lead_s = LEAD_S + _LEAD_EACH_S * len(self.workers)
         begin_ns = time.time_ns() + round(lead_s * NS_PER_S)
         expected = self._plan.expected_requests
@@ -109,6 +116,12 @@ class ClusterBurst(Burst):
             why = _REFUSED.get(refusal, _UNKNOWN)
             raise UsageProblem(f"--cluster: {worker.name}: {why}")
         worker.folder, worker.captures = str(answer.folder), answer.captures
+
+    async def _dismiss(self, worker: WorkerProgress) -> None:
+        """Have a worker forget what it got ready: nothing will be sent."""
+        with suppress(WorkerLost):
+            await self._ask(worker, remote.stop, self._crew.run, worker.member.number)
+            await self._ask(worker, remote.remove, worker.folder)
 
     def _order(self, member: Member) -> PartOrder:
         crew = self._crew
@@ -133,13 +146,17 @@ class ClusterBurst(Burst):
         except WorkerLost:
             self._lose(worker, "stalled")
 
-    async def _run(self) -> None:
+    async def _all_sent(self) -> None:
         await asyncio.gather(*(self._follow(worker) for worker in self.workers))
-        self._event("burst-end", "")
-        if self.tally.ended and self.tally.failed == self.tally.ended:
-            await self._note_neighbour()
         self.sources = _sources_of(self.workers)
-        self.ended.set()
+        self._keeping = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        """Go on asking, so that the workers hold open what the plan leaves open."""
+        while True:
+            await asyncio.sleep(KEEP_EVERY_S)
+            there = [worker for worker in self.workers if worker.why is None]
+            await asyncio.gather(*(self._hear(worker, with_sources=False) for worker in there))
 
     async def _follow(self, worker: WorkerProgress) -> None:
         """Ask a worker how far it is, until it has sent all or is lost."""
@@ -190,6 +207,10 @@ class ClusterBurst(Burst):
         self._say(worker.line)
 
     async def _end(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeping
         await asyncio.gather(*(self._stop(worker) for worker in self.workers))
         await gather(self._crew, self._recording.path, self.workers, self._say)
         self._recording.update_manifest({"workers": [worker.manifest() for worker in self.workers]})
@@ -242,6 +263,8 @@ def _why_lost(pulse: Pulse) -> Why | None:
     """What a worker itself says is the matter."""
     if pulse.crashed:
         return "crashed"
+    if pulse.expired:
+        return "unasked"
     return "unrecorded" if pulse.unrecorded else None
 
 

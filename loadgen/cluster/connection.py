@@ -184,8 +184,8 @@ async def _far(distributed: Any, address: ClusterAddress) -> AsyncIterator[Any]:
         )
     except (TypeError, ValueError, RuntimeError, FileNotFoundError, PermissionError) as error:
         raise UsageProblem(
-            f"--cluster {address.text}: Dask's configuration does not go with it; expected readable "
-            "TLS files under distributed.comm.tls for tls:// (docs/cluster.md)"
+            f"--cluster {address.text}: Dask's configuration does not go with it; expected TLS "
+            "files that can be read under distributed.comm.tls for tls:// (docs/cluster.md)"
         ) from error
     except (OSError, TimeoutError) as error:
         raise UsageProblem(

@@ -83,6 +83,7 @@ class Pulse:
         errors: how many requests failed, by what they say.
         sent: nothing more will be sent.
         crashed: its engine ended before its time.
+        expired: nobody asked for too long, and it stopped.
         unrecorded: its disk takes nothing more.
         rows: that have ended since the last pulse, as ``rows_in`` reads them.
         sources: address and port of each connection; None where they were not asked for.
@@ -95,6 +96,7 @@ class Pulse:
     errors: Mapping[str, int]
     sent: bool
     crashed: bool
+    expired: bool
     unrecorded: bool
     rows: bytes = b""
     sources: SourcePorts | None = None

@@ -14,7 +14,7 @@ from analyzer.recording.directory import RecordingWriter
 from loadgen.capture.start import open_captures
 from loadgen.cluster.messages import Prepared, Pulse, Stopped
 from loadgen.errors import LoadgenError, UsageProblem
-from loadgen.load.engines.rows import INSTANTS, NONE, Row, columns_of
+from loadgen.load.engines.rows import NONE, Row, columns_of
 from loadgen.load.engines.sources import SourcePorts
 from loadgen.load.engines.tally import Tally
 from loadgen.load.engines.workers.pool import Workers
@@ -35,6 +35,9 @@ FLUSH_EVERY_S = 1.0
 MOST_ERRORS = 100
 """Different texts of errors in a pulse: the most frequent."""
 
+INSTANTS = ("scheduled", "started", "connected", "first_byte", "ended", "closed")
+"""Of a ``Row``: those that are in the clock of the host that sent it."""
+
 _MOST_LIVE_BYTES = 64 << 20
 _SOURCE, _PORT = Row._fields.index("source"), Row._fields.index("port")
 _INSTANTS = [Row._fields.index(name) for name in INSTANTS]
@@ -49,7 +52,7 @@ class Part:
         self._sources = SourcePorts()
         self._live: list[bytes] = []
         self._live_bytes = 0
-        self._sent = self._crashed = False
+        self._sent = self._crashed = self._expired = False
         self._heard_s = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
         self._captures: list[AnyCapture] = []
@@ -121,6 +124,7 @@ class Part:
         while time.monotonic() - self._heard_s < LEASE_S:
             await asyncio.sleep(FLUSH_EVERY_S)
             self._recording.flush()
+        self._expired = True
         await self._end()
 
     def _take(self, rows: Block, texts: Sequence[str]) -> None:
@@ -146,7 +150,8 @@ class Part:
             last_ns=tally.last_ns,
             errors=dict(tally.errors.most_common(MOST_ERRORS)),
             sent=self._sent,
-            crashed=self._crashed,
+            crashed=self._crashed and not self._expired,
+            expired=self._expired,
             unrecorded=self._recording is not None and self._recording.stopped is not None,
             rows=rows,
             sources=self._sources if with_sources else None,

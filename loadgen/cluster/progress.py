@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from loadgen.cluster.messages import Pulse, Stopped
     from loadgen.load.engines.tally import Tally
 
-Why = Literal["died", "stalled", "scheduler", "crashed", "unrecorded", "not gathered"]
+Why = Literal["died", "stalled", "scheduler", "crashed", "unasked", "unrecorded", "not gathered"]
 
 
 @dataclass(slots=True)

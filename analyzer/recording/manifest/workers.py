@@ -23,7 +23,8 @@ class WorkerFacts:
         sent: requests begun, by the rows that it recorded and that are in the recording.
         lost: of the planned ones, those that are not; null where it was lost and ``planned`` is.
         lost_at_ns: its last word, Unix ns; null of a worker that was not lost.
-        why: ``died``, ``stalled``, ``scheduler``, ``crashed``, ``unrecorded``, ``not gathered``.
+        why: ``died``, ``stalled``, ``scheduler``, ``crashed``, ``unasked``, ``unrecorded`` or
+            ``not gathered``; null of a worker that was not lost.
     """
 
     name: str

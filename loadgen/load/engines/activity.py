@@ -63,11 +63,15 @@ class Burst(Background):
             raise
 
     async def _run(self) -> None:
-        await self._workers.sent()
+        await self._all_sent()
         self._event("burst-end", "")
         if self.tally.ended and self.tally.failed == self.tally.ended:
             await self._note_neighbour()
         self.ended.set()
+
+    async def _all_sent(self) -> None:
+        """Return when nothing more is sent."""
+        await self._workers.sent()
 
     async def _note_neighbour(self) -> None:
         """Nothing succeeded: whether anybody is at the address may be why."""

@@ -80,7 +80,7 @@ class Row(NamedTuple):
 
 
 WIDTH = len(Row._fields)
-INSTANTS = ("scheduled", "started", "connected", "first_byte", "ended", "closed")
+_INSTANTS = ("scheduled", "started", "connected", "first_byte", "ended", "closed")
 
 
 class Outlet(Protocol):
@@ -174,7 +174,7 @@ def columns_of(rows: Block, texts: Sequence[str], plan: LoadPlan) -> Mapping[str
     return {
         "id": values["number"],
         **same,
-        **{name: _known(values[name]) for name in INSTANTS},
+        **{name: _known(values[name]) for name in _INSTANTS},
         "source_ip": _named(values["source"], texts),
         "source_port": _known(values["port"]),
         "status": _known(values["status"]),

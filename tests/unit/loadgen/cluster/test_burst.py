@@ -94,6 +94,7 @@ def sent(
     path: Path,
     load: Callable[[int], LoadPlan],
     meanwhile: Callable[[Burst, Server], Awaitable[None]] = nothing,
+    afterwards: Callable[[Burst, Server], Awaitable[None]] = nothing,
     **options: Any,
 ) -> tuple[Burst, Server]:
     """A burst at a server of ours, to its end."""
@@ -113,6 +114,7 @@ def sent(
                 async with burst:
                     await meanwhile(on, server)
                     await burst.done()
+                    await afterwards(on, server)
             writer.close("completed")
             return replace_recording(on, path)
 
@@ -162,6 +164,35 @@ def test_the_workers_rows_add_up_to_the_plan_and_begin_at_one_instant(
     assert len(burst.burst.manifest()["cpu_s"]) == 2
     events = burst.recording.table("events")
     assert events["kind"].tolist() == ["burst-start", "burst-end"]
+
+
+def test_connections_that_the_plan_leaves_open_stay_open_until_the_run_ends(
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadgen.cluster.burst.KEEP_EVERY_S", 0.05)
+    closed_early: list[int] = []
+
+    async def watch(on: Burst, server: Server) -> None:
+        heard = [worker.heard_ns for worker in on.burst.workers]
+        await until(
+            lambda: all(
+                worker.heard_ns > before
+                for worker, before in zip(on.burst.workers, heard, strict=True)
+            )
+        )
+        closed_early.append(server.closed_by_client)
+
+    def never(port: int) -> LoadPlan:
+        return replace(
+            plan(port, engine="sockets", close="never"),
+            arrivals=ClosedModel(requests=10, concurrency=10),
+        )
+
+    burst, _ = sent(scheduler, tmp_path / "run", never, afterwards=watch)
+
+    assert closed_early == [0]
+    assert len(burst.burst.sources) == 10
+    assert sorted(burst.recording.table("requests")["id"]) == list(range(10))
 
 
 def test_workers_that_see_the_runs_directory_record_there(scheduler: str, tmp_path: Path) -> None:
@@ -260,16 +291,25 @@ def test_the_run_goes_on_without_a_worker_that_died_and_nothing_is_sent_twice(
     assert "of 150 requests, 50% of the load; the run goes on without it" in line
 
 
-def test_a_scheduler_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_scheduler_that_is_not_there_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadgen.cluster.connection.CONNECT_S", 1.0)
+
     with pytest.raises(UsageProblem, match="no scheduler of Dask answers there"):
         sent("tls://127.0.0.1:9", tmp_path / "run", closed)
 
 
-def test_a_lost_scheduler_ends_the_load_and_the_run_says_so(tmp_path: Path) -> None:
+def test_a_lost_scheduler_ends_the_load_and_the_run_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("burst.SILENT_S", "burst.ASK_S", "connection.CONNECT_S"):
+        monkeypatch.setattr(f"loadgen.cluster.{name}", 2.0)
     with started(1) as cluster:
 
         async def close(_: Burst, server: Server) -> None:
             await until(lambda: len(server.peers) >= 40)
+            monkeypatch.setattr("loadgen.cluster.connection.ANSWER_S", 2.0)
             await asyncio.to_thread(cluster.sync, cluster.scheduler.close)
 
         burst, _ = sent(cluster.scheduler_address, tmp_path / "run", slow, close)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.cluster.part import in_other_clock
-from loadgen.load.engines.rows import INSTANTS, NONE, WIDTH, Row
+from analyzer.recording.tables import TABLES
+from loadgen.cluster.part import INSTANTS, in_other_clock
+from loadgen.load.engines.rows import NONE, WIDTH, Row
 
 INSTANT = [name in INSTANTS for name in Row._fields]
 
@@ -27,3 +29,9 @@ def test_known_instants_move_and_nothing_else_does(ahead_ns: int, values: list[i
         for value, is_instant in zip(values, INSTANT, strict=True)
     ]
     assert moved == expected
+
+
+def test_every_instant_of_a_request_is_one_that_moves() -> None:
+    schema = TABLES["requests"]
+
+    assert {field.name for field in schema if pa.types.is_timestamp(field.type)} == set(INSTANTS)

@@ -28,6 +28,7 @@ PULSE = Pulse(
     errors={"refused": 2},
     sent=False,
     crashed=False,
+    expired=False,
     unrecorded=False,
 )
 
