@@ -173,8 +173,24 @@ async def connected(address: ClusterAddress) -> AsyncIterator[Cluster]:
         yield Cluster(client)
 
 
+def _check_keys(distributed: Any, address: ClusterAddress) -> None:
+    """See that Dask's configuration names keys that can be read, before anything is opened."""
+    if address.is_open:
+        return
+    try:
+        context = distributed.Security().get_connection_args("client").get("ssl_context")
+    except (OSError, TypeError, ValueError):  # no file, no right to read it, not in PEM
+        context = None
+    if context is None:
+        raise UsageProblem(
+            f"--cluster {address.text}: Dask's configuration does not go with it; expected TLS "
+            "files that can be read under distributed.comm.tls (docs/cluster.md)"
+        )
+
+
 @asynccontextmanager
 async def _far(distributed: Any, address: ClusterAddress) -> AsyncIterator[Any]:
+    _check_keys(distributed, address)
     try:
         client = await _within(
             distributed.Client(
@@ -182,12 +198,7 @@ async def _far(distributed: Any, address: ClusterAddress) -> AsyncIterator[Any]:
             ),
             CONNECT_S * 2,
         )
-    except (TypeError, ValueError, RuntimeError, FileNotFoundError, PermissionError) as error:
-        raise UsageProblem(
-            f"--cluster {address.text}: Dask's configuration does not go with it; expected TLS "
-            "files that can be read under distributed.comm.tls for tls:// (docs/cluster.md)"
-        ) from error
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, TypeError, ValueError, RuntimeError) as error:
         raise UsageProblem(
             f"--cluster {address.text}: no scheduler of Dask answers there; expected one within "
             f"{CONNECT_S:g} s, with the same certificates"

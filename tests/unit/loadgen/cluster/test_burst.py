@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,9 @@ pytestmark = [
 ]
 
 
-def started(workers: int) -> Any:
-    """A cluster of processes, whose keys Dask's configuration holds from now on."""
+@contextmanager
+def started(workers: int) -> Iterator[Any]:
+    """A cluster of processes, whose keys Dask's configuration holds meanwhile."""
     import dask
 
     security = distributed.Security.temporary()
@@ -50,8 +52,8 @@ def started(workers: int) -> Any:
             for kind in ("cert", "key")
         },
     }
-    dask.config.set({f"distributed.comm.tls.{name}": text for name, text in files.items()})
-    return distributed.LocalCluster(
+    names = {f"distributed.comm.tls.{name}": text for name, text in files.items()}
+    opening = distributed.LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
         memory_limit=0,
@@ -62,6 +64,8 @@ def started(workers: int) -> Any:
         worker_dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,
     )
+    with dask.config.set(names), opening as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -291,6 +295,7 @@ def test_the_run_goes_on_without_a_worker_that_died_and_nothing_is_sent_twice(
     assert "of 150 requests, 50% of the load; the run goes on without it" in line
 
 
+@pytest.mark.usefixtures("scheduler")
 def test_a_scheduler_that_is_not_there_is_one_clear_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,6 +303,17 @@ def test_a_scheduler_that_is_not_there_is_one_clear_line(
 
     with pytest.raises(UsageProblem, match="no scheduler of Dask answers there"):
         sent("tls://127.0.0.1:9", tmp_path / "run", closed)
+
+
+def test_tls_without_keys_is_one_clear_line(scheduler: str, tmp_path: Path) -> None:
+    import dask
+
+    keys = [f"distributed.comm.tls.{name}" for name in ("ca-file", "client.cert", "client.key")]
+    with (
+        dask.config.set(dict.fromkeys(keys)),
+        pytest.raises(UsageProblem, match=r"expected TLS files that can be read"),
+    ):
+        sent(scheduler, tmp_path / "run", closed)
 
 
 def test_a_lost_scheduler_ends_the_load_and_the_run_says_so(
