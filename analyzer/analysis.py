@@ -118,6 +118,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         traces=traces(evidence, measured, figures.connections, late=figures.late),
         pictures=_pictures(evidence, measured, figures, tuple(curve for _, curve in answers)),
         manifest=evidence.manifest,
+        workers=evidence.manifest.workers,
         ending=figures.ending,
     )
 

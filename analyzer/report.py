@@ -19,6 +19,7 @@ from analyzer.ipvs.table_status import TableStatus
 from analyzer.pictures.pictures import Pictures
 from analyzer.recording.ending import Ending
 from analyzer.recording.log_clock import LogClock
+from analyzer.recording.manifest.workers import WorkerFacts
 from analyzer.results import (
     Agreement,
     Drain,
@@ -113,6 +114,7 @@ class Report(documents.JsonDocument):
     tables: tuple[DirectorTable, ...] = ()
     forwarding: Forwarding | None = None  # how directors forward, and what says so
     counted: tuple[CountedService, ...] = ()  # of directors that only counters are known of
+    workers: tuple[WorkerFacts, ...] = ()  # of a cluster that sent the load
     ending: Ending | None = None  # null only where no recording was read
     targets: tuple[TargetFigures, ...] = ()  # of a load at several; empty of one at one
 

@@ -162,6 +162,29 @@ RULES: dict[str, Any] = {
         }
     },
     "kept": {"limit": text(texts.like(_PLAIN)), "from_ns": number},
+    "workers": [
+        {
+            "name": NAME,
+            "host": NAME,
+            "why": text(
+                texts.one_of(
+                    [
+                        "died",
+                        "stalled",
+                        "scheduler",
+                        "crashed",
+                        "unasked",
+                        "unrecorded",
+                        "not gathered",
+                    ]
+                )
+            ),
+            "sources": [ADDRESS],
+            **numbers(
+                words("clock_offset_s clock_uncertainty_s share planned sent lost lost_at_ns")
+            ),
+        }
+    ],
     "not_measured": [{"what": SENTENCE, "why": SENTENCE}],
     "failover": {
         "fault": SENTENCE,

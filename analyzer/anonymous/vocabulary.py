@@ -23,7 +23,7 @@ EVENTS = FAULTS | frozenset(
         "vrrp-state sync-daemon capture-drop capture-deleted "
         "capture-interface-down capture-stopped fault fault-undone keepalived "
         "sockets-lost sockets-unreadable recording-thinned command server-removed "
-        "server-added server-edited services-cleared"
+        "server-added server-edited services-cleared worker-lost"
     )
 )
 """Kinds of the rows of ``events/``."""

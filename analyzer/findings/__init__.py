@@ -18,6 +18,7 @@ from analyzer.findings import (
     run,
     servers,
     wire,
+    workers,
 )
 from analyzer.findings.decay import changed, conntrack, draining, expired, timeouts
 from analyzer.findings.decay.counted import counter_sentences
@@ -58,10 +59,12 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     failures.no_real_server,
     failures.requests_failed,
     failures.redirects_not_followed,
+    workers.load_lost,
     run.load_saturated,
     run.director_lost,
     run.capture_incomplete,
     clocks.clock_stepped,
+    workers.clocks_uncertain,
     run.prediction_differs,
     forwarding.forwarding_differs,
     resets.refused,
@@ -133,6 +136,7 @@ def verdict(figures: Figures) -> str:
     if figures.failover is not None:
         return failover.sentence(figures.failover)
     ended = [figures.ending.text] if figures.ending and not figures.ending.is_whole else []
+    ended += workers.lost_sentence(figures)
     row = governing(figures.lifetimes)
     sent = _requests(figures)
     broken = [*resets.refused_sentence(figures), *expired.late_sentence(figures)]

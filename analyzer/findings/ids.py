@@ -28,6 +28,7 @@ IDS = frozenset(
         "imbalance",
         "keepalived-alone",
         "lifetime-ambiguous",
+        "load-lost",
         "load-saturated",
         "log-clock",
         "no-master",
@@ -58,5 +59,6 @@ IDS = frozenset(
         "udp-governs",
         "vip-unanswered",
         "weight-zero-still-served",
+        "worker-clocks",
     }
 )

@@ -31,15 +31,17 @@ from loadgen.session.run import run
 from loadgen.sockets.watch import socket_watches
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from analyzer.checks.live import Limit
     from analyzer.ipvs.states import Timeouts
     from loadgen.burst.progress import RunProgress
+    from loadgen.cluster.crew import ClusterOptions, Crew
     from loadgen.director.links.client import DirectorClient
     from loadgen.director.timeouts.restore import LeftTimeouts
     from loadgen.live.page_server import PageServer
+    from loadgen.load.engines.tally import Tally
     from loadgen.load.plan import LoadPlan
     from loadgen.session.run import Activity, Ended
     from loadgen.sites import Site
@@ -60,6 +62,7 @@ class BurstOptions:
         limits: each ends the run once it is crossed.
         live: the server of the live page; None without one.
         openmetrics: listens where the metrics are served; None not to.
+        cluster: whose workers send; None to send from this host.
     """
 
     directory: Path
@@ -74,6 +77,7 @@ class BurstOptions:
     limits: Sequence[Limit] = ()
     live: PageServer | None = None
     openmetrics: socket.socket | None = None
+    cluster: ClusterOptions | None = None
 
 
 async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: RunProgress) -> Ended:
@@ -83,25 +87,51 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         UsageProblem: a director cannot be reached or has no IPVS; nothing was sent.
         RecordingError: the directory cannot take a recording.
     """
+    if options.cluster is None:
+        return await _burst(plan, site, options, progress)
+    from loadgen.cluster.crew import assembled
+
+    async with assembled(plan, options.cluster, progress.say) as crew:
+        return await _burst(plan, site, options, progress, crew)
+
+
+async def _burst(
+    plan: LoadPlan,
+    site: Site,
+    options: BurstOptions,
+    progress: RunProgress,
+    crew: Crew | None = None,
+) -> Ended:
     clients = [director_client(link) for link in site.directors]
     try:
         facts = await _connect(clients, plan.targets, options, progress)
         recording = RecordingWriter(
             options.directory, run_manifest(plan, site, options, clients, facts)
         )
-        captures = open_captures(
-            options.capture,
-            plan.targets,
-            recording,
-            progress.say,
-            on=present_link(site.capture_on, clients),
-            client_interface=site.interface,
+        on = present_link(site.capture_on, clients)
+        by_workers = crew is not None and not crew.local and on is None
+        captures = (
+            []
+            if by_workers and options.capture.wanted
+            else open_captures(
+                options.capture,
+                plan.targets,
+                recording,
+                progress.say,
+                on=on,
+                client_interface=site.interface,
+            )
         )
         progress.say(f"engine: {plan.engine} ({options.why_engine})")
-        _say_preflight(plan, clients, facts, progress)
+        _say_preflight(plan, clients, facts, progress, sends_here=crew is None or crew.local)
         pollers = pollers_on(options, watch_targets(plan.targets), clients, facts, recording)
-        sender = Burst(
-            plan, recording, lambda tally: progress.sending(tally, _inactive(pollers)), progress.say
+        sender = _sender(
+            plan,
+            recording,
+            lambda tally: progress.sending(tally, _inactive(pollers)),
+            progress.say,
+            crew,
+            options.capture if by_workers and options.capture.wanted else None,
         )
         abort = AbortWatch(options.limits, sender, pollers)
         watch = _watch(plan, sender, pollers, facts, options, progress)
@@ -129,8 +159,25 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         progress.say(f"aborted: {abort.why}")
         recording.update_manifest({"ended": f"aborted by {abort.why}"})
     complete_manifest(recording, captures, pollers)
+    recording.update_manifest(sender.more_manifest(recording.manifest))
     recording.update_manifest({"engine": sender.manifest() | {"why": options.why_engine}})
     return ended
+
+
+def _sender(
+    plan: LoadPlan,
+    recording: RecordingWriter,
+    show: Callable[[Tally], None],
+    say: Callable[[str], None],
+    crew: Crew | None,
+    captures: CaptureOptions | None,
+) -> Burst:
+    """What sends the plan: this host, or the workers of a cluster, and what those capture."""
+    if crew is None:
+        return Burst(plan, recording, show, say)
+    from loadgen.cluster.burst import ClusterBurst
+
+    return ClusterBurst(plan, recording, show, say, crew=crew, captures=captures)
 
 
 def pollers_on(
@@ -221,7 +268,12 @@ def _say_preflight(
     clients: Sequence[DirectorClient],
     facts: Sequence[BootFacts],
     progress: RunProgress,
+    *,
+    sends_here: bool,
 ) -> None:
+    if not sends_here:
+        progress.say("preflight: left out; ports and descriptors are those of the workers' hosts")
+        return
     tables = [
         DirectorTable(
             director=client.link.name,

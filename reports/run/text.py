@@ -13,7 +13,7 @@ from reports.layout import aligned, prose_width, wrapped
 from reports.plain_text import printable
 from reports.run import reboots
 from reports.run.percentiles import TOO_FEW_CELL as TOO_FEW
-from reports.run.sections import sockets, targets
+from reports.run.sections import sockets, targets, workers
 from reports.run.sections.other_settings import what_if
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def summary_lines(analysis: Analysis, columns: int | None = None) -> list[str]:
         *(_at_peak(table) for table in analysis.timeline.peaks),
         [] if analysis.timeline.peaks else _prose([_no_tables(analysis)], width),
         _prose(_entry_tables(analysis), width),
+        _prose([f"{workers.sentence(analysis)}."] if analysis.workers else [], width),
         _prose(_findings(analysis), width),
         _prose(reboots.sentences(analysis), width),
         _prose([f"{text}." for text in sockets.sentences(analysis)], width),

@@ -28,6 +28,7 @@ from analyzer.recording.manifest.bounds import (
 from analyzer.recording.manifest.director import DirectorFacts
 from analyzer.recording.manifest.experiments import FailoverFacts, ProofFacts
 from analyzer.recording.manifest.load import Plan, Service
+from analyzer.recording.manifest.workers import WorkerFacts
 from analyzer.results import NotMeasured
 
 
@@ -72,6 +73,7 @@ class Manifest:
         ended: how the run ended, as ``analyzer.recording.ending`` reads it; None where it was cut
             off.
         planned_s: how long a watch was to last.
+        workers: of the cluster that sent the load; empty where this host did.
         not_measured: what the run itself knows that it did not measure.
     """
 
@@ -91,6 +93,7 @@ class Manifest:
     capture: Capture = Capture()
     imported: Imported = Imported()
     kept: Kept = Kept()
+    workers: tuple[WorkerFacts, ...] = ()
     not_measured: tuple[NotMeasured, ...] = ()
     failover: FailoverFacts | None = None
     proof: ProofFacts | None = None

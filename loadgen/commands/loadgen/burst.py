@@ -10,6 +10,11 @@ import click
 from loadgen.commands.defaults import CommandWithDefaults
 from loadgen.commands.loadgen.capture_options import CaptureFlags, capture_given, capture_options
 from loadgen.commands.loadgen.check_options import CheckFlags, check_options, checks_given
+from loadgen.commands.loadgen.cluster_options import (
+    ClusterFlags,
+    cluster_given,
+    cluster_options,
+)
 from loadgen.commands.loadgen.director_options import (
     director_cpu_option,
     director_option,
@@ -56,6 +61,7 @@ class BurstFlags:
     observe: float | None
     live: tuple[str, int] | None
     openmetrics: tuple[str, int] | None
+    cluster: ClusterFlags
 
 
 @click.command(cls=CommandWithDefaults)
@@ -85,6 +91,7 @@ class BurstFlags:
 @check_options
 @live_option
 @openmetrics_option
+@cluster_options
 @click.option("-o", "output", type=PathType(), help="Run directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
@@ -121,6 +128,7 @@ def burst(
 
     options = _options(values)
     checks = checks_given(options.checks)
+    cluster = cluster_given(options.cluster)
     plan, why = plan_of(options.load)
     server = page_server_of(options.live)
     metrics = metrics_socket_of(options.openmetrics)
@@ -141,11 +149,13 @@ def burst(
         left_timeouts=options.left_timeouts,
         live=server,
         openmetrics=metrics,
+        cluster=cluster,
     )
     progress = RunProgress(plan.expected_requests, color=not no_color)
     check_consent(plan, in_lab=site.lab is not None, agreed=options.load.agreed)
     stand_in(site, ", ".join(plan.vips), progress.say)
-    check_means(plan)
+    if cluster is None or cluster.address.local:
+        check_means(plan)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ended = runner.run(burst(plan, site, watching, progress))
     analysis, page = conclude(watching.directory)
@@ -165,4 +175,5 @@ def _options(values: Mapping[str, Any]) -> BurstFlags:
         load=options_as(LoadOptions, values),
         capture=options_as(CaptureFlags, values),
         checks=options_as(CheckFlags, values),
+        cluster=options_as(ClusterFlags, values),
     )

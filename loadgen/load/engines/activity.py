@@ -16,7 +16,7 @@ from loadgen.load.neighbour import neighbour_state
 from loadgen.session.background import Background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from analyzer.recording.directory import RecordingWriter
     from loadgen.load.engines.rows import Block
@@ -64,11 +64,19 @@ class Burst(Background):
             raise
 
     async def _run(self) -> None:
-        await self._workers.sent()
+        await self._all_sent()
         self._event("burst-end", "")
-        for vip in self._targets.vips_without_success():
+        for vip in self._vips_without_success():
             await self._note_neighbour(vip)
         self.ended.set()
+
+    async def _all_sent(self) -> None:
+        """Return when nothing more is sent."""
+        await self._workers.sent()
+
+    def _vips_without_success(self) -> list[str]:
+        """The addresses to which requests were sent, and all of them failed."""
+        return self._targets.vips_without_success()
 
     async def _note_neighbour(self, vip: str) -> None:
         """Nothing succeeded there: whether anybody is at the address may be why."""
@@ -91,6 +99,10 @@ class Burst(Background):
     def manifest(self) -> dict[str, Any]:
         """The engine's part of ``run.json``; complete when the workers have ended."""
         return {"name": self._plan.engine, "cpu_s": self._workers.cpu_s()}
+
+    def more_manifest(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Other keys of ``run.json`` that it alone knows at the end, given those that are there."""
+        return {}
 
     def _take(self, rows: Block, texts: Sequence[str]) -> None:
         self.sources.add(rows[:, _SOURCE], rows[:, _PORT], texts)

@@ -36,6 +36,16 @@ class SourcePorts:
             bits = np.frombuffer(self._ports.setdefault(texts[number], bytearray(_BYTES)), np.uint8)
             np.bitwise_or.at(bits, used >> 3, np.left_shift(1, used & 7).astype(np.uint8))
 
+    def merge(self, other: SourcePorts) -> None:
+        """Take those of another set."""
+        for address, bits in other._ports.items():
+            ours = self._ports.setdefault(address, bytearray(_BYTES))
+            np.bitwise_or(
+                np.frombuffer(ours, np.uint8),
+                np.frombuffer(bits, np.uint8),
+                out=np.frombuffer(ours, np.uint8),
+            )
+
     def count(self, entries: Rows) -> int:
         """How many entries, ``ENTRY`` rows, are of these sources' connections."""
         total = 0

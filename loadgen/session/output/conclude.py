@@ -122,7 +122,10 @@ def exit_code(analysis: Analysis, ended: Ended) -> int:
     sent = analysis.requests.sent
     if sent and not analysis.requests.succeeded:
         return RunFailed.exit_code
-    return CheckFailed.exit_code if ended == "aborted" else 0
+    if ended == "aborted":
+        return CheckFailed.exit_code
+    lost = any(worker.why is not None for worker in analysis.workers)
+    return RunFailed.exit_code if lost else 0
 
 
 def as_json(analysis: Analysis) -> str:

@@ -18,6 +18,7 @@ from reports.run.sections import (
     targets,
     timeline,
     traces,
+    workers,
 )
 from reports.run.sections.entries import agreement, lifetimes, servers, states
 from reports.run.sections.other_settings import tcpfin, what_if
@@ -32,6 +33,7 @@ BUILDERS: tuple[Callable[[Analysis], Section | None], ...] = (  # in the order o
     failover.section,
     timeline.section,
     targets.section,
+    workers.section,
     errors.section,
     states.section,
     lifetimes.section,

@@ -43,7 +43,8 @@ def test_all_that_the_project_asks_for_is_locked() -> None:
     runs, develops = locked("requirements.lock"), locked("requirements-dev.lock")
 
     assert asked(project["dependencies"], build) <= runs
-    assert asked(project["optional-dependencies"]["dev"]) <= runs | develops
+    for extra in ("cluster", "dev"):
+        assert asked(project["optional-dependencies"][extra]) <= runs | develops
 
 
 def test_no_package_is_pinned_twice() -> None:

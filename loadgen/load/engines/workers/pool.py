@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from loadgen.load.engines.rows import Block
+    from loadgen.load.engines.workers.share import Share
     from loadgen.load.plan import LoadPlan
 
 _LEAD_NS = 20_000_000
@@ -84,17 +85,26 @@ class Workers:
         Raises:
             RunFailed: one of them did not start.
         """
-        dealt = parts(self._plan, 0)
-        for _ in dealt:
+        await self.load(len(parts(self._plan, 0)))
+        self.begin(parts(self._plan, time.time_ns() + _LEAD_NS))
+
+    async def load(self, processes: int) -> None:
+        """Start so many, and wait until each has its engine loaded.
+
+        Raises:
+            RunFailed: one of them did not start.
+        """
+        for _ in range(processes):
             self._workers.append(await _spawn(self._plan.engine))
         for child in self._workers:
             self._listening.append(asyncio.create_task(self._listen(child)))
         for child in self._workers:
             await child.ready.wait()
             self._check(child)
-        for child, share in zip(
-            self._workers, parts(self._plan, time.time_ns() + _LEAD_NS), strict=True
-        ):
+
+    def begin(self, shares: Sequence[Share]) -> None:
+        """Give each of them its share, which says when it begins."""
+        for child, share in zip(self._workers, shares, strict=True):
             assert child.process.stdin is not None
             child.process.stdin.write(pickle.dumps(share))
 

@@ -1,0 +1,204 @@
+"""The workers of a cluster that will send a plan: found, compared with this host, given shares."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import loadgen
+from analyzer.units import NS_PER_S
+from loadgen.cluster import remote
+from loadgen.cluster.clocks import (
+    ClockOffset,
+    RoundTrip,
+    check_offsets,
+    of_one_kernel,
+    offset_of,
+)
+from loadgen.cluster.connection import START_S, WorkerLost, connected
+from loadgen.cluster.division import WorkerShare, deal_pool, divide
+from loadgen.cluster.messages import About
+from loadgen.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from loadgen.cluster.address import ClusterAddress
+    from loadgen.cluster.connection import Cluster, ConnectedWorker
+    from loadgen.load.plan import LoadPlan
+
+ROUND_TRIPS = 20
+MOST_ROUND_TRIPS = 100
+GOOD_NS = 500_000
+"""An uncertainty for which nobody need ask again."""
+
+MAX_CLOCK_OFFSET_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterOptions:
+    """What the operator said of the cluster.
+
+    Attributes:
+        max_clock_offset_s: a worker whose clock is, or may be, further off is refused.
+        shared: every worker sees the run's directory under the same path, and records there.
+    """
+
+    address: ClusterAddress
+    max_clock_offset_s: float = MAX_CLOCK_OFFSET_S
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A worker that has a part in the burst.
+
+    Attributes:
+        number: from 1, in the order of their names.
+        host: its name, as it says.
+        captures: no other worker before it sees the same packets.
+    """
+
+    number: int
+    worker: ConnectedWorker
+    host: str
+    offset: ClockOffset
+    share: WorkerShare
+    captures: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """A connected cluster and those of its workers that will send.
+
+    Attributes:
+        run: names this burst at the workers.
+        local: the workers are processes of ours, on this host.
+        spare: how many workers the plan has no work for.
+    """
+
+    cluster: Cluster
+    run: str
+    members: tuple[Member, ...]
+    local: bool
+    shared: bool
+    spare: int
+
+
+@asynccontextmanager
+async def assembled(
+    plan: LoadPlan, options: ClusterOptions, say: Callable[[str], None]
+) -> AsyncIterator[Crew]:
+    """Connect to a cluster and divide a plan over its workers; nothing is sent yet.
+
+    Raises:
+        UsageProblem: the cluster cannot be reached or has no worker; a worker of another version,
+            with a clock too far off, or without an address to send from.
+    """
+    async with connected(options.address) as cluster:
+        try:
+            crew = await _crew(cluster, plan, options)
+        except WorkerLost as error:
+            raise UsageProblem(str(error)) from error
+        for line in _lines(crew, options):
+            say(line)
+        yield crew
+
+
+async def _crew(cluster: Cluster, plan: LoadPlan, options: ClusterOptions) -> Crew:
+    workers = await cluster.workers()
+    if not workers:
+        raise UsageProblem(
+            f"--cluster {options.address.text}: the scheduler has no workers; expected at least one"
+        )
+    about = {worker.name: await _about(cluster, worker, plan.sources) for worker in workers}
+    offsets = {
+        worker.name: of_one_kernel(
+            await _offset(cluster, worker), about[worker.name].boot, remote.boot_id()
+        )
+        for worker in workers
+    }
+    check_offsets(offsets, options.max_clock_offset_s)
+    shares = divide(plan, _pools(plan, about))
+    sending = [pair for pair in zip(workers, shares, strict=True) if pair[1].lanes]
+    seen = [about[worker.name].network or worker.name for worker, _ in sending]
+    members = tuple(
+        Member(
+            number=place + 1,
+            worker=worker,
+            host=about[worker.name].host,
+            offset=offsets[worker.name],
+            share=share,
+            captures=seen.index(seen[place]) == place,
+        )
+        for place, (worker, share) in enumerate(sending)
+    )
+    return Crew(
+        cluster=cluster,
+        run=uuid.uuid4().hex[:12],
+        members=members,
+        local=bool(options.address.local),
+        shared=options.shared,
+        spare=len(workers) - len(members),
+    )
+
+
+def _pools(plan: LoadPlan, about: Mapping[str, About]) -> list[tuple[str, ...]]:
+    """Each worker's addresses; those of ``packets`` are nobody's, so that anyone may have them."""
+    everything = frozenset(plan.sources)
+    holders = {
+        name: everything if plan.engine == "packets" else known.held
+        for name, known in about.items()
+    }
+    return list(deal_pool(plan.sources, holders).values())
+
+
+async def _about(cluster: Cluster, worker: ConnectedWorker, pool: Sequence[str]) -> About:
+    expected = f"expected loadgen {loadgen.__version__} installed there as here"
+    try:
+        answer = await cluster.run(worker.address, remote.about, tuple(pool), limit_s=START_S)
+    except WorkerLost as error:
+        raise UsageProblem(f"--cluster: {worker.name} cannot run loadgen; {expected}") from error
+    if not isinstance(answer, About) or answer.version != loadgen.__version__:
+        raise UsageProblem(f"--cluster: {worker.name} has another version of loadgen; {expected}")
+    return answer
+
+
+async def _offset(cluster: Cluster, worker: ConnectedWorker) -> ClockOffset:
+    trips: list[RoundTrip] = []
+    while len(trips) < MOST_ROUND_TRIPS:
+        asked_ns = time.time_ns()
+        try:
+            there_ns = await cluster.run(worker.address, time.time_ns)
+        except WorkerLost as error:
+            raise UsageProblem(f"--cluster: {worker.name} does not answer") from error
+        trips.append(
+            RoundTrip(asked_ns=asked_ns, there_ns=int(there_ns), answered_ns=time.time_ns())
+        )
+        if len(trips) >= ROUND_TRIPS and offset_of(trips).uncertainty_ns <= GOOD_NS:
+            break
+    return offset_of(trips)
+
+
+def _lines(crew: Crew, options: ClusterOptions) -> list[str]:
+    offsets = [member.offset for member in crew.members]
+    furthest = max(offsets, key=lambda offset: abs(offset.offset_ns), default=None)
+    lines = []
+    if options.address.is_open:
+        lines.append(
+            f"warning: {options.address.text} is open: whoever reaches the scheduler can run code "
+            "on its workers; tls:// asks for a certificate"
+        )
+    clocks = ""
+    if furthest is not None:
+        unsure_ns = max(offset.uncertainty_ns for offset in offsets)
+        clocks = (
+            f"; clocks off by up to {abs(furthest.offset_ns) / NS_PER_S * 1e3:,.1f} ms "
+            f"(± {unsure_ns / NS_PER_S * 1e3:,.1f} ms)"
+        )
+    spare = f", {crew.spare} more have nothing to do" if crew.spare else ""
+    many = f"{len(crew.members)} worker{'s' if len(crew.members) != 1 else ''}"
+    return [*lines, f"cluster {options.address.text}: {many} will send{spare}{clocks}"]

@@ -1,0 +1,278 @@
+"""A scheduler and four workers in the four client namespaces of a lab, with TLS, at the lab's VIP.
+
+Rows add up to the plan and to the directors' counters, and all workers start within 5 ms. A worker
+killed midway, a scheduler restarted, a clock an hour off: a clear line and a true report each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analyzer.ipvs.states import Timeouts
+from analyzer.recording.directory import Recording
+from loadgen.lab.topology.layout import HostCounts, lay_out
+from tests.bench.stand import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import pandas as pd
+
+    from loadgen.lab.fixture import MakeLab
+    from loadgen.lab.lab import Lab
+
+CLIENTS = ("client", "client02", "client03", "client04")
+PORT = 8786
+VIP = "192.168.10.2"
+START_MS = 5.0
+UP_S = 60.0
+HOUR_OFF = """\
+import time
+
+_true_ns = time.time_ns
+
+
+def dask_setup(worker):
+    time.time_ns = lambda: _true_ns() + 3600 * 10**9
+"""
+
+
+def dask_config(folder: Path) -> Path:
+    """Certificates of one authority, and a configuration of Dask that names them."""
+    distributed: Any = import_module("distributed")
+    security = distributed.Security.temporary()
+    names = {"ca": "tls_ca_file", "cert": "tls_worker_cert", "key": "tls_worker_key"}
+    for name, attribute in names.items():
+        (folder / f"{name}.pem").write_text(getattr(security, attribute))
+    (folder / "key.pem").chmod(0o600)
+    role = {"cert": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
+    tls = {"ca-file": str(folder / "ca.pem"), "client": role, "scheduler": role, "worker": role}
+    document = {"distributed": {"comm": {"require-encryption": True, "tls": tls}}}
+    (folder / "dask.yaml").write_text(json.dumps(document))  # which is YAML, too
+    return folder
+
+
+@dataclass
+class Fleet:
+    """Dask's processes in a lab's clients."""
+
+    lab: Lab
+    config: Path
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return f"tls://{self.lab.topology.client.address}:{PORT}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        ours = {"DASK_CONFIG": str(self.config), "PYTHONPATH": str(REPOSITORY)}
+        return {**os.environ, **ours}
+
+    def start(self, name: str, host: str, *words: str) -> None:
+        argv = self.lab.command(host, [str(Path(sys.executable).with_name("dask")), *words])
+        log = (self.config / f"{name}.log").open("ab")
+        self.processes[name] = subprocess.Popen(
+            argv, env=self.environment, stdout=log, stderr=log, start_new_session=True
+        )
+
+    def scheduler(self) -> None:
+        self.start(
+            "scheduler",
+            "client",
+            *("scheduler", "--protocol", "tls", "--port", str(PORT), "--no-dashboard"),
+        )
+
+    def worker(self, host: str, *more: str) -> None:
+        self.start(
+            host,
+            host,
+            *("worker", self.address, "--name", host, "--nthreads", "1", "--no-nanny"),
+            *("--memory-limit", "0", "--no-dashboard", *more),
+        )
+
+    def kill(self, name: str) -> None:
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def burst(
+        self, output: Path, *words: str, meanwhile: Callable[[], None] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """A burst from all workers, each from its own address."""
+        pool = ",".join(self.lab.topology.host(name).address for name in CLIENTS)
+        argv = [str(Path(sys.executable).with_name("loadgen")), "burst", "--vip", VIP]
+        argv += ["--lab", self.lab.name, "--cluster", self.address, "--local-ips", pool]
+        argv += ["--engine", "sockets", "-o", str(output), "--observe", "3s", "--json", *words]
+        process = subprocess.Popen(
+            argv,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        if meanwhile is not None:
+            until_sending(output)
+            meanwhile()
+        shown, said = process.communicate(timeout=300)
+        print(said)
+        return subprocess.CompletedProcess(argv, process.returncode, shown, said)
+
+
+def until_sending(run: Path) -> None:
+    """Wait until a run has begun to send, and two seconds more."""
+    end_s = time.monotonic() + UP_S
+    while time.monotonic() < end_s:
+        if (run / "run.json").exists() and not Recording.open(run).table("events").empty:
+            time.sleep(2)
+            return
+        time.sleep(0.1)
+    raise AssertionError("the burst did not begin")
+
+
+@pytest.fixture(scope="module")
+def lab(make_ipvs_lab: MakeLab) -> Lab:
+    return make_ipvs_lab(
+        lay_out(HostCounts(clients=4), vip_by="static", timeouts=Timeouts(tcpfin_s=10))
+    )
+
+
+@pytest.fixture
+def fleet(lab: Lab, tmp_path: Path) -> Iterator[Fleet]:
+    folder = tmp_path / "dask"
+    folder.mkdir(mode=0o700)
+    fleet = Fleet(lab, dask_config(folder))
+    fleet.scheduler()
+    for name in CLIENTS:
+        fleet.worker(name)
+    await_workers(fleet, len(CLIENTS))
+    yield fleet
+    for name in list(fleet.processes):
+        fleet.kill(name)
+
+
+def await_workers(fleet: Fleet, count: int) -> None:
+    """Until each of Dask's workers says that it has registered."""
+    end_s = time.monotonic() + UP_S
+    while time.monotonic() < end_s:
+        logs = [fleet.config / f"{name}.log" for name in CLIENTS]
+        if sum(b"Registered to" in log.read_bytes() for log in logs if log.exists()) >= count:
+            return
+        time.sleep(0.2)
+    raise AssertionError("Dask's workers did not come up")
+
+
+def workers(run: Path) -> dict[str, dict[str, Any]]:
+    document = json.loads((run / "run.json").read_text())
+    return {row["name"]: row for row in document["workers"]}
+
+
+def connections_counted(services: pd.DataFrame) -> int:
+    """By the directors' own counters, from the first poll to the last."""
+    by_server = services.dropna(subset=["conns"]).groupby(["director", "real_server"])["conns"]
+    return int((by_server.last() - by_server.first()).sum())
+
+
+def test_rows_and_counters_add_up_and_all_start_within_5_ms(fleet: Fleet, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+
+    ended = fleet.burst(run, "-q", "400", "-z", "10s")
+
+    recording = Recording.open(run)
+    rows = recording.table("requests")
+    firsts = rows.groupby("host")["started"].min()
+    spread_ms = (firsts.max() - firsts.min()).total_seconds() * 1e3
+    counted = connections_counted(recording.table("services"))
+    print(f"{len(rows)} rows, {counted} counted, starts within {spread_ms:.2f} ms")
+    assert ended.returncode == 0
+    assert sorted(rows["id"]) == list(range(4000))
+    assert counted == 4000
+    assert [row["sent"] for row in workers(run).values()] == [1000] * 4
+    addresses = {name: fleet.lab.topology.host(name).address for name in CLIENTS}
+    assert rows.groupby("host")["source_ip"].unique().map(list).to_dict() == {
+        name: [address] for name, address in addresses.items()
+    }
+    # The first requests of four workers are due one after another, 2.5 ms apart.
+    due = rows.groupby("host")["scheduled"].min()
+    late_ms = (firsts - due).dt.total_seconds() * 1e3
+    assert late_ms.max() - late_ms.min() <= START_MS
+    captures = sorted(path.name for path in run.glob("capture*.pcap"))
+    assert captures == [
+        "capture-00001.pcap",
+        "capture-00002.pcap",
+        "capture-00003.pcap",
+        "capture.pcap",
+    ]
+
+
+def test_a_worker_killed_midway_costs_its_share_and_the_report_is_true(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+
+    ended = fleet.burst(run, "-q", "400", "-z", "10s", meanwhile=lambda: fleet.kill("client03"))
+
+    lost = workers(run)["client03"]
+    rows = Recording.open(run).table("requests")
+    document = json.loads(ended.stdout)
+    assert ended.returncode == 1
+    assert "worker client03 lost" in ended.stderr
+    assert (lost["why"], lost["planned"]) == ("died", 1000)
+    assert lost["sent"] + lost["lost"] == 1000
+    assert 0 < lost["lost"] < 1000
+    assert len(rows) == 3000 + lost["sent"]
+    assert rows["id"].is_unique
+    assert "load-lost" in {finding["id"] for finding in document["findings"]}
+    counted = connections_counted(Recording.open(run).table("services"))
+    print(f"{len(rows)} rows, {counted} counted")
+    assert len(rows) <= counted <= len(rows) + 300  # what it sent in its last second and a half
+
+
+def test_a_scheduler_restarted_midway_is_said_and_the_report_is_true(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+
+    def restart() -> None:
+        fleet.kill("scheduler")
+        fleet.scheduler()
+
+    ended = fleet.burst(run, "-q", "400", "-z", "10s", meanwhile=restart)
+
+    rows = Recording.open(run).table("requests")
+    assert ended.returncode == 1
+    assert "the scheduler was lost or restarted" in ended.stderr
+    for row in workers(run).values():
+        assert row["why"] == "scheduler"
+        assert row["sent"] + row["lost"] == row["planned"] == 1000
+    assert rows["id"].is_unique
+    assert len(rows) == sum(row["sent"] for row in workers(run).values())
+
+
+def test_a_worker_whose_clock_is_an_hour_off_is_refused_by_name(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    preload = tmp_path / "hour_off.py"
+    preload.write_text(HOUR_OFF)
+    fleet.kill("client04")
+    (fleet.config / "client04.log").write_bytes(b"")
+    fleet.worker("client04", "--preload", str(preload))
+    await_workers(fleet, len(CLIENTS))
+
+    ended = fleet.burst(tmp_path / "run", "-n", "40")
+
+    assert ended.returncode == 2
+    assert "the clock of client04 is 3600 s" in ended.stderr
+    assert not (tmp_path / "run").exists()
