@@ -11,7 +11,7 @@ itself and becomes a warning, and nothing raises.
 from __future__ import annotations
 
 import re
-import socket
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -202,11 +202,11 @@ class _Addresses(dict[bytes, tuple[int, int, int]]):
     """An address's upper and lower 64 bits, and its version: 4, 6, or 0 of a text that is none."""
 
     def __missing__(self, text: bytes) -> tuple[int, int, int]:
-        family, version = (socket.AF_INET6, 6) if b":" in text else (socket.AF_INET, 4)
         try:
-            number = int.from_bytes(socket.inet_pton(family, text.decode("ascii")))
-            found = (number >> 64, number & _LOW, version)
-        except OSError:
+            address = ip_address(text.decode("ascii"))
+            number = int(address)
+            found = (number >> 64, number & _LOW, address.version)
+        except ValueError:
             found = (0, 0, 0)
         self[text] = found
         return found

@@ -7,6 +7,7 @@ nothing has to say which language a log is in. Babel has them all, in 33 MB; the
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Final
 
 LANGUAGES: Final = {
@@ -136,8 +137,9 @@ _DAYS = (
 
 
 def folded(word: str) -> str:
-    """A name as it is looked up: in small letters, without the dot of an abbreviation."""
-    return word.casefold().rstrip(".").removeprefix("d’").removeprefix("d'")
+    """A name as it is looked up: in small letters, composed, without an abbreviation's dot."""
+    small = unicodedata.normalize("NFC", word.casefold())
+    return small.rstrip(".").removeprefix("d’").removeprefix("d'")
 
 
 MONTHS: Final = {

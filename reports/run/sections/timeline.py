@@ -55,6 +55,7 @@ def section(analysis: Analysis) -> Section:
         template="sections/timeline.html",
         shows=frozenset(
             {
+                "bfd-take-over",
                 "black-hole",
                 "clean-stop",
                 "connections-reset",
@@ -73,7 +74,9 @@ def section(analysis: Analysis) -> Section:
                 "synced-copies",
                 "timeout-changed-midway",
                 "timeouts-contradicted",
+                "load-lost",
                 "load-saturated",
+                "worker-clocks",
                 "no-real-server",
                 "redirects-not-followed",
                 "requests-failed",

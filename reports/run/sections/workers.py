@@ -46,6 +46,7 @@ def section(analysis: Analysis) -> Section | None:
                 clock="run",
             ),
         ),
+        shows=frozenset({"load-lost", "worker-clocks"}),
     )
 
 

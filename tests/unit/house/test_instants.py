@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 ROOMS = ("analyzer", "reports", "loadgen")
 
-SPANS = frozenset({"latency_ns", "lifetime_ns", "look_ns", "outside_ns", "left_ns", "since_ns"})
+SPANS = frozenset(
+    {
+        *("latency_ns", "lifetime_ns", "look_ns", "outside_ns", "left_ns", "since_ns"),
+        *("offset_ns", "uncertainty_ns", "unsure_ns"),  # of a clock
+    }
+)
 """Names ending in ``_ns`` that mean a length of time in every module."""
 
 ALLOWED = {

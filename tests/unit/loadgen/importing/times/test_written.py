@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadgen.importing.times.names import ENGLISH, LANGUAGES, MONTHS, folded
@@ -132,6 +132,7 @@ def test_no_name_stands_for_two_months() -> None:
         ["{d} {m} {y} {t}", "{m} {d} {t} {y}", "{y} {m} {d}., {t}", "{d}. {m} {t} CET {y}"]
     ),
 )
+@example(at=datetime(2000, 5, 1), language="el", form="{d} {m} {y} {t}")  # of combining marks
 def test_any_day_in_any_language_is_that_day(at: datetime, language: str, form: str) -> None:
     names = LANGUAGES[language].split()[at.month - 1].split("/")
     for name in names:
