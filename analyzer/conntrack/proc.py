@@ -11,6 +11,7 @@ itself and becomes a warning, and nothing raises.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -202,11 +203,9 @@ class _Addresses(dict[bytes, tuple[int, int, int]]):
     """An address's upper and lower 64 bits, and its version: 4, 6, or 0 of a text that is none."""
 
     def __missing__(self, text: bytes) -> tuple[int, int, int]:
-        try:
+        found: tuple[int, int, int] = (0, 0, 0)
+        with suppress(ValueError):
             address = ip_address(text.decode("ascii"))
-            number = int(address)
-            found = (number >> 64, number & _LOW, address.version)
-        except ValueError:
-            found = (0, 0, 0)
+            found = (int(address) >> 64, int(address) & _LOW, address.version)
         self[text] = found
         return found
