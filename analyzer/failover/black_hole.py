@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.failover.clients import Sent
-    from analyzer.failover.masters import MasterInterval
+    from analyzer.failover.election.masters import MasterInterval
 
 SOON_NS = NS_PER_S // 2
 """A new master sends its gratuitous ARP within this time, not only at its next refresh."""

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from analyzer.failover import clients, masters
+from analyzer.failover import clients
 from analyzer.failover.black_hole import black_hole
-from analyzer.failover.forecast import BfdDown, OutageForecast, forecast
+from analyzer.failover.election import masters
+from analyzer.failover.election.forecast import BfdDown, OutageForecast, forecast
+from analyzer.failover.election.views import names_of, views_of
+from analyzer.failover.election.way_back import WayBack, way_back
 from analyzer.failover.handshakes import by_the_wire
 from analyzer.failover.holdings import holdings, would_survive
 from analyzer.failover.in_flight import in_flight
 from analyzer.failover.observed import failover_observed, mastership_of
 from analyzer.failover.results import Failback, Failover, Parts
-from analyzer.failover.views import names_of, views_of
-from analyzer.failover.way_back import WayBack, way_back
 from analyzer.observed.entries import ns
 from analyzer.recording.ending import ending_of
 from analyzer.units import NS_PER_S
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
     from analyzer.evidence.evidence import Evidence
     from analyzer.failover.clients import Gap, Sent
-    from analyzer.failover.masters import MasterInterval
+    from analyzer.failover.election.masters import MasterInterval
+    from analyzer.failover.election.views import Views
     from analyzer.failover.results import Holding, Phase
-    from analyzer.failover.views import Views
     from analyzer.recording.manifest.experiments import FailoverFacts
 
 BUSY_CLIENT_S = 0.25

@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from analyzer.failover import masters
+from analyzer.failover.election import masters
 from analyzer.failover.results import Failover, MasterGap, Mastership
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from analyzer.failover.masters import MasterInterval
+    from analyzer.failover.election.masters import MasterInterval
     from analyzer.failover.results import How
     from analyzer.wire.vrrp import Announcements
 

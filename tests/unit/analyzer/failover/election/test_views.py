@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.failover.describe import failover
-from analyzer.failover.views import names_of
+from analyzer.failover.election.views import names_of
 from analyzer.findings import failover as found
 from analyzer.wire.bfd import BfdSpan
 from analyzer.wire.vrrp import Announcements, master_down_interval_s, skew_s

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from analyzer.failover.masters import MasterInterval
+    from analyzer.failover.election.masters import MasterInterval
     from analyzer.recording.manifest.experiments import FailoverFacts
 
 _STAYED_MASTER = ("unplug",)

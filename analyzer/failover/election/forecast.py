@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.failover.clients import Sent
-    from analyzer.failover.masters import MasterInterval
+    from analyzer.failover.election.masters import MasterInterval
     from analyzer.failover.results import How
 
 _PATIENCE = 1.3

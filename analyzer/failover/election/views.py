@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analyzer.failover import masters
+from analyzer.failover.election import masters
 from analyzer.recording.hosts import CLIENT
 from analyzer.wire.segments import is_virtual_router
 from analyzer.wire.vrrp import Announcements
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analyzer.evidence.evidence import Evidence
-    from analyzer.failover.masters import MasterInterval, Names
+    from analyzer.failover.election.masters import MasterInterval, Names
     from analyzer.wire.bfd import BfdSpan
     from analyzer.wire.vrrp import Claim
 
