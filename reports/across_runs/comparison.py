@@ -66,6 +66,7 @@ def comparison_document(comparison: Comparison, pages: Mapping[str, str] | None 
         origin=" · ".join((first, *others)),
         verdict=comparison.verdict,
         verdict_last=True,
+        large_until=". ",
         json=to_json(comparison),
         sections=sections,
     )

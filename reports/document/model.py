@@ -124,7 +124,7 @@ class Document:
         json: the document that ``--json`` prints.
         terminal_verdict: another sentence for the terminal.
         verdict_last: below long tables the terminal prints it last, in one line.
-        verdict_splits: whether what follows the verdict's colon is shown smaller.
+        large_until: the mark up to which the verdict is shown large, the rest smaller; "" for all.
         headlines: of the page.
         asked: the question in one line, below them.
         findings: what goes wrong; the terminal prints them last.
@@ -137,7 +137,7 @@ class Document:
     sections: Sequence[Section]
     terminal_verdict: str = ""
     verdict_last: bool = False
-    verdict_splits: bool = False
+    large_until: str = ""
     headlines: Sequence[Headline] = ()
     asked: str = ""
     findings: Sequence[Finding] = ()

@@ -59,7 +59,7 @@ def repeats_document(
         kind="repeats",
         origin=where,
         verdict=verdict(summary),
-        verdict_splits=True,
+        large_until=": ",
         verdict_last=True,
         terminal_verdict=summary.sentence,
         json=asdict(summary),

@@ -60,7 +60,7 @@ def sweep_document(
         kind="sweep",
         origin=sweep.folder,
         verdict=sweep.verdict,
-        verdict_splits=True,
+        large_until=": ",
         terminal_verdict=f"{sweep.verdict}.",
         json=to_json(sweep),
         headlines=_headlines(sweep) if sweep.points else (),
