@@ -173,13 +173,11 @@ def _tolerance(
     in_force: InForce,
     passage: Passage,
 ) -> Tolerance:
-    dropped = evidence.manifest.capture.dropped
-    truncated = evidence.packets.skipped["truncated"] if evidence.packets else 0
     return Tolerance(
         clock_s=clock.margin_s + (phase.uncertainty_s if phase else 0.0),
         phase_is_known=phase is not None,
         timeout_s=in_force.open_s,
-        unseen_packets=bool(dropped) or truncated > 0,
+        unseen_packets=evidence.misses_packets,
         unsure_flows=passage.unsure_flows,
         unsure_since_s=passage.unsure_since_s(evidence.zero_ns),
         hz=director.hz,

@@ -162,11 +162,10 @@ def _without_packets(
 def _tolerance(
     evidence: Evidence, record: DirectorRecord, passage: Passage, unsure: frozenset[int]
 ) -> Tolerance:
-    truncated = evidence.packets.skipped["truncated"] if evidence.packets else 0
     return Tolerance(
         clock_s=record.clock.margin_s,
         phase_is_known=True,  # no timer wheel
-        unseen_packets=bool(evidence.manifest.capture.dropped) or truncated > 0,
+        unseen_packets=evidence.misses_packets,
         unsure_flows=passage.unsure_flows | unsure,
         unsure_since_s=passage.unsure_since_s(evidence.zero_ns),
         stamps_s=record.clock.uncertainty_s,

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.proc.entry_rows import ENDS, ENTRY, EntryRows
-from analyzer.ipvs.proc.formats import EXPECTED_ENTRY, MAX_LINE, ParserWarnings
+from analyzer.ipvs.proc.formats import EXPECTED_ENTRY, MAX_LINE, ParserWarnings, whole_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -93,7 +93,7 @@ def read_conntrack(text: str | bytes) -> EntryRows:
     addresses = _Addresses()
     parts: list[Rows] = []
     number = 1
-    for chunk in _chunks(raw):
+    for chunk in whole_lines(raw, CHUNK_BYTES):
         fields = _ENTRY.findall(chunk)
         lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
         if len(fields) == lines:
@@ -118,16 +118,6 @@ def translated(rows: Rows) -> Mask:
         differs |= rows[f"vip_{part}"] != rows[f"real_server_{part}"]
     differs |= rows["port"] != rows["real_port"]
     return differs
-
-
-def _chunks(raw: bytes) -> Iterator[bytes]:
-    """The text in pieces that end with a line."""
-    start = 0
-    while start < len(raw):
-        end = raw.rfind(b"\n", start, start + CHUNK_BYTES) + 1
-        end = end or raw.find(b"\n", start) + 1 or len(raw)
-        yield raw[start:end]
-        start = end
 
 
 def _read_lines(

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.ipvs.states import State
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -27,15 +29,15 @@ class CtState(IntEnum):
     has no states; its entries are told apart by the marks UNREPLIED and ASSURED.
     """
 
-    NONE = 0
-    ESTABLISHED = 1
-    SYN_SENT = 2
-    SYN_RECV = 3
-    FIN_WAIT = 4
-    TIME_WAIT = 5
-    CLOSE = 6
-    CLOSE_WAIT = 7
-    LAST_ACK = 8
+    NONE = State.NONE
+    ESTABLISHED = State.ESTABLISHED
+    SYN_SENT = State.SYN_SENT
+    SYN_RECV = State.SYN_RECV
+    FIN_WAIT = State.FIN_WAIT
+    TIME_WAIT = State.TIME_WAIT
+    CLOSE = State.CLOSE
+    CLOSE_WAIT = State.CLOSE_WAIT
+    LAST_ACK = State.LAST_ACK
     SYN_SENT2 = 12
     UNREPLIED = 13  # UDP: no answer yet
     REPLIED = 14  # UDP: answered, not yet for long

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from analyzer.ipvs.versions import ASSUMED, VersionChange, release_of
+from analyzer.ipvs.versions import ASSUMED, VersionChange, release_of, stable_of
 
 SYN_NOT_RENEWED = (5, 14)
 ASSURED_IS_STREAM = (5, 16)
@@ -75,7 +74,7 @@ def law_of(kernel: str | None) -> ConntrackLaw:
         kernel: ``uname -r`` of the director, untrusted; None where it is not known.
     """
     release = release_of(kernel) or ASSUMED
-    has_syn = release >= SYN_NOT_RENEWED or _stable(kernel) >= _SYN_IN_STABLE.get(release, 2**31)
+    has_syn = release >= SYN_NOT_RENEWED or stable_of(kernel) >= _SYN_IN_STABLE.get(release, 2**31)
     return ConntrackLaw(
         renews_unanswered_syn=not has_syn,
         assures_at_once=release < ASSURED_IS_STREAM,
@@ -83,9 +82,3 @@ def law_of(kernel: str | None) -> ConntrackLaw:
         since=tuple(one for one in CHANGES if release >= one.since),
         uncertain=tuple(one for one in CHANGES if one.carried_back and release < one.since),
     )
-
-
-def _stable(kernel: str | None) -> int:
-    """The third number of a version, such as 167 of 5.10.167; 0 where it has none."""
-    match = re.match(r"\d{1,4}\.\d{1,4}\.(\d{1,4})", kernel or "")
-    return int(match[1]) if match else 0

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.conntrack.states import CtState
-from analyzer.estimate.decay import prediction_error
+from analyzer.estimate.decay import as_seen
 from analyzer.estimate.timeout import agreed
-from analyzer.observed.ends import lifetimes_s, protocols, seen_to_end
+from analyzer.observed.ends import protocols, seen_to_end
 from analyzer.predicted.entries import TIMER, state_name
 from analyzer.predicted.phase import LEAST_EXPLAINED
 from analyzer.recording.clock import REACTION_S
-from analyzer.recording.instants import midway_ns, seconds_since
-from analyzer.results import Estimate, Lifetime, Spread
+from analyzer.recording.instants import seconds_since
+from analyzer.results import Estimate, Lifetime
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,20 +122,7 @@ def _measured(row: Lifetime, group: pd.DataFrame, slack_s: float) -> Lifetime:
     row = replace(row, n_expired=len(ended))
     if ended.empty:
         return row
-    lifetime_s, half_s = lifetimes_s(ended)
-    return replace(
-        row,
-        lifetime_s=Spread(
-            mean=float(lifetime_s.mean()),
-            min=float(lifetime_s.min()),
-            max=float(lifetime_s.max()),
-            uncertainty=float(half_s.max()) + slack_s,
-        ),
-        timeout_measured_s=_timeout(ended, slack_s),
-        prediction_error_s=prediction_error(
-            ended, midway_ns(ended["seen_ns"], ended["absent_by_ns"])
-        ),
-    )
+    return as_seen(row, ended, _timeout(ended, slack_s), slack_s)
 
 
 def _timeout(ended: pd.DataFrame, slack_s: float) -> Estimate | None:

@@ -126,7 +126,22 @@ def _lifetime(
     dated = ended[ended["last_ns"].notna()]
     if dated.empty:
         return row
-    lifetime_s, half_s = lifetimes_s(dated)
+    estimate = narrowest(row.timeout_measured_s, _by_expiries(ended, clock, phase, hz, slack_s))
+    return as_seen(row, dated, estimate, slack_s)
+
+
+def as_seen(
+    row: Lifetime, ended: pd.DataFrame, estimate: Estimate | None, slack_s: float
+) -> Lifetime:
+    """A group with the lifetimes that polls saw of it, and by how much predictions missed them.
+
+    Args:
+        row: the group.
+        ended: those of ``seen_to_end`` whose last packet is known, at least one.
+        estimate: of their timeout.
+        slack_s: how well the clocks and the last packets are known.
+    """
+    lifetime_s, half_s = lifetimes_s(ended)
     return replace(
         row,
         lifetime_s=Spread(
@@ -135,11 +150,9 @@ def _lifetime(
             max=float(lifetime_s.max()),
             uncertainty=float(half_s.max()) + slack_s,
         ),
-        timeout_measured_s=narrowest(
-            row.timeout_measured_s, _by_expiries(ended, clock, phase, hz, slack_s)
-        ),
+        timeout_measured_s=estimate,
         prediction_error_s=prediction_error(
-            dated, midway_ns(dated["seen_ns"], dated["absent_by_ns"])
+            ended, midway_ns(ended["seen_ns"], ended["absent_by_ns"])
         ),
     )
 

@@ -83,6 +83,12 @@ class Evidence:
         return self.captured.packets if self.captured else None
 
     @property
+    def misses_packets(self) -> bool:
+        """Whether packets were dropped while they were captured, or cut too short to be read."""
+        cut_short = self.packets.skipped["truncated"] if self.packets else 0
+        return bool(self.manifest.capture.dropped) or cut_short > 0
+
+    @property
     def segments(self) -> Segments | None:
         """Segments of the services; None without a capture."""
         return self.captured.segments if self.captured else None

@@ -230,6 +230,12 @@ def release_of(kernel: str | None) -> Release | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def stable_of(kernel: str | None) -> int:
+    """The third number of a stable release, such as 83 of 5.10.83; 0 where the name has none."""
+    match = re.match(r"\d{1,4}\.\d{1,4}\.(\d{1,4})", kernel or "")
+    return int(match[1]) if match else 0
+
+
 _NODEST_IN_STABLE = {
     (4, 4): 294,
     (4, 9): 292,
@@ -247,10 +253,9 @@ def nodest_in_any_reuse_mode(kernel: str | None) -> bool:
     A distribution's version (5.10.0-30-amd64) names no stable release, nor what was carried back:
     such a kernel is taken for one that does, as is one that is not known.
     """
-    match = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", kernel or "")
-    if match is None or int(match[3]) == 0:
+    series, stable = release_of(kernel), stable_of(kernel)
+    if series is None or stable == 0:
         return True
-    series, stable = (int(match[1]), int(match[2])), int(match[3])
     return series >= NODEST_IN_ANY_REUSE_MODE or (
         series in _NODEST_IN_STABLE and stable >= _NODEST_IN_STABLE[series]
     )

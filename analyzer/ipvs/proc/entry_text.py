@@ -21,6 +21,7 @@ from analyzer.ipvs.proc.formats import (
     ParserWarnings,
     is_entries_title,
     read_entry,
+    whole_lines,
 )
 
 if TYPE_CHECKING:
@@ -114,21 +115,11 @@ def read_entries(text: str | bytes) -> EntryRows:
     warnings = ParserWarnings()
     rows = np.empty(raw.count(b"\n") + 1, ENTRY)
     first_line, size = 1, 0
-    for chunk in _chunks(raw):
+    for chunk in whole_lines(raw, CHUNK_BYTES):
         found, lines = _read_chunk(chunk, first_line, warnings)
         rows[size : size + len(found)] = found
         first_line, size = first_line + lines, size + len(found)
     return EntryRows(rows=rows[:size], warnings=warnings.lines, unread=warnings.count)
-
-
-def _chunks(raw: bytes) -> Iterator[bytes]:
-    """The text in pieces that end with a line."""
-    start = 0
-    while start < len(raw):
-        end = raw.rfind(b"\n", start, start + CHUNK_BYTES) + 1
-        end = end or raw.find(b"\n", start) + 1 or len(raw)
-        yield raw[start:end]
-        start = end
 
 
 def _read_chunk(raw: bytes, first_line: int, warnings: ParserWarnings) -> tuple[Rows, int]:

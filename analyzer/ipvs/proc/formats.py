@@ -40,6 +40,16 @@ MOST_CONNECTIONS = 2**31 - 1
 _LONGEST_EXPIRES_S = 10**9
 
 
+def whole_lines(raw: bytes, chunk_bytes: int) -> Iterator[bytes]:
+    """A text in pieces that end with a line, of ``chunk_bytes`` or one longer line each."""
+    start = 0
+    while start < len(raw):
+        end = raw.rfind(b"\n", start, start + chunk_bytes) + 1
+        end = end or raw.find(b"\n", start) + 1 or len(raw)
+        yield raw[start:end]
+        start = end
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
     """A real server: a ``->`` row of ``/proc/net/ip_vs``."""

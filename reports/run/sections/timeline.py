@@ -20,6 +20,8 @@ from reports.charts.windows import span, windows
 from reports.charts.wording import timeline_caption
 from reports.run.assumptions import on_forwarding
 from reports.run.section import Chart, Section
+from reports.run.sections.failover import SHOWS as OF_FAILOVERS
+from reports.run.sections.workers import SHOWS as OF_WORKERS
 from reports.run.time_table import time_table
 
 if TYPE_CHECKING:
@@ -53,20 +55,10 @@ def section(analysis: Analysis) -> Section:
         title="What happened, second by second",
         charts=(chart,),
         template="sections/timeline.html",
-        shows=frozenset(
+        shows=OF_FAILOVERS
+        | OF_WORKERS
+        | frozenset(
             {
-                "bfd-take-over",
-                "black-hole",
-                "clean-stop",
-                "connections-reset",
-                "failover-differs",
-                "failover-invalid",
-                "flapping",
-                "keepalived-alone",
-                "preemption",
-                "syn-retries",
-                "no-master",
-                "two-masters",
                 "arp-flux",
                 "director-lost",
                 "half-closed",
@@ -74,9 +66,7 @@ def section(analysis: Analysis) -> Section:
                 "synced-copies",
                 "timeout-changed-midway",
                 "timeouts-contradicted",
-                "load-lost",
                 "load-saturated",
-                "worker-clocks",
                 "no-real-server",
                 "redirects-not-followed",
                 "requests-failed",

@@ -27,6 +27,8 @@ COLUMNS = (
     "±, ms",
 )
 
+SHOWS = frozenset({"load-lost", "worker-clocks"})
+
 
 def section(analysis: Analysis) -> Section | None:
     """Each worker's share and what became of it; None of a load that one host sent."""
@@ -46,7 +48,7 @@ def section(analysis: Analysis) -> Section | None:
                 clock="run",
             ),
         ),
-        shows=frozenset({"load-lost", "worker-clocks"}),
+        shows=SHOWS,
     )
 
 
