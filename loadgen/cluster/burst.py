@@ -12,7 +12,7 @@ from analyzer.units import NS_PER_S
 from loadgen.cluster import remote
 from loadgen.cluster.connection import WorkerLost
 from loadgen.cluster.gather import gather
-from loadgen.cluster.messages import PartOrder, Prepared, Pulse, Stopped
+from loadgen.cluster.messages import PartOrder, Prepared, Pulse, Stopped, part_name
 from loadgen.cluster.progress import WorkerProgress, merge
 from loadgen.errors import UsageProblem
 from loadgen.load.engines.activity import Burst
@@ -125,7 +125,7 @@ class ClusterBurst(Burst):
 
     def _order(self, member: Member) -> PartOrder:
         crew = self._crew
-        name = f"loadgen-{crew.run}-{member.number:04d}"
+        name = part_name(crew.run, member.number)
         return PartOrder(
             run=crew.run,
             number=member.number,

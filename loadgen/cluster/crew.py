@@ -12,8 +12,8 @@ import loadgen
 from analyzer.units import NS_PER_S
 from loadgen.cluster import remote
 from loadgen.cluster.clocks import (
-    ClockOffset,
     RoundTrip,
+    WorkerOffset,
     check_offsets,
     of_one_kernel,
     offset_of,
@@ -65,7 +65,7 @@ class Member:
     number: int
     worker: ConnectedWorker
     host: str
-    offset: ClockOffset
+    offset: WorkerOffset
     share: WorkerShare
     captures: bool
 
@@ -167,7 +167,7 @@ async def _about(cluster: Cluster, worker: ConnectedWorker, pool: Sequence[str])
     return answer
 
 
-async def _offset(cluster: Cluster, worker: ConnectedWorker) -> ClockOffset:
+async def _offset(cluster: Cluster, worker: ConnectedWorker) -> WorkerOffset:
     trips: list[RoundTrip] = []
     while len(trips) < MOST_ROUND_TRIPS:
         asked_ns = time.time_ns()

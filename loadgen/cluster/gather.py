@@ -21,7 +21,7 @@ from analyzer.recording.directory.layout import CAPTURE
 from loadgen.capture.shift import shift_capture
 from loadgen.cluster import remote
 from loadgen.cluster.connection import WorkerLost
-from loadgen.cluster.messages import PartFile
+from loadgen.cluster.messages import PartFile, part_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -72,7 +72,7 @@ class Gathering:
     def _is_here(self, worker: WorkerProgress) -> bool:
         """Whether the part is on this host's disk; its name holds an id that only this run has."""
         folder = Path(worker.folder)
-        expected = f"loadgen-{self._crew.run}-{worker.member.number:04d}"
+        expected = part_name(self._crew.run, worker.member.number)
         return folder.name == expected and folder.is_dir() and not folder.is_symlink()
 
     def _take(self, worker: WorkerProgress) -> int:

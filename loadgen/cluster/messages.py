@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 Refusal = Literal["not-allowed", "folder", "engine"]
 
 
+def part_name(run: str, number: int) -> str:
+    """What a worker's part of a burst is called, its folder among others."""
+    return f"loadgen-{run}-{number:04d}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
     """A worker's surroundings.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from analyzer.errors import RecordingError
 from analyzer.recording.directory import RecordingWriter
 from loadgen.capture.start import open_captures
-from loadgen.cluster.messages import Prepared, Pulse, Stopped
+from loadgen.cluster.messages import Prepared, Pulse, Stopped, part_name
 from loadgen.errors import LoadgenError, UsageProblem
 from loadgen.load.engines.rows import NONE, Row, columns_of
 from loadgen.load.engines.sources import SourcePorts
@@ -83,9 +83,8 @@ class Part:
 
     def _make_folder(self) -> Path:
         order = self._order
-        folder = Path(
-            order.folder or f"{tempfile.gettempdir()}/loadgen-{order.run}-{order.number:04d}"
-        )
+        own = Path(tempfile.gettempdir()) / part_name(order.run, order.number)
+        folder = Path(order.folder or own)
         folder.mkdir(mode=0o700, parents=order.folder is not None)
         return folder
 

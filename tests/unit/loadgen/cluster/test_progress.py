@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from loadgen.cluster.clocks import ClockOffset
+from loadgen.cluster.clocks import WorkerOffset
 from loadgen.cluster.connection import ConnectedWorker
 from loadgen.cluster.crew import Member
 from loadgen.cluster.division import divide
@@ -39,7 +39,7 @@ def worker(plan: LoadPlan = PLAN) -> WorkerProgress:
         number=2,
         worker=ConnectedWorker(name="w2", address="tls://10.0.0.2:4000", host="10.0.0.2"),
         host="client2",
-        offset=ClockOffset(offset_ns=2_500_000, uncertainty_ns=400_000),
+        offset=WorkerOffset(offset_ns=2_500_000, uncertainty_ns=400_000),
         share=divide(plan, [(), ()])[0],
         captures=True,
     )
