@@ -28,7 +28,8 @@ class WorkerProgress:
         heard_ns: when it last answered, Unix ns.
         pulse: its last answer.
         lost_ns, why: since when it counts as lost, and why; None as long as it does not.
-        gathered: requests that it sent and recorded, by the rows of its part; None before.
+        gathered: requests that it sent, by the files of its part that are here; None before any.
+        is_whole: all that it recorded is here.
         stopped: what it said at its end.
     """
 
@@ -40,6 +41,7 @@ class WorkerProgress:
     lost_ns: int | None = None
     why: Why | None = None
     gathered: int | None = None
+    is_whole: bool = False
     stopped: Stopped | None = None
 
     @property

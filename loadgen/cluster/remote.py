@@ -100,10 +100,10 @@ def part_files(folder: str) -> list[PartFile] | None:
     root = Path(folder)
     if not root.is_dir():
         return None
-    found = [*root.glob("requests/[!.]*.parquet"), *root.glob("events/[!.]*.parquet")]
+    found = [*root.glob("requests/[!.]*.parquet"), *root.glob("capture*.pcap")]
     return [
         PartFile(path=str(path.relative_to(root)), bytes=path.stat().st_size)
-        for path in sorted([*found, *root.glob("capture*.pcap")])
+        for path in sorted(found)
     ]
 
 
