@@ -14,7 +14,7 @@ from analyzer.units import NS_PER_S
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +62,17 @@ def of_one_kernel(offset: WorkerOffset, boot: str, our_boot: str) -> WorkerOffse
     return WorkerOffset(offset_ns=0, uncertainty_ns=0) if same else offset
 
 
-def check_offsets(offsets: Mapping[str, WorkerOffset], most_s: float) -> None:
+def check_offsets(offsets: Iterable[tuple[str, WorkerOffset]], most_s: float) -> None:
     """Refuse a clock that is off by more than is allowed, or may be.
 
     Args:
-        offsets: by the workers' names.
+        offsets: each worker's name, and its offset.
         most_s: what ``--max-clock-offset`` allows.
 
     Raises:
         UsageProblem: names the first such worker, and by how much.
     """
-    for name, offset in offsets.items():
+    for name, offset in offsets:
         off_s, unsure_s = offset.offset_ns / NS_PER_S, offset.uncertainty_ns / NS_PER_S
         if abs(off_s) + unsure_s > most_s:
             direction = "ahead of" if off_s > 0 else "behind"

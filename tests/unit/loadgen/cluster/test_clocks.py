@@ -54,10 +54,10 @@ def test_a_clock_that_was_set_meanwhile_makes_the_offset_uncertain() -> None:
 
 
 def test_a_clock_an_hour_off_is_refused_by_name() -> None:
-    offsets = {
-        "near": WorkerOffset(offset_ns=10_000, uncertainty_ns=1_000),
-        "far": WorkerOffset(offset_ns=-3_600 * 10**9, uncertainty_ns=400_000),
-    }
+    offsets = [
+        ("near", WorkerOffset(offset_ns=10_000, uncertainty_ns=1_000)),
+        ("far", WorkerOffset(offset_ns=-3_600 * 10**9, uncertainty_ns=400_000)),
+    ]
 
     with pytest.raises(UsageProblem, match=r"the clock of far is 3600 s .* behind this host's"):
         check_offsets(offsets, 1.0)
@@ -67,7 +67,7 @@ def test_a_clock_an_hour_off_is_refused_by_name() -> None:
     ("uncertainty_ns", "is_refused"), [(500_000_000, False), (500_000_001, True)]
 )
 def test_the_uncertainty_counts_too(uncertainty_ns: int, is_refused: bool) -> None:
-    offsets = {"w": WorkerOffset(offset_ns=500_000_000, uncertainty_ns=uncertainty_ns)}
+    offsets = [("w", WorkerOffset(offset_ns=500_000_000, uncertainty_ns=uncertainty_ns))]
 
     if is_refused:
         with pytest.raises(UsageProblem, match="ahead of"):
