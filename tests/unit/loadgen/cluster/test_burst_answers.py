@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
@@ -193,7 +194,8 @@ def test_a_worker_is_lost_for_what_it_answers(
     monkeypatch.setattr("loadgen.cluster.burst.SILENT_S", -1.0)
     ((question, bad),) = WHYS[why].items()
     good: dict[str, Any] = {"pulse": SENT, "part_files": []}
-    stand = make(**{question: lambda name, *_: bad if name == "b" else good[question]})
+    answers = {"a": repeat(good[question]), "b": chain([bad], repeat(good[question]))}
+    stand = make(**{question: lambda name, *_: next(answers[name])})
     stand.cluster.state = "forgotten" if why == "scheduler" else "there"
 
     recording = stand.sent()

@@ -263,6 +263,26 @@ def test_a_stop_while_the_lease_ends_a_part_waits_until_all_is_closed(
     assert Recording.open(Path(prepared.folder)).manifest.raw["ended"] == "completed"
 
 
+def test_a_stop_that_is_no_longer_waited_for_closes_everything_all_the_same(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captures_are(monkeypatch)
+
+    async def main() -> Stopped:
+        engine.may_stop = asyncio.Event()
+        part = Part(order())
+        await part.prepare()
+        first = asyncio.create_task(part.stop())
+        await turns()
+        first.cancel()
+        await turns()
+        engine.may_stop.set()
+        return await part.stop()
+
+    assert asyncio.run(main()) == Stopped(cpu_s=(1.5,))
+    assert engine.stopped == 1
+
+
 @pytest.mark.parametrize(
     ("listener", "failed", "deleted"),
     [
