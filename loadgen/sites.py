@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.recording.hosts import CLIENT
-from loadgen.director.links.configured import configured
+from loadgen.director.links.configured import configured, configured_each
 from loadgen.director.links.link import Link, is_link, lab_link, parse_link
 from loadgen.errors import UsageProblem
 
@@ -102,7 +102,7 @@ def _check_is_there_too(other: str, lab: Lab | None, vip: str | None, its: Lab |
 
 def _configured_for(vips: Sequence[str | None]) -> list[str]:
     """The configured directors of all VIPs, each once."""
-    return list(dict.fromkeys(spec for vip in vips for spec in configured(vip).specs))
+    return list(dict.fromkeys(spec for each in configured_each(vips) for spec in each.specs))
 
 
 def _other_link(spec: str, option: str) -> Link:

@@ -68,6 +68,11 @@ class CaptureEvents:
         """There is no capture."""
         self._refusal = why
 
+    @property
+    def has_deleted(self) -> bool:
+        """Whether a file had to make room for new packets."""
+        return self._forgotten_ns is not None
+
     def not_measured(self) -> list[dict[str, str]]:
         """Rows of the manifest's ``not_measured``."""
         rows = []

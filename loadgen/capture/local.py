@@ -84,6 +84,11 @@ class Capture:
             "failure": self._events.failure,
         }
 
+    @property
+    def has_deleted(self) -> bool:
+        """Whether its oldest packets made room for new ones."""
+        return self._events.has_deleted
+
     def not_measured(self) -> list[dict[str, str]]:
         """What went missing, for the manifest."""
         return self._events.not_measured()

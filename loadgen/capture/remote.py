@@ -111,6 +111,11 @@ class RemoteCapture:
             "failure": self._events.failure,
         }
 
+    @property
+    def has_deleted(self) -> bool:
+        """Whether its oldest packets made room for new ones."""
+        return self._events.has_deleted
+
     def not_measured(self) -> list[dict[str, str]]:
         """What went missing, for the manifest."""
         rows = self._events.not_measured()

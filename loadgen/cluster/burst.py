@@ -12,8 +12,9 @@ from analyzer.units import NS_PER_S
 from loadgen.cluster import remote
 from loadgen.cluster.connection import WorkerLost
 from loadgen.cluster.gather import gather
-from loadgen.cluster.messages import PartOrder, Prepared, Pulse, Stopped
+from loadgen.cluster.messages import PartOrder, Prepared, Pulse, Stopped, part_name
 from loadgen.cluster.progress import WorkerProgress, merge
+from loadgen.cluster.together import all_of
 from loadgen.errors import UsageProblem
 from loadgen.load.engines.activity import Burst
 from loadgen.load.engines.rows import rows_in
@@ -95,10 +96,14 @@ class ClusterBurst(Burst):
         recording = self._recording
         recording.update_manifest({"workers": [worker.manifest() for worker in self.workers]})
         try:
-            await asyncio.gather(*(self._prepare(worker) for worker in self.workers))
+            await self._make_begin()
         except BaseException:
             await asyncio.gather(*(self._dismiss(worker) for worker in self.workers))
             raise
+
+    async def _make_begin(self) -> None:
+        """Have all workers get ready, then begin at one instant."""
+        await all_of(*(self._prepare(worker) for worker in self.workers))
         lead_s = LEAD_S + _LEAD_EACH_S * len(self.workers)
         begin_ns = time.time_ns() + round(lead_s * NS_PER_S)
         expected = self._plan.expected_requests
@@ -121,11 +126,12 @@ class ClusterBurst(Burst):
         """Have a worker forget what it got ready: nothing will be sent."""
         with suppress(WorkerLost):
             await self._ask(worker, remote.stop, self._crew.run, worker.member.number)
-            await self._ask(worker, remote.remove, worker.folder)
+            if worker.folder:
+                await self._ask(worker, remote.remove, worker.folder)
 
     def _order(self, member: Member) -> PartOrder:
         crew = self._crew
-        name = f"loadgen-{crew.run}-{member.number:04d}"
+        name = part_name(crew.run, member.number)
         return PartOrder(
             run=crew.run,
             number=member.number,
@@ -150,11 +156,6 @@ class ClusterBurst(Burst):
         await asyncio.gather(*(self._follow(worker) for worker in self.workers))
         self.sources = _sources_of(self.workers)
         self._keeping = asyncio.create_task(self._keep())
-
-    def _vips_without_success(self) -> list[str]:
-        """All of the plan's, if every request failed: pulses do not count by target."""
-        is_lost = self.tally.ended > 0 and self.tally.failed == self.tally.ended
-        return list(self._plan.vips) if is_lost else []
 
     def under_way(self) -> int:
         """Requests that have begun and not ended, by the last word of each worker that is there."""
@@ -205,7 +206,8 @@ class ClusterBurst(Burst):
             rows = rows_in(pulse.rows)
             for follower in self.followers:
                 follower(rows)
-        merge(self.tally, [worker.pulse for worker in self.workers if worker.pulse])
+        pulses = [worker.pulse for worker in self.workers if worker.pulse]
+        merge(self.tally, self._targets, pulses)
         self._progress(self.tally)
 
     def _lose(self, worker: WorkerProgress, why: Why) -> None:
@@ -252,12 +254,8 @@ class ClusterBurst(Burst):
         if self._captures is None:
             return {}
         counted = [worker.stopped for worker in self.workers if worker.captures and worker.stopped]
-        why = "no privilege or no way to capture there, or the worker was lost"
-        missed = [
-            {"what": f"packets of {worker.name}", "why": why}
-            for worker in self.workers
-            if worker.member.captures and not (worker.captures and worker.stopped)
-        ]
+        size_bytes = self._captures.size_bytes
+        missed = [row for worker in self.workers for row in _packets_missed(worker, size_bytes)]
         capture = {
             "host": "workers",
             "packets": sum(each.packets or 0 for each in counted),
@@ -267,6 +265,28 @@ class ClusterBurst(Burst):
             "capture": capture if counted else None,
             "not_measured": [*manifest["not_measured"], *missed],
         }
+
+
+def _packets_missed(worker: WorkerProgress, size_bytes: int | None) -> list[dict[str, str]]:
+    """Rows of ``not_measured``: what a worker should have captured and is not here.
+
+    Args:
+        worker: at its end.
+        size_bytes: within which each capture was to stay.
+    """
+    if not worker.member.captures:
+        return []
+    packets, stopped = f"packets of {worker.name}", worker.stopped
+    if not worker.captures or stopped is None:
+        why = "no privilege or no way to capture there, or the worker was lost"
+        return [{"what": packets, "why": why}]
+    kept = f"its capture is kept below {size_bytes} bytes (--capture-size)"
+    missed = (
+        ("", "not all that the worker recorded could be fetched", not worker.is_whole),
+        (" before some instant", kept, stopped.capture_deleted),
+        (" from some instant on", "its capture stopped", stopped.capture_failed),
+    )
+    return [{"what": packets + which, "why": why} for which, why, holds in missed if holds]
 
 
 def _why_lost(pulse: Pulse) -> Why | None:

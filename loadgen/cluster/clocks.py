@@ -14,7 +14,7 @@ from analyzer.units import NS_PER_S
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +27,14 @@ class RoundTrip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClockOffset:
+class WorkerOffset:
     """A worker's clock less ours, and the most that this may be wrong by, ns."""
 
     offset_ns: int
     uncertainty_ns: int
 
 
-def offset_of(trips: Sequence[RoundTrip]) -> ClockOffset:
+def offset_of(trips: Sequence[RoundTrip]) -> WorkerOffset:
     """The offset that round trips, at least one, agree on.
 
     Where no offset agrees with all (a clock was set meanwhile) it is the fastest trip's, and the
@@ -43,13 +43,13 @@ def offset_of(trips: Sequence[RoundTrip]) -> ClockOffset:
     low = max(trip.there_ns - trip.answered_ns for trip in trips)
     high = min(trip.there_ns - trip.asked_ns for trip in trips)
     if low <= high:
-        return ClockOffset(offset_ns=(low + high) // 2, uncertainty_ns=-((low - high) // 2))
+        return WorkerOffset(offset_ns=(low + high) // 2, uncertainty_ns=-((low - high) // 2))
     fastest = min(trips, key=lambda trip: trip.answered_ns - trip.asked_ns)
     middle = fastest.there_ns - (fastest.asked_ns + fastest.answered_ns) // 2
-    return ClockOffset(offset_ns=middle, uncertainty_ns=max(low - middle, middle - high))
+    return WorkerOffset(offset_ns=middle, uncertainty_ns=max(low - middle, middle - high))
 
 
-def of_one_kernel(offset: ClockOffset, boot: str, our_boot: str) -> ClockOffset:
+def of_one_kernel(offset: WorkerOffset, boot: str, our_boot: str) -> WorkerOffset:
     """The offset, which is none at all where a worker's kernel is ours and nothing contradicts it.
 
     Args:
@@ -59,20 +59,20 @@ def of_one_kernel(offset: ClockOffset, boot: str, our_boot: str) -> ClockOffset:
     """
     agrees = abs(offset.offset_ns) <= offset.uncertainty_ns
     same = bool(boot) and boot == our_boot and agrees
-    return ClockOffset(offset_ns=0, uncertainty_ns=0) if same else offset
+    return WorkerOffset(offset_ns=0, uncertainty_ns=0) if same else offset
 
 
-def check_offsets(offsets: Mapping[str, ClockOffset], most_s: float) -> None:
+def check_offsets(offsets: Iterable[tuple[str, WorkerOffset]], most_s: float) -> None:
     """Refuse a clock that is off by more than is allowed, or may be.
 
     Args:
-        offsets: by the workers' names.
+        offsets: each worker's name, and its offset.
         most_s: what ``--max-clock-offset`` allows.
 
     Raises:
         UsageProblem: names the first such worker, and by how much.
     """
-    for name, offset in offsets.items():
+    for name, offset in offsets:
         off_s, unsure_s = offset.offset_ns / NS_PER_S, offset.uncertainty_ns / NS_PER_S
         if abs(off_s) + unsure_s > most_s:
             direction = "ahead of" if off_s > 0 else "behind"

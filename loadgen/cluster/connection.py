@@ -45,7 +45,8 @@ class ConnectedWorker:
     """A worker of the cluster.
 
     Attributes:
-        name: as Dask has it; its address, without the scheme, where that is its name.
+        name: as Dask has it; its address, without the scheme, where that is its name or another
+            worker has the same.
         address: as Dask writes it.
         host: its part of the address.
     """
@@ -123,9 +124,11 @@ class Cluster:
 
 def _named(found: Mapping[str, Mapping[str, Any]]) -> list[ConnectedWorker]:
     names: dict[str, str] = {}
+    taken = {_without_scheme(address) for address in found}  # each may yet be its worker's name
     for address, facts in sorted(found.items(), key=lambda item: _place(item[1].get("name"))):
         shown = _shown(facts.get("name"), address)
-        names[address] = shown if shown not in names.values() else _without_scheme(address)
+        names[address] = shown if shown not in taken else _without_scheme(address)
+        taken.add(shown)
     return [
         ConnectedWorker(name=name, address=address, host=_host_of(address))
         for address, name in names.items()

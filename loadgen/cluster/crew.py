@@ -12,8 +12,8 @@ import loadgen
 from analyzer.units import NS_PER_S
 from loadgen.cluster import remote
 from loadgen.cluster.clocks import (
-    ClockOffset,
     RoundTrip,
+    WorkerOffset,
     check_offsets,
     of_one_kernel,
     offset_of,
@@ -21,10 +21,11 @@ from loadgen.cluster.clocks import (
 from loadgen.cluster.connection import START_S, WorkerLost, connected
 from loadgen.cluster.division import WorkerShare, deal_pool, divide
 from loadgen.cluster.messages import About
+from loadgen.cluster.together import all_of
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from loadgen.cluster.address import ClusterAddress
     from loadgen.cluster.connection import Cluster, ConnectedWorker
@@ -65,7 +66,7 @@ class Member:
     number: int
     worker: ConnectedWorker
     host: str
-    offset: ClockOffset
+    offset: WorkerOffset
     share: WorkerShare
     captures: bool
 
@@ -114,23 +115,25 @@ async def _crew(cluster: Cluster, plan: LoadPlan, options: ClusterOptions) -> Cr
         raise UsageProblem(
             f"--cluster {options.address.text}: the scheduler has no workers; expected at least one"
         )
-    about = {worker.name: await _about(cluster, worker, plan.sources) for worker in workers}
-    offsets = {
-        worker.name: of_one_kernel(
-            await _offset(cluster, worker), about[worker.name].boot, remote.boot_id()
+    answers = await all_of(*(_about(cluster, worker, plan.sources) for worker in workers))
+    about = {worker.address: answer for worker, answer in zip(workers, answers, strict=True)}
+    offsets = {  # one after another: they would slow each other's round trips down
+        worker.address: of_one_kernel(
+            await _offset(cluster, worker), about[worker.address].boot, remote.boot_id()
         )
         for worker in workers
     }
-    check_offsets(offsets, options.max_clock_offset_s)
-    shares = divide(plan, _pools(plan, about))
+    named = [(worker.name, offsets[worker.address]) for worker in workers]
+    check_offsets(named, options.max_clock_offset_s)
+    shares = divide(plan, _pools(plan, workers, answers))
     sending = [pair for pair in zip(workers, shares, strict=True) if pair[1].lanes]
-    seen = [about[worker.name].network or worker.name for worker, _ in sending]
+    seen = [about[worker.address].network or worker.address for worker, _ in sending]
     members = tuple(
         Member(
             number=place + 1,
             worker=worker,
-            host=about[worker.name].host,
-            offset=offsets[worker.name],
+            host=about[worker.address].host,
+            offset=offsets[worker.address],
             share=share,
             captures=seen.index(seen[place]) == place,
         )
@@ -146,14 +149,16 @@ async def _crew(cluster: Cluster, plan: LoadPlan, options: ClusterOptions) -> Cr
     )
 
 
-def _pools(plan: LoadPlan, about: Mapping[str, About]) -> list[tuple[str, ...]]:
+def _pools(
+    plan: LoadPlan, workers: Sequence[ConnectedWorker], about: Sequence[About]
+) -> list[tuple[str, ...]]:
     """Each worker's addresses; those of ``packets`` are nobody's, so that anyone may have them."""
     everything = frozenset(plan.sources)
-    holders = {
-        name: everything if plan.engine == "packets" else known.held
-        for name, known in about.items()
-    }
-    return list(deal_pool(plan.sources, holders).values())
+    holders = [
+        (worker.name, everything if plan.engine == "packets" else known.held)
+        for worker, known in zip(workers, about, strict=True)
+    ]
+    return deal_pool(plan.sources, holders)
 
 
 async def _about(cluster: Cluster, worker: ConnectedWorker, pool: Sequence[str]) -> About:
@@ -167,7 +172,7 @@ async def _about(cluster: Cluster, worker: ConnectedWorker, pool: Sequence[str])
     return answer
 
 
-async def _offset(cluster: Cluster, worker: ConnectedWorker) -> ClockOffset:
+async def _offset(cluster: Cluster, worker: ConnectedWorker) -> WorkerOffset:
     trips: list[RoundTrip] = []
     while len(trips) < MOST_ROUND_TRIPS:
         asked_ns = time.time_ns()

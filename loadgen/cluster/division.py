@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
 from loadgen.load.engines.workers.share import Share, parts
+from loadgen.load.plan import OpenModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from loadgen.load.plan import LoadPlan
 
@@ -74,12 +75,14 @@ def _from(lane: Share, pool: tuple[str, ...]) -> Share:
 
 
 def in_turn(pool: tuple[str, ...], step: int) -> tuple[str, ...]:
-    """A pool of which numbers ``step`` apart, modulo its length, take each address equally often.
+    """A pool of which connections whose numbers are ``step`` apart take each address equally often.
 
-    The engines take the address at a connection's number, modulo the pool's length; a lane's
-    numbers are ``step`` apart, so of a pool whose length shares a factor with it they would leave
-    some out. Here each address stands a few times in a row: as often as the largest divisor of
-    ``step`` that has only prime factors of the pool's length.
+    ``LoadPlan.source_of`` divides a connection's number by the number of targets, and takes the
+    quotient modulo the pool's length. Of a lane's connections, which are ``step`` apart, every so
+    many-th as there are targets has quotients that are again ``step`` apart, so of a pool whose
+    length shares a factor with ``step`` they would leave some addresses out. Here each address
+    stands a few times in a row: as often as the largest divisor of ``step`` that has only prime
+    factors of the pool's length.
     """
     repeats, rest = 1, step
     while pool and (common := gcd(rest, len(pool))) > 1:
@@ -100,35 +103,40 @@ def requests_of(lane: Share) -> int | None:
 
 
 def _is_random(lane: Share) -> bool:
-    return getattr(lane.plan.arrivals, "arrivals", None) == "poisson"
+    model = lane.plan.arrivals
+    return isinstance(model, OpenModel) and model.arrivals == "poisson"
 
 
 def deal_pool(
-    pool: Sequence[str], holders: Mapping[str, frozenset[str]]
-) -> dict[str, tuple[str, ...]]:
+    pool: Sequence[str], holders: Sequence[tuple[str, frozenset[str]]]
+) -> list[tuple[str, ...]]:
     """Each address of a pool to one of the workers that have it, in the pool's order.
 
     An address that few have goes first, and to the worker with the fewest so far.
 
     Args:
         pool: the addresses to send from; empty for each kernel's choice.
-        holders: the addresses of the pool that each worker could send from, by its name.
+        holders: each worker's name, and the addresses of the pool that it could send from.
+
+    Returns:
+        each worker's addresses, in the order of the workers.
 
     Raises:
         UsageProblem: an address that no worker has, or a worker that is left without.
     """
     by_address = {
-        address: [name for name, held in holders.items() if address in held] for address in pool
+        address: [place for place, (_, held) in enumerate(holders) if address in held]
+        for address in pool
     }
-    dealt: dict[str, set[str]] = {name: set() for name in holders}
-    for address, names in sorted(by_address.items(), key=lambda item: len(item[1])):
-        if not names:
+    dealt: list[set[str]] = [set() for _ in holders]
+    for address, places in sorted(by_address.items(), key=lambda item: len(item[1])):
+        if not places:
             raise UsageProblem(f"--local-ips: no worker of --cluster has the address {address}")
-        dealt[min(names, key=lambda name: len(dealt[name]))].add(address)
-    without = [name for name, addresses in dealt.items() if pool and not addresses]
-    if without:
-        raise UsageProblem(
-            f"--local-ips: {without[0]} of --cluster has none of the addresses to send from; "
-            "expected at least one for each worker"
-        )
-    return {name: tuple(a for a in pool if a in addresses) for name, addresses in dealt.items()}
+        dealt[min(places, key=lambda place: len(dealt[place]))].add(address)
+    for (name, _), addresses in zip(holders, dealt, strict=True):
+        if pool and not addresses:
+            raise UsageProblem(
+                f"--local-ips: {name} of --cluster has none of the addresses to send from; "
+                "expected at least one for each worker"
+            )
+    return [tuple(address for address in pool if address in each) for each in dealt]

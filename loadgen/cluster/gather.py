@@ -10,6 +10,7 @@ import asyncio
 import re
 import shutil
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analyzer.recording.directory.files import hidden_until_whole
-from analyzer.recording.directory.layout import CAPTURE
+from analyzer.recording.directory.layout import CAPTURE, capture_files
 from loadgen.capture.shift import shift_capture
 from loadgen.cluster import remote
 from loadgen.cluster.connection import WorkerLost
-from loadgen.cluster.messages import PartFile
+from loadgen.cluster.messages import PartFile, part_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from loadgen.cluster.crew import Crew
     from loadgen.cluster.progress import WorkerProgress
@@ -50,45 +51,39 @@ class Gathering:
     def __init__(self, crew: Crew, run: Path) -> None:
         self._crew = crew
         self._run = run
-        self._captures = 0
         self._until_s = time.monotonic() + REJOIN_S
 
-    async def fetch(self, worker: WorkerProgress) -> int | None:
-        """Fetch a worker's part; how many requests it sent, None if the part cannot be had.
+    async def fetch(self, worker: WorkerProgress) -> bool:
+        """Fetch a worker's part, file by file; whether all of it is here.
 
-        Raises:
-            OSError: this host's disk takes it not.
+        The requests in each file that has come are counted in ``worker.gathered`` at once, so that
+        what stands in the run's directory is counted whatever becomes of the next file.
         """
-        if self._is_here(worker):
-            return self._take(worker)
-        address = await self._who_has(worker)
-        if address is None:
-            return None
         try:
-            return await self._copy(worker, address)
-        except WorkerLost:
-            return None
+            if self._is_here(worker):
+                return self._take(worker)
+            found = await self._who_has(worker)
+            return found is not None and await self._copy(worker, *found)
+        except (OSError, WorkerLost):  # this host's disk, or the worker
+            return False
 
     def _is_here(self, worker: WorkerProgress) -> bool:
         """Whether the part is on this host's disk; its name holds an id that only this run has."""
         folder = Path(worker.folder)
-        expected = f"loadgen-{self._crew.run}-{worker.member.number:04d}"
+        expected = part_name(self._crew.run, worker.member.number)
         return folder.name == expected and folder.is_dir() and not folder.is_symlink()
 
-    def _take(self, worker: WorkerProgress) -> int:
-        sent = 0
+    def _take(self, worker: WorkerProgress) -> bool:
         for file in remote.part_files(worker.folder) or []:
-            target = self._target(worker, file.path)
-            if target is None:
-                continue
-            target.parent.mkdir(exist_ok=True)
-            shutil.move(Path(worker.folder) / file.path, target)
-            sent += self._finish(worker, target)
+            with self._finished(worker, file) as hidden:
+                if hidden is not None:
+                    shutil.move(Path(worker.folder) / file.path, hidden)
+        worker.gathered = worker.gathered or 0
         remote.remove(worker.folder)
-        return sent
+        return True
 
-    async def _who_has(self, worker: WorkerProgress) -> str | None:
-        """A worker that can read the part: its own, or another of its host."""
+    async def _who_has(self, worker: WorkerProgress) -> tuple[str, list[PartFile]] | None:
+        """A worker that can read the part, its own or another of its host, and the part's files."""
         ours = worker.member.worker
         while True:
             try:
@@ -97,8 +92,9 @@ class Gathering:
                 found = []
             same = [each.address for each in found if each.host == ours.host]
             for address in sorted(same, key=lambda each: each != ours.address):
-                if await self._files(worker, address) is not None:
-                    return address
+                files = await self._files(worker, address)
+                if files is not None:
+                    return address, files
             if worker.why is None or time.monotonic() > self._until_s:
                 return None
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -112,19 +108,18 @@ class Gathering:
             return None
         return [file for file in answer[:_MOST_FILES] if isinstance(file, PartFile)]
 
-    async def _copy(self, worker: WorkerProgress, address: str) -> int:
-        sent = 0
-        for file in await self._files(worker, address) or []:
-            target = self._target(worker, file.path)
-            if target is None:
-                continue
-            target.parent.mkdir(exist_ok=True)
-            with hidden_until_whole(target) as hidden, hidden.open("wb") as out:
-                async for piece in self._pieces(worker, address, file):
-                    out.write(piece)
-            sent += self._finish(worker, target)
-        await self._crew.cluster.run(address, remote.remove, worker.folder)
-        return sent
+    async def _copy(self, worker: WorkerProgress, address: str, files: list[PartFile]) -> bool:
+        for file in files:
+            with self._finished(worker, file) as hidden:
+                if hidden is None:
+                    continue
+                with hidden.open("wb") as out:
+                    async for piece in self._pieces(worker, address, file):
+                        out.write(piece)
+        worker.gathered = worker.gathered or 0
+        with suppress(WorkerLost):  # all of it is here; a copy that stays there costs only room
+            await self._crew.cluster.run(address, remote.remove, worker.folder)
+        return True
 
     async def _pieces(
         self, worker: WorkerProgress, address: str, file: PartFile
@@ -139,22 +134,42 @@ class Gathering:
             yield piece
             offset += len(piece)
 
+    @contextmanager
+    def _finished(self, worker: WorkerProgress, file: PartFile) -> Iterator[Path | None]:
+        """A hidden name to bring a file under; None for a file that is none of a part.
+
+        Without an error meanwhile it gets its own name, and its requests are counted; a capture
+        has our clock by then.
+        """
+        target = self._target(worker, file.path)
+        if target is None:
+            yield None
+            return
+        target.parent.mkdir(exist_ok=True)
+        with hidden_until_whole(target) as hidden:
+            yield hidden
+            if target.suffix == ".pcap":
+                shift_capture(hidden, -worker.member.offset.offset_ns)
+        sent = 0 if target.suffix == ".pcap" else _sent_in(target)
+        worker.gathered = (worker.gathered or 0) + sent
+
     def _target(self, worker: WorkerProgress, path: str) -> Path | None:
         """Where a file of a part goes; None for one that is no such file."""
         if _PART.fullmatch(path):
             number = worker.member.number
             return self._run / "requests" / f"worker-{number:04d}-{Path(path).name}"
         if _CAPTURE.fullmatch(path):
-            number, self._captures = self._captures, self._captures + 1
-            return self._run / (f"capture-{number:05d}.pcap" if number else CAPTURE)
+            return _next_capture(self._run)
         return None
 
-    def _finish(self, worker: WorkerProgress, target: Path) -> int:
-        """A capture gets our clock; of rows, how many are requests that were sent."""
-        if target.suffix == ".pcap":
-            shift_capture(target, -worker.member.offset.offset_ns)
-            return 0
-        return _sent_in(target)
+
+def _next_capture(run: Path) -> Path:
+    """The name of one capture more, after the last that is there."""
+    taken = capture_files(run)
+    if not taken:
+        return run / CAPTURE
+    number = int(taken[-1].stem.partition("-")[2] or 0) + 1
+    return run / f"capture-{number:05d}.pcap"
 
 
 def _sent_in(part: Path) -> int:
@@ -170,12 +185,9 @@ def _sent_in(part: Path) -> int:
 async def gather(
     crew: Crew, run: Path, workers: list[WorkerProgress], say: Callable[[str], None]
 ) -> None:
-    """Fetch the part of each worker; one whose part cannot be had counts as lost."""
+    """Fetch the part of each worker; one whose part cannot be had, or not whole, counts as lost."""
     gathering = Gathering(crew, run)
     for worker in sorted(workers, key=lambda each: each.why is not None):  # the lost may rejoin
-        try:
-            worker.gathered = await gathering.fetch(worker)
-        except OSError:
-            worker.gathered = None
-        if worker.gathered is None and worker.lose("not gathered"):
+        worker.is_whole = await gathering.fetch(worker)
+        if not worker.is_whole and worker.lose("not gathered"):
             say(worker.line)

@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from loadgen.capture.start import CaptureOptions
     from loadgen.load.engines.sources import SourcePorts
     from loadgen.load.plan import LoadPlan
 
 Refusal = Literal["not-allowed", "folder", "engine"]
+
+
+def part_name(run: str, number: int) -> str:
+    """What a worker's part of a burst is called, its folder among others."""
+    return f"loadgen-{run}-{number:04d}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,7 @@ class Pulse:
         ended, latest_ns, first_ns, last_ns: as in ``Tally``; instants in our clock.
         under_way: requests that have begun and not ended.
         errors: how many requests failed, by what they say.
+        ended_by_target, failed_by_target: as in ``TargetTally``.
         sent: nothing more will be sent.
         crashed: its engine ended before its time.
         expired: nobody asked for too long, and it stopped.
@@ -96,6 +102,8 @@ class Pulse:
     last_ns: int | None
     under_way: int
     errors: Mapping[str, int]
+    ended_by_target: Sequence[int]
+    failed_by_target: Sequence[int]
     sent: bool
     crashed: bool
     expired: bool
@@ -111,11 +119,15 @@ class Stopped:
     Attributes:
         cpu_s: of its engine's processes.
         packets, dropped: of its capture; None without one.
+        capture_failed: it ended before the burst did.
+        capture_deleted: its oldest packets made room for new ones.
     """
 
     cpu_s: tuple[float | None, ...]
     packets: int | None = None
     dropped: int | None = None
+    capture_failed: bool = False
+    capture_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

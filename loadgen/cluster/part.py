@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING
 from analyzer.errors import RecordingError
 from analyzer.recording.directory import RecordingWriter
 from loadgen.capture.start import open_captures
-from loadgen.cluster.messages import Prepared, Pulse, Stopped
+from loadgen.cluster.messages import Prepared, Pulse, Stopped, part_name
 from loadgen.errors import LoadgenError, UsageProblem
 from loadgen.load.engines.rows import NONE, Row, columns_of
 from loadgen.load.engines.sources import SourcePorts
-from loadgen.load.engines.tally import Tally
+from loadgen.load.engines.tally import Tally, TargetTally
 from loadgen.load.engines.workers.pool import Workers
 from loadgen.load.preflight import check_means
 
@@ -49,6 +50,7 @@ class Part:
     def __init__(self, order: PartOrder) -> None:
         self._order = order
         self._tally = Tally()
+        self._targets = TargetTally(order.plan)
         self._sources = SourcePorts()
         self._live: list[bytes] = []
         self._live_bytes = 0
@@ -58,42 +60,50 @@ class Part:
         self._captures: list[AnyCapture] = []
         self._workers = Workers(order.plan, self._take, lambda _: None)
         self._recording: RecordingWriter | None = None
-        self._stopped: Stopped | None = None
+        self._ending: asyncio.Task[Stopped] | None = None
 
     async def prepare(self) -> Prepared:
-        """Load the engine and open the recording; nothing is sent yet."""
+        """Load the engine and open the recording; nothing is sent yet.
+
+        A refusal or an error leaves nothing behind: no process, no capture, no folder.
+        """
         try:
             check_means(self._order.plan)
         except UsageProblem:
             return Prepared(refusal="not-allowed")
-        try:
-            folder = self._make_folder()
-            self._recording = RecordingWriter(folder, {"command": "burst", "not_measured": []})
-        except (OSError, RecordingError):
-            return Prepared(refusal="folder")
-        self._recording.outlive(lambda _: None)
-        try:
-            await self._workers.load(self._order.processes)
-        except (LoadgenError, OSError):
-            await self._workers.stop()
-            return Prepared(refusal="engine")
-        await self._begin_captures(self._recording)
+        async with contextlib.AsyncExitStack() as undo:
+            try:
+                folder = self._make_folder()
+                undo.callback(shutil.rmtree, folder, ignore_errors=True)
+                recording = RecordingWriter(folder, {"command": "burst", "not_measured": []})
+            except (OSError, RecordingError):
+                return Prepared(refusal="folder")
+            self._recording = recording
+            recording.outlive(lambda _: None)
+            undo.callback(recording.close, "failed")
+            undo.push_async_callback(self._workers.stop)
+            try:
+                await self._workers.load(self._order.processes)
+            except (LoadgenError, OSError):
+                return Prepared(refusal="engine")
+            for capture in self._wanted_captures(recording):
+                self._captures.append(await undo.enter_async_context(capture))
+            undo.pop_all()
         self._tasks = [asyncio.create_task(self._keep())]
         return Prepared(folder=str(folder), captures=bool(self._captures))
 
     def _make_folder(self) -> Path:
         order = self._order
-        folder = Path(
-            order.folder or f"{tempfile.gettempdir()}/loadgen-{order.run}-{order.number:04d}"
-        )
+        own = Path(tempfile.gettempdir()) / part_name(order.run, order.number)
+        folder = Path(order.folder or own)
         folder.mkdir(mode=0o700, parents=order.folder is not None)
         return folder
 
-    async def _begin_captures(self, recording: RecordingWriter) -> None:
+    def _wanted_captures(self, recording: RecordingWriter) -> list[AnyCapture]:
         options = self._order.captures
         if options is None:
-            return
-        opened = open_captures(
+            return []
+        return open_captures(
             options,
             self._order.plan.targets,
             recording,
@@ -101,9 +111,6 @@ class Part:
             on=None,
             client_interface=None,
         )
-        for capture in opened:
-            await capture.__aenter__()
-            self._captures.append(capture)
 
     def begin(self, lanes: Sequence[Share]) -> None:
         """Let the engine begin at the lanes' instant."""
@@ -131,6 +138,7 @@ class Part:
         assert self._recording is not None
         rows = in_other_clock(rows, self._order.offset_ns)
         self._tally.add(rows, texts)
+        self._targets.add(rows)
         self._sources.add(rows[:, _SOURCE], rows[:, _PORT], texts)
         if self._order.live_rows and self._live_bytes < _MOST_LIVE_BYTES:
             self._live.append(rows.tobytes())
@@ -150,6 +158,8 @@ class Part:
             last_ns=tally.last_ns,
             under_way=self._workers.under_way(),
             errors=dict(tally.errors.most_common(MOST_ERRORS)),
+            ended_by_target=self._targets.ended.tolist(),
+            failed_by_target=self._targets.failed.tolist(),
             sent=self._sent,
             crashed=self._crashed and not self._expired,
             expired=self._expired,
@@ -160,29 +170,32 @@ class Part:
 
     async def stop(self) -> Stopped:
         """Close what it holds, and what it recorded."""
-        await self._end()
-        keeping, *rest = self._tasks
-        for task in (keeping, *rest):
+        stopped = await self._end()
+        for task in self._tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        assert self._stopped is not None
-        return self._stopped
+        return stopped
 
-    async def _end(self) -> None:
-        if self._stopped is not None:
-            return
-        self._stopped = Stopped(cpu_s=())
+    async def _end(self) -> Stopped:
+        """Close everything, once: by order or by the lease, and both wait until it is done."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._close())
+        return await asyncio.shield(self._ending)
+
+    async def _close(self) -> Stopped:
         await self._workers.stop()
         for capture in self._captures:
             await capture.__aexit__(None, None, None)
         if self._recording is not None:
             self._recording.close("completed")
         counted = [capture.manifest() for capture in self._captures]
-        self._stopped = Stopped(
+        return Stopped(
             cpu_s=tuple(self._workers.cpu_s()),
             packets=counted[0]["packets"] if counted else None,
             dropped=counted[0]["dropped"] if counted else None,
+            capture_failed=any(each["failure"] is not None for each in counted),
+            capture_deleted=any(capture.has_deleted for capture in self._captures),
         )
 
 

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from analyzer.findings.workers import IN_WORDS
 from analyzer.units import NS_PER_S
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from loadgen.cluster.crew import Member
     from loadgen.cluster.messages import Pulse, Stopped
-    from loadgen.load.engines.tally import Tally
+    from loadgen.load.engines.tally import Tally, TargetTally
 
 Why = Literal["died", "stalled", "scheduler", "crashed", "unasked", "unrecorded", "not gathered"]
 
@@ -28,7 +30,8 @@ class WorkerProgress:
         heard_ns: when it last answered, Unix ns.
         pulse: its last answer.
         lost_ns, why: since when it counts as lost, and why; None as long as it does not.
-        gathered: requests that it sent and recorded, by the rows of its part; None before.
+        gathered: requests that it sent, by the files of its part that are here; None before any.
+        is_whole: all that it recorded is here.
         stopped: what it said at its end.
     """
 
@@ -40,6 +43,7 @@ class WorkerProgress:
     lost_ns: int | None = None
     why: Why | None = None
     gathered: int | None = None
+    is_whole: bool = False
     stopped: Stopped | None = None
 
     @property
@@ -97,8 +101,8 @@ class WorkerProgress:
         }
 
 
-def merge(tally: Tally, pulses: Iterable[Pulse]) -> None:
-    """Make a tally the sum of what the workers have counted."""
+def merge(tally: Tally, targets: TargetTally, pulses: Iterable[Pulse]) -> None:
+    """Make a tally, and the one by target, the sum of what the workers have counted."""
     pulses = list(pulses)
     tally.ended = sum(pulse.ended for pulse in pulses)
     tally.latest_ns = max((pulse.latest_ns for pulse in pulses), default=0)
@@ -108,3 +112,5 @@ def merge(tally: Tally, pulses: Iterable[Pulse]) -> None:
     firsts = [pulse.first_ns for pulse in pulses if pulse.first_ns is not None]
     lasts = [pulse.last_ns for pulse in pulses if pulse.last_ns is not None]
     tally.first_ns, tally.last_ns = min(firsts, default=None), max(lasts, default=None)
+    targets.ended[:] = sum(np.array(pulse.ended_by_target) for pulse in pulses)
+    targets.failed[:] = sum(np.array(pulse.failed_by_target) for pulse in pulses)

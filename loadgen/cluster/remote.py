@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import loadgen
-from loadgen.cluster.messages import About, PartFile
+from loadgen.cluster.messages import About, PartFile, part_name
 from loadgen.cluster.part import Part
 from loadgen.errors import UsageProblem
 from loadgen.load.source_addresses import check_pool
@@ -73,25 +73,25 @@ async def prepare(order: PartOrder) -> Prepared:
     part = Part(order)
     prepared = await part.prepare()
     if prepared.refusal is None:
-        _parts[_key(order.run, order.number)] = part
+        _parts[part_name(order.run, order.number)] = part
     return prepared
 
 
 async def begin(run: str, number: int, lanes: tuple[Share, ...]) -> bool:
     """Let a part begin at its lanes' instant."""
-    _parts[_key(run, number)].begin(lanes)
+    _parts[part_name(run, number)].begin(lanes)
     return True
 
 
 def pulse(run: str, number: int, *, with_sources: bool) -> Pulse | None:
     """How far a part is; None where this process has none: it is another than began it."""
-    part = _parts.get(_key(run, number))
+    part = _parts.get(part_name(run, number))
     return None if part is None else part.pulse(with_sources=with_sources)
 
 
 async def stop(run: str, number: int) -> Stopped | None:
     """End a part; None where this process has none."""
-    part = _parts.pop(_key(run, number), None)
+    part = _parts.pop(part_name(run, number), None)
     return None if part is None else await part.stop()
 
 
@@ -100,10 +100,10 @@ def part_files(folder: str) -> list[PartFile] | None:
     root = Path(folder)
     if not root.is_dir():
         return None
-    found = [*root.glob("requests/[!.]*.parquet"), *root.glob("events/[!.]*.parquet")]
+    found = [*root.glob("requests/[!.]*.parquet"), *root.glob("capture*.pcap")]
     return [
         PartFile(path=str(path.relative_to(root)), bytes=path.stat().st_size)
-        for path in sorted([*found, *root.glob("capture*.pcap")])
+        for path in sorted(found)
     ]
 
 
@@ -117,7 +117,3 @@ def read_file(folder: str, path: str, offset: int) -> bytes:
 def remove(folder: str) -> None:
     """Delete a part that has been gathered."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _key(run: str, number: int) -> str:
-    return f"{run}-{number}"

@@ -211,11 +211,15 @@ class LoadPlan:
 
     @property
     def by_target(self) -> tuple[LoadPlan, ...]:
-        """The plan as it stands for each target alone, in the order of ``planned_targets``."""
+        """The plan as it stands for each target alone, in the order of ``planned_targets``.
+
+        Those of several have no sources: only the whole plan says whose turn it is, and a large
+        pool would be checked again for each target.
+        """
         if not self.others:
             return (self,)
         return tuple(
-            replace(self, target=each.target, request=each.request, others=())
+            replace(self, target=each.target, request=each.request, others=(), sources=())
             for each in self.planned_targets
         )
 

@@ -9,7 +9,7 @@ from loadgen.errors import UsageProblem
 from loadgen.session.configuration import configurations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 DIRECTORS_VARIABLE = "LOADGEN_DIRECTOR"
 
@@ -27,13 +27,21 @@ def configured(vip: str | None) -> Configured:
     Raises:
         UsageProblem: a file cannot be read, or does not say which directors are meant.
     """
+    return configured_each([vip])[0]
+
+
+def configured_each(vips: Sequence[str | None]) -> list[Configured]:
+    """The same for several VIPs, in their order; a file is read once, and only if it is needed."""
+    found: dict[str | None, Configured] = {}
     for file in configurations():
-        specs = directors_in(file.content, vip, where=file.where)
-        if specs:
-            return Configured(specs, file.where)
+        for vip in vips:
+            if vip not in found and (specs := directors_in(file.content, vip, where=file.where)):
+                found[vip] = Configured(specs, file.where)
+        if all(vip in found for vip in vips):
+            break
     text = os.environ.get(DIRECTORS_VARIABLE, "")
     specs = [spec.strip() for spec in text.replace("\n", ";").split(";") if spec.strip()]
-    return Configured(specs, DIRECTORS_VARIABLE)
+    return [found.get(vip) or Configured(specs, DIRECTORS_VARIABLE) for vip in vips]
 
 
 def directors_in(config: Mapping[str, Any], vip: str | None, *, where: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.findings.workers import IN_WORDS
 from analyzer.recording.clock import iso
+from reports.charts.wording import plural
 from reports.run.section import Chart, DataTable, Section
 
 if TYPE_CHECKING:
@@ -55,13 +56,13 @@ def section(analysis: Analysis) -> Section | None:
 def sentence(analysis: Analysis) -> str:
     """How many sent, and how much was lost, without a full stop."""
     workers = analysis.workers
-    many = f"{len(workers)} worker{'s' if len(workers) != 1 else ''} sent the load"
+    many = f"{plural(len(workers), 'worker')} sent the load"
     lost = [worker for worker in workers if worker.why is not None]
     if not lost:
         return many
     counts = [worker.lost for worker in lost]
     known = sum(count for count in counts if count is not None)
-    how_many = f"{known:,} requests" if None not in counts else "a part that is not known"
+    how_many = plural(known, "request") if None not in counts else "a part that is not known"
     share = sum(worker.share for worker in lost)
     return f"{many}; {len(lost)} with {share:.0%} of it did not end well: {how_many} lost"
 

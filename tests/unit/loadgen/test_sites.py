@@ -11,6 +11,7 @@ import pytest
 import loadgen.lab.lab
 from loadgen.director.links.configured import directors_in
 from loadgen.errors import UsageProblem
+from loadgen.session.files import read_text
 from loadgen.sites import Site, changes_only_a_lab, find_site, stand_in
 
 if TYPE_CHECKING:
@@ -378,6 +379,28 @@ def test_the_directors_of_several_vips_are_those_of_each(nowhere: Path) -> None:
     assert [link.name for link in found.directors] == ["a", "b", "c", "all"]
     given = find_site(VIP, ["ssh://given"], None, also=["192.0.2.3"])
     assert [link.name for link in given.directors] == ["given"]
+
+
+def test_a_configuration_is_read_once_for_all_vips_and_the_next_only_if_it_is_needed(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, home = nowhere / "loadgen.toml", nowhere / "home" / ".config" / "loadgen.toml"
+    here.write_text('[vip."192.0.2.3"]\ndirectors = ["ssh://here"]')
+    home.write_text('directors = ["ssh://home"]')
+    read: list[str] = []
+
+    def noted(path: Path, most_bytes: int) -> str:
+        read.append(str(path))
+        return read_text(path, most_bytes)
+
+    monkeypatch.setattr("loadgen.session.configuration.read_text", noted)
+
+    found = find_site(VIP, [], None, also=["192.0.2.3", "192.0.2.4"])
+    assert [link.spec for link in found.directors] == ["ssh://home", "ssh://here"]
+    assert read == ["loadgen.toml", str(home)]
+
+    home.write_text("this is no TOML")
+    assert [link.spec for link in find_site("192.0.2.3", [], None).directors] == ["ssh://here"]
 
 
 def test_all_vips_are_in_one_lab_or_in_none(monkeypatch: pytest.MonkeyPatch) -> None:

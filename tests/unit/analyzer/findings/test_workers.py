@@ -102,6 +102,13 @@ def test_the_page_and_the_terminal_have_each_worker(tmp_path: Path) -> None:
     assert said in " ".join(summary_lines(analysis))
 
 
+def test_one_worker_and_one_request_are_singular(tmp_path: Path) -> None:
+    analysis = analysed(tmp_path, LOST | {"lost": 1})
+
+    said = "1 worker sent the load; 1 with 25% of it did not end well: 1 request lost"
+    assert section.sentence(analysis) == said
+
+
 def test_a_load_of_one_host_has_no_such_section(tmp_path: Path) -> None:
     analysis = analysed(tmp_path)
 

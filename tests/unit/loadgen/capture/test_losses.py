@@ -114,6 +114,7 @@ def test_a_full_disk_ends_the_capture_and_says_when(run: Callable[..., Ran]) -> 
     capture, events = run(packet, full, packet)
     assert [event["kind"] for event in events] == ["capture-stopped"]
     assert capture.manifest()["packets"] == 1
+    assert not capture.has_deleted
     assert "No space left on device" in capture.manifest()["failure"]
     (row,) = capture.not_measured()
     assert re.fullmatch(r"packets from [\d:.]+ UTC on", row["what"])
@@ -124,6 +125,7 @@ def test_packets_that_made_room_are_not_measured(run: Callable[..., Ran]) -> Non
     capture, events = run(*[packet] * 40, size=1000)
     assert {event["kind"] for event in events} == {"capture-deleted"}
     assert events[0]["detail"] == "capture.pcap: 1 packets up to 00:00:01.000 UTC"
+    assert capture.has_deleted
     (row,) = capture.not_measured()
     assert row["what"] == "packets before 00:00:01.000 UTC"
     assert "1000 bytes" in row["why"]

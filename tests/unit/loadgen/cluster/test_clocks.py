@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.cluster.clocks import (
-    ClockOffset,
     RoundTrip,
+    WorkerOffset,
     check_offsets,
     of_one_kernel,
     offset_of,
@@ -54,10 +54,10 @@ def test_a_clock_that_was_set_meanwhile_makes_the_offset_uncertain() -> None:
 
 
 def test_a_clock_an_hour_off_is_refused_by_name() -> None:
-    offsets = {
-        "near": ClockOffset(offset_ns=10_000, uncertainty_ns=1_000),
-        "far": ClockOffset(offset_ns=-3_600 * 10**9, uncertainty_ns=400_000),
-    }
+    offsets = [
+        ("near", WorkerOffset(offset_ns=10_000, uncertainty_ns=1_000)),
+        ("far", WorkerOffset(offset_ns=-3_600 * 10**9, uncertainty_ns=400_000)),
+    ]
 
     with pytest.raises(UsageProblem, match=r"the clock of far is 3600 s .* behind this host's"):
         check_offsets(offsets, 1.0)
@@ -67,7 +67,7 @@ def test_a_clock_an_hour_off_is_refused_by_name() -> None:
     ("uncertainty_ns", "is_refused"), [(500_000_000, False), (500_000_001, True)]
 )
 def test_the_uncertainty_counts_too(uncertainty_ns: int, is_refused: bool) -> None:
-    offsets = {"w": ClockOffset(offset_ns=500_000_000, uncertainty_ns=uncertainty_ns)}
+    offsets = [("w", WorkerOffset(offset_ns=500_000_000, uncertainty_ns=uncertainty_ns))]
 
     if is_refused:
         with pytest.raises(UsageProblem, match="ahead of"):
@@ -79,16 +79,16 @@ def test_the_uncertainty_counts_too(uncertainty_ns: int, is_refused: bool) -> No
 @pytest.mark.parametrize(
     ("boot", "offset_ns", "expected"),
     [
-        ("a", 900, ClockOffset(offset_ns=0, uncertainty_ns=0)),
-        ("b", 900, ClockOffset(offset_ns=900, uncertainty_ns=1000)),
-        ("", 900, ClockOffset(offset_ns=900, uncertainty_ns=1000)),
-        ("a", 1001, ClockOffset(offset_ns=1001, uncertainty_ns=1000)),
+        ("a", 900, WorkerOffset(offset_ns=0, uncertainty_ns=0)),
+        ("b", 900, WorkerOffset(offset_ns=900, uncertainty_ns=1000)),
+        ("", 900, WorkerOffset(offset_ns=900, uncertainty_ns=1000)),
+        ("a", 1001, WorkerOffset(offset_ns=1001, uncertainty_ns=1000)),
     ],
     ids=["the same kernel", "another", "unknown", "the same, but its clock is another"],
 )
 def test_hosts_of_one_kernel_have_one_clock(
-    boot: str, offset_ns: int, expected: ClockOffset
+    boot: str, offset_ns: int, expected: WorkerOffset
 ) -> None:
-    measured = ClockOffset(offset_ns=offset_ns, uncertainty_ns=1000)
+    measured = WorkerOffset(offset_ns=offset_ns, uncertainty_ns=1000)
 
     assert of_one_kernel(measured, boot, "a" if boot else "") == expected

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from loadgen.cluster.connection import _named
 
 if TYPE_CHECKING:
@@ -47,3 +50,25 @@ def test_two_names_that_look_alike_are_told_apart() -> None:
     found: Workers = {"tls://10.0.0.1:1": {"name": 0}, "tls://10.0.0.2:2": {"name": "worker-0"}}
 
     assert [name for name, _ in names(found)] == ["worker-0", "10.0.0.2:2"]
+
+
+NAMES = ["x", "y", 0, "worker-0", *(f"10.0.0.{k}:1" for k in range(4))]
+
+
+@given(st.lists(st.sampled_from(NAMES), max_size=4))
+def test_no_two_workers_are_called_the_same(given_names: list[str | int]) -> None:
+    found: Workers = {f"tls://10.0.0.{k}:1": {"name": name} for k, name in enumerate(given_names)}
+
+    called = [name for name, _ in names(found)]
+
+    assert len(set(called)) == len(found)
+
+
+def test_a_name_that_is_anothers_address_is_not_taken() -> None:
+    found: Workers = {
+        "tls://10.0.0.1:1": {"name": "x"},
+        "tls://10.0.0.2:4000": {"name": "x"},
+        "tls://10.0.0.3:1": {"name": "10.0.0.2:4000"},
+    }
+
+    assert [name for name, _ in names(found)] == ["10.0.0.3:1", "x", "10.0.0.2:4000"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loadgen.cluster.division import deal_pool, divide, in_turn, requests_of
 from loadgen.errors import UsageProblem
-from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Stage
+from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, PlannedTarget, Request, Stage
 from loadgen.target import Target
 
 TARGET = Target(vip="192.0.2.1", port=80, protocol="TCP")
@@ -115,15 +115,23 @@ def test_the_start_is_set_on_every_lane() -> None:
     assert [lane.begin_ns for lane in share.beginning(123)] == [123, 123]
 
 
-@given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 59))
-def test_every_address_of_a_pool_is_taken_equally_often(n: int, step: int, first: int) -> None:
+@given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 59), st.integers(1, 6))
+def test_every_address_of_a_pool_is_taken_equally_often(
+    n: int, step: int, first: int, targets: int
+) -> None:
     assume(first < step)
     pool = tuple(f"192.0.2.{i}" for i in range(n))
+    others = tuple(
+        PlannedTarget(
+            target=Target(vip=f"198.51.100.{i}", port=80, protocol="TCP"), request=Request()
+        )
+        for i in range(1, targets)
+    )
 
-    turned = in_turn(pool, step)
+    plan = replace(closed(), sources=in_turn(pool, step), others=others)
 
-    taken = Counter(turned[(first + k * step) % len(turned)] for k in range(3 * n))
-    assert taken == dict.fromkeys(pool, 3)
+    taken = Counter(plan.source_of(first + k * step) for k in range(3 * n * targets))
+    assert taken == dict.fromkeys(pool, 3 * targets)
 
 
 def test_the_packets_engine_gets_its_pool_as_it_is() -> None:
@@ -142,35 +150,38 @@ def test_a_pool_is_dealt_out_whole_and_in_order(n: int, workers: int, data: st.D
     holders = {name: frozenset(a for a in pool if name in owners[a]) for name in names}
 
     try:
-        dealt = deal_pool(pool, holders)
+        dealt = deal_pool(pool, list(holders.items()))
     except UsageProblem as error:
         assert "has none of the addresses" in str(error)  # noqa: PT017 - either may be
         return
 
-    assert sorted(a for addresses in dealt.values() for a in addresses) == sorted(pool)
-    for name, addresses in dealt.items():
+    assert sorted(a for addresses in dealt for a in addresses) == sorted(pool)
+    for name, addresses in zip(names, dealt, strict=True):
         assert set(addresses) <= holders[name]
         assert list(addresses) == [a for a in pool if a in addresses]
 
 
 def test_an_address_of_one_worker_alone_is_its() -> None:
-    holders = {"a": frozenset({"192.0.2.1", "192.0.2.2"}), "b": frozenset({"192.0.2.1"})}
+    holders = [("a", frozenset({"192.0.2.1", "192.0.2.2"})), ("b", frozenset({"192.0.2.1"}))]
 
-    assert deal_pool(["192.0.2.1", "192.0.2.2"], holders) == {
-        "a": ("192.0.2.2",),
-        "b": ("192.0.2.1",),
-    }
+    assert deal_pool(["192.0.2.1", "192.0.2.2"], holders) == [("192.0.2.2",), ("192.0.2.1",)]
+
+
+def test_workers_of_one_name_have_pools_of_their_own() -> None:
+    holders = [("x", frozenset({"192.0.2.1"})), ("x", frozenset({"192.0.2.2"}))]
+
+    assert deal_pool(["192.0.2.1", "192.0.2.2"], holders) == [("192.0.2.1",), ("192.0.2.2",)]
 
 
 def test_an_address_that_nobody_has_is_named() -> None:
     with pytest.raises(UsageProblem, match=r"no worker of --cluster has the address 192\.0\.2\.9"):
-        deal_pool(["192.0.2.9"], {"a": frozenset()})
+        deal_pool(["192.0.2.9"], [("a", frozenset())])
 
 
 def test_a_worker_without_an_address_is_named() -> None:
     with pytest.raises(UsageProblem, match="b of --cluster has none"):
-        deal_pool(["192.0.2.1"], {"a": frozenset({"192.0.2.1"}), "b": frozenset({"192.0.2.1"})})
+        deal_pool(["192.0.2.1"], [(name, frozenset({"192.0.2.1"})) for name in "ab"])
 
 
 def test_without_a_pool_each_kernel_chooses() -> None:
-    assert deal_pool([], {"a": frozenset(), "b": frozenset()}) == {"a": (), "b": ()}
+    assert deal_pool([], [("a", frozenset()), ("b", frozenset())]) == [(), ()]

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from loadgen.cluster.connection import ConnectedWorker, WorkerLost
 from loadgen.cluster.crew import Crew
 from loadgen.cluster.gather import Gathering, gather
-from loadgen.cluster.messages import PartFile
+from loadgen.cluster.messages import PartFile, part_name
 from tests.unit.loadgen.cluster.test_progress import worker
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from loadgen.cluster.connection import Cluster
+    from loadgen.cluster.progress import WorkerProgress
 
 
 class Hostile:
@@ -66,9 +71,10 @@ def test_a_file_that_is_none_of_a_part_is_not_written(tmp_path: Path, path: str)
         {"part_files": [PartFile(path=path, bytes=4)], "read_file": b"evil", "remove": None}
     )
 
-    fetched = asyncio.run(Gathering(crew(cluster), tmp_path).fetch(worker()))
+    known = worker()
 
-    assert fetched == 0
+    assert asyncio.run(Gathering(crew(cluster), tmp_path).fetch(known))
+    assert known.gathered == 0
     assert "read_file" not in cluster.asked
     assert not list(tmp_path.rglob("*"))
 
@@ -77,7 +83,10 @@ def test_a_part_that_is_no_parquet_counts_nothing_and_is_left_to_the_reader(tmp_
     file = PartFile(path="requests/part-00000.parquet", bytes=4)
     cluster = Hostile({"part_files": [file], "read_file": b"evil", "remove": None})
 
-    assert asyncio.run(Gathering(crew(cluster), tmp_path).fetch(worker())) == 0
+    known = worker()
+
+    assert asyncio.run(Gathering(crew(cluster), tmp_path).fetch(known))
+    assert known.gathered == 0
     assert (tmp_path / "requests" / "worker-0002-part-00000.parquet").read_bytes() == b"evil"
 
 
@@ -106,9 +115,147 @@ def test_a_file_that_ends_before_its_time_leaves_nothing_and_the_worker_is_lost(
     asyncio.run(gather(crew(cluster), tmp_path, [known], said.append))
 
     assert known.gathered is None
+    assert not known.is_whole
     assert known.why == "not gathered"
     assert len(said) == 1
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def rows_of(requests: int) -> bytes:
+    """A file of a part, with so many requests."""
+    out = io.BytesIO()
+    followed = pa.array([None] * requests, pa.int64())
+    pq.write_table(pa.table({"started": [1] * requests, "followed": followed}), out)
+    return out.getvalue()
+
+
+PARTS = ["requests/part-00000.parquet", "requests/part-00001.parquet"]
+GATHERED = ["worker-0002-part-00000.parquet", "worker-0002-part-00001.parquet"]
+
+
+def test_a_copy_that_fails_midway_counts_what_has_come(tmp_path: Path) -> None:
+    content = rows_of(20)
+
+    def read(_: str, path: str, offset: int) -> bytes:
+        if path == PARTS[1]:
+            raise WorkerLost("gone")
+        return content[offset:]
+
+    files = [PartFile(path=path, bytes=len(content)) for path in PARTS]
+    cluster = Hostile({"part_files": files, "read_file": read, "remove": None})
+    known, said = worker(), list[str]()
+
+    asyncio.run(gather(crew(cluster), tmp_path, [known], said.append))
+
+    row = known.manifest()
+    assert (row["planned"], row["sent"], row["lost"], row["why"]) == (51, 20, 31, "not gathered")
+    assert [path.name for path in (tmp_path / "requests").iterdir()] == GATHERED[:1]
+    assert len(said) == 1
+    assert "remove" not in cluster.asked
+
+
+def test_a_disk_that_takes_one_file_of_two_counts_that_one_and_the_rest_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = here(tmp_path)
+    move = shutil.move
+
+    def full(source: Path, target: Path) -> None:
+        if source.name == Path(PARTS[1]).name:
+            target.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        move(source, target)
+
+    monkeypatch.setattr("loadgen.cluster.gather.shutil.move", full)
+    run = tmp_path / "run"
+    run.mkdir()
+
+    asyncio.run(gather(crew(Hostile({})), run, [known], lambda _: None))
+
+    row = known.manifest()
+    assert (row["sent"], row["lost"], row["why"]) == (20, 31, "not gathered")
+    assert [path.name for path in (run / "requests").iterdir()] == GATHERED[:1]
+    assert (Path(known.folder) / PARTS[1]).exists()
+
+
+def test_a_part_on_this_disk_is_moved_whole(tmp_path: Path) -> None:
+    known = here(tmp_path)
+    run = tmp_path / "run"
+    run.mkdir()
+
+    asyncio.run(gather(crew(Hostile({})), run, [known], lambda _: None))
+
+    assert (known.gathered, known.is_whole, known.why) == (40, True, None)
+    assert sorted(path.name for path in (run / "requests").iterdir()) == GATHERED
+    assert not Path(known.folder).exists()
+
+
+def here(path: Path) -> WorkerProgress:
+    """A worker whose part of two files, 20 requests each, is on this host's disk."""
+    known = worker()
+    folder = path / part_name("ab12", known.member.number)
+    (folder / "requests").mkdir(parents=True)
+    for name in PARTS:
+        (folder / name).write_bytes(rows_of(20))
+    known.folder = str(folder)
+    return known
+
+
+def test_a_part_that_its_worker_cannot_delete_has_been_gathered_all_the_same(
+    tmp_path: Path,
+) -> None:
+    content = rows_of(20)
+    cluster = Hostile(
+        {
+            "part_files": [PartFile(path=PARTS[0], bytes=len(content))],
+            "read_file": content,
+            "remove": WorkerLost("gone"),
+        }
+    )
+    known = worker()
+
+    asyncio.run(gather(crew(cluster), tmp_path, [known], lambda _: None))
+
+    assert (known.gathered, known.is_whole, known.why) == (20, True, None)
+
+
+def test_a_worker_is_asked_for_its_files_once(tmp_path: Path) -> None:
+    cluster = Hostile({"part_files": [], "remove": None})
+
+    assert asyncio.run(Gathering(crew(cluster), tmp_path).fetch(worker()))
+    assert cluster.asked == ["part_files", "remove"]
+
+
+def test_a_capture_that_could_not_be_copied_leaves_no_hole(tmp_path: Path) -> None:
+    failing = {"capture.pcap"}
+
+    def read(_: str, path: str, __: int) -> bytes:
+        if path in failing:
+            raise WorkerLost("gone")
+        return b"pcap"
+
+    files = [PartFile(path="capture.pcap", bytes=4)]
+    cluster = Hostile({"part_files": files, "read_file": read, "remove": None})
+    gathering = Gathering(crew(cluster), tmp_path)
+
+    assert not asyncio.run(gathering.fetch(worker()))
+    failing.clear()
+    assert asyncio.run(gathering.fetch(worker()))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["capture.pcap"]
+
+
+def test_no_capture_that_is_there_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "capture-00007.pcap").write_bytes(b"mine")
+    files = [PartFile(path="capture.pcap", bytes=4)]
+    cluster = Hostile({"part_files": files, "read_file": b"pcap", "remove": None})
+
+    assert asyncio.run(Gathering(crew(cluster), tmp_path).fetch(worker()))
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "capture-00007.pcap",
+        "capture-00008.pcap",
+    ]
 
 
 def test_a_folder_of_another_name_on_this_disk_is_not_taken(tmp_path: Path) -> None:
@@ -119,5 +266,6 @@ def test_a_folder_of_another_name_on_this_disk_is_not_taken(tmp_path: Path) -> N
     known.folder = str(elsewhere)
     cluster = Hostile({"part_files": None})
 
-    assert asyncio.run(Gathering(crew(cluster), tmp_path / "run").fetch(known)) is None
+    assert not asyncio.run(Gathering(crew(cluster), tmp_path / "run").fetch(known))
+    assert known.gathered is None
     assert (elsewhere / "requests" / "part-00000.parquet").exists()

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from loadgen.cluster.clocks import ClockOffset
+from loadgen.cluster.clocks import WorkerOffset
 from loadgen.cluster.connection import ConnectedWorker
 from loadgen.cluster.crew import Member
 from loadgen.cluster.division import divide
 from loadgen.cluster.messages import Pulse
 from loadgen.cluster.progress import WorkerProgress, merge
-from loadgen.load.engines.tally import Tally
+from loadgen.load.engines.tally import Tally, TargetTally
 from loadgen.load.plan import ClosedModel, LoadPlan
 from loadgen.target import Target
 
@@ -27,6 +27,8 @@ PULSE = Pulse(
     first_ns=100,
     last_ns=900,
     errors={"refused": 2},
+    ended_by_target=[7],
+    failed_by_target=[2],
     sent=False,
     crashed=False,
     expired=False,
@@ -39,7 +41,7 @@ def worker(plan: LoadPlan = PLAN) -> WorkerProgress:
         number=2,
         worker=ConnectedWorker(name="w2", address="tls://10.0.0.2:4000", host="10.0.0.2"),
         host="client2",
-        offset=ClockOffset(offset_ns=2_500_000, uncertainty_ns=400_000),
+        offset=WorkerOffset(offset_ns=2_500_000, uncertainty_ns=400_000),
         share=divide(plan, [(), ()])[0],
         captures=True,
     )
@@ -93,22 +95,27 @@ def test_of_a_load_that_time_decides_the_loss_is_not_known() -> None:
 
 
 def test_a_tally_is_the_sum_of_the_workers_counts() -> None:
-    tally = Tally()
+    tally, targets = Tally(), TargetTally(PLAN)
     tally.errors["old"] = 9
+    targets.ended += 9
 
-    merge(tally, [PULSE, replace(PULSE, ended=3, first_ns=50, latest_ns=10, last_ns=None)])
+    second = replace(PULSE, ended=3, first_ns=50, latest_ns=10, last_ns=None, ended_by_target=[3])
+
+    merge(tally, targets, [PULSE, second])
 
     assert (tally.ended, tally.failed, tally.latest_ns) == (10, 4, 30)
     assert (tally.first_ns, tally.last_ns) == (50, 900)
     assert dict(tally.errors) == {"refused": 4}
+    assert (targets.ended.tolist(), targets.failed.tolist()) == ([10], [4])
 
 
 def test_a_tally_of_no_worker_is_empty() -> None:
-    tally = Tally()
+    tally, targets = Tally(), TargetTally(PLAN)
 
-    merge(tally, [])
+    merge(tally, targets, [])
 
     assert (tally.ended, tally.first_ns, tally.rate_per_s) == (0, None, None)
+    assert (targets.ended.tolist(), targets.failed.tolist()) == ([0], [0])
 
 
 @pytest.mark.parametrize("name", ["died", "stalled", "scheduler"])

@@ -19,6 +19,7 @@ from loadgen.load.plan import (
     Datagram,
     LoadPlan,
     OpenModel,
+    PlannedTarget,
     Request,
     Stage,
 )
@@ -178,3 +179,17 @@ def test_the_manifest_is_json_and_says_what_was_sent() -> None:
 def test_the_manifest_keeps_no_credentials(name: str) -> None:
     load_plan = plan(request=Request(headers=((name, "s3cret"),)))
     assert "s3cret" not in json.dumps(load_plan.manifest())
+
+
+def test_the_plan_of_each_target_alone_has_its_request_and_not_the_whole_pool() -> None:
+    second = PlannedTarget(target=Target(vip="192.0.2.2", port=80), request=Request(path="/2"))
+    whole = plan(others=(second,), sources=("198.51.100.1", "198.51.100.2"), timeout_s=7)
+
+    alone = whole.by_target
+
+    assert [(each.target.vip, each.request.path) for each in alone] == [
+        ("192.0.2.1", "/"),
+        ("192.0.2.2", "/2"),
+    ]
+    assert {(each.others, each.sources, each.timeout_s) for each in alone} == {((), (), 7)}
+    assert plan(sources=whole.sources).by_target == (plan(sources=whole.sources),)
