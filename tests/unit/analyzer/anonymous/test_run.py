@@ -211,7 +211,9 @@ def vrrp_frames(number: int) -> list[bytes]:
 
 
 def test_what_directors_captured_is_in_the_copy_without_their_addresses(tmp_path: Path) -> None:
-    facts = {"fault": "bal01: crash", "vrrp_captured_on": ["bal01", "bal02"]}
+    clock = {"host": "bal02", "clock_offset_ns": -9, "clock_uncertainty_ns": 5}
+    facts: dict[str, Any] = {"fault": "bal01: crash", "vrrp_captured_on": ["bal01", "bal02"]}
+    facts |= {"vrrp_captures": [clock]}
     writer = RecordingWriter(tmp_path / "run", {"command": "failover", "failover": facts})
     for number in range(2):
         sent = [(at * NS, frame) for at, frame in enumerate(vrrp_frames(number), 1)]
@@ -227,6 +229,9 @@ def test_what_directors_captured_is_in_the_copy_without_their_addresses(tmp_path
     texts = [text.encode() for text in ("bal01", "bal02", VIP, *MASTERS)]
     for secret in (*texts, *macs, *(ip_address(each).packed for each in (VIP, *MASTERS))):
         assert secret not in everything, secret
+    known = copy.manifest.failover
+    assert known is not None
+    assert known.clock_uncertainty_s(known.vrrp_captured_on[1]) == 5e-9
     seen, copied = original.vrrp_captures(), copy.vrrp_captures()
     assert len(copied) == len(seen) == 2
     for before, after in zip(seen.values(), copied.values(), strict=True):
