@@ -7,6 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from analyzer.evidence.evidence import Evidence, with_records
+from analyzer.failover.describe import failover
 from analyzer.observed.entries import numbered
 from analyzer.recording.director import directors_of
 from analyzer.recording.manifest import manifest_of
@@ -148,6 +149,12 @@ def evidence(
         announcements=wire.announcements() if wire else None,
     )
     return with_records(gathered)
+
+
+def failover_of(given: Evidence) -> Any:
+    outcome = failover(given)
+    assert outcome is not None
+    return outcome
 
 
 def _mac(number: int) -> str:
