@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.findings import failover as found
 from analyzer.wire.bfd import BfdSpan
 from analyzer.wire.vrrp import master_down_interval_s, skew_s
 from tests.unit.analyzer.builders_packets import table
@@ -18,6 +19,7 @@ from tests.unit.analyzer.failover.builders_wire import (
     at,
     evidence,
     failover_of,
+    figures,
     requests,
 )
 
@@ -57,6 +59,17 @@ def test_a_take_over_before_its_due_that_a_lost_bfd_session_explains_is_bfds() -
     assert outcome.predicted_outage_s == pytest.approx(0.33, abs=0.02)
     assert outcome.outage_s == pytest.approx(outcome.predicted_outage_s, abs=0.06)
     assert lost(cut_off(5.95), 5.95, None).how == "silence"
+
+
+def test_a_take_over_by_bfd_is_a_finding_with_what_it_would_have_taken_without() -> None:
+    outcome = lost(cut_off(5.95), 5.95, SPAN)
+    one = found.bfd(figures(outcome))
+    assert one is not None
+    assert (one.id, one.severity) == ("bfd-take-over", "info")
+    assert "from bal01 by bal02" in one.title
+    assert "up to 3.96 s" in one.evidence
+    assert found.bfd(figures(lost(cut_off(5.95), 5.95, None))) is None
+    assert found.bfd(figures(replace(outcome, valid=False))) is None
 
 
 def test_a_master_that_gives_up_for_bfd_is_followed_after_the_skew() -> None:
