@@ -90,9 +90,13 @@ def test_bfd_leaves_no_vrrp_unread_and_has_a_bound_of_its_own() -> None:
 
 
 def test_a_bound_holds_over_files_and_chunks_together() -> None:
-    content = memoryview(pcap([(n * NS, v4(control())) for n in range(4)]))
-    found = read_announcements(content, content, most_bfd=6, chunk_bytes=100)
+    first, second = (
+        memoryview(pcap([(n * NS, v4(control())) for n in range(begin, begin + 4)]))
+        for begin in (1, 11)
+    )
+    found = read_announcements(first, second, most_bfd=6, chunk_bytes=100)
     assert found.bfd_left_out == 2
+    assert [span.to_ns // NS for span in found.bfd] == [1, 2, 3, 4, 11, 12]
 
 
 @pytest.mark.parametrize("cut", [1, 24, 25])
