@@ -191,6 +191,7 @@ RULES: dict[str, Any] = {
         "held_by": [NAME],
         "why_insane": [SENTENCE],
         "vrrp_captured_on": [NAME],
+        "vrrp_captures": [{"host": NAME, **numbers(words("clock_offset_ns clock_uncertainty_ns"))}],
         **numbers(
             words(
                 "ordered_ns done_ns undo_ordered_ns undone_ns before_s after_s tail_s "

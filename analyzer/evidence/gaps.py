@@ -12,6 +12,7 @@ from analyzer.evidence.forwarding import HOW_TO_SETTLE
 from analyzer.recording.clock import iso
 from analyzer.recording.ending import ending_of
 from analyzer.results import NotMeasured
+from analyzer.wire.vrrp import MOST, MOST_BFD
 
 if TYPE_CHECKING:
     from analyzer.evidence.evidence import Evidence
@@ -26,10 +27,33 @@ def gaps_of(evidence: Evidence) -> list[NotMeasured]:
         why = "the capture does not show who forwards; all packets to the VIP are taken to pass it"
         rows.append(NotMeasured(what="which packets passed the director", why=why))
     rows += _no_packets_of_the_service(evidence)
+    rows += _announcements_left_out(evidence)
     if evidence.forwarded and evidence.forwarded.basis == "assumed" and evidence.directors:
         why = f"{evidence.forwarded.why}; dr is assumed. What would tell: {HOW_TO_SETTLE}"
         rows.append(NotMeasured(what="forwarding (dr, tun or nat)", why=why))
     return rows
+
+
+def _announcements_left_out(evidence: Evidence) -> list[NotMeasured]:
+    """Captures with more announcements than are read."""
+    client = evidence.announcements
+    views = {**({"the client": client} if client else {}), **evidence.seen_on}
+    cases = [
+        (host, what, left_out, most)
+        for host, seen in views.items()
+        for what, left_out, most in (
+            ("VRRP and ARP", seen.left_out, MOST),
+            ("BFD", seen.bfd_left_out, MOST_BFD),
+        )
+    ]
+    return [
+        NotMeasured(
+            what=f"{left_out:,} packets of {what} at the end of the capture on {host}",
+            why=f"the first {most:,} are read",
+        )
+        for host, what, left_out, most in cases
+        if left_out
+    ]
 
 
 def _no_packets_of_the_service(evidence: Evidence) -> list[NotMeasured]:

@@ -62,11 +62,11 @@ def gather(recording: Recording) -> Evidence:
         forwarded=forwarding_of(manifest, services, entries, captured),
     )
     is_unexplained = manifest.command == "import" and not ends
+    seen_on, unread = _seen_on(recording)
+    evidence = replace(evidence, seen_on=seen_on)
     if captured and (manifest.failover or _none_connected(evidence) or is_unexplained):
         announcements = read_announcements(*captured.files)
         evidence = _with_masters(replace(evidence, announcements=announcements))
-    seen_on, unread = _seen_on(recording)
-    evidence = replace(evidence, seen_on=seen_on)
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
     zero_ns = _zero_ns(evidence)
     evidence = replace(
@@ -91,7 +91,14 @@ def _with_masters(evidence: Evidence) -> Evidence:
     if evidence.captured is None or evidence.announcements is None or evidence.service is None:
         return evidence
     vip = evidence.service.vip
-    adverts = of_router(evidence.announcements.advertisements, vip)
+    views = evidence.seen_on.values()
+    by_client = [
+        advert
+        for advert in of_router(evidence.announcements.advertisements, vip)
+        if not (advert.unicast and views)  # a switch flooded that one; directors saw them all
+    ]
+    by_directors = (advert for view in views for advert in view.advertisements)
+    adverts = by_client or of_router(sorted(by_directors, key=lambda advert: advert.at_ns), vip)
     captured, directors = by_master(evidence.captured, adverts, evidence.directors)
     return replace(evidence, captured=captured, directors=directors)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from analyzer.failover import clients
 from analyzer.failover.black_hole import black_hole
 from analyzer.failover.election import masters
-from analyzer.failover.election.forecast import BfdDown, OutageForecast, forecast
+from analyzer.failover.election.forecast import BfdDown, OutageForecast, forecast, with_clock
 from analyzer.failover.election.views import names_of, views_of
 from analyzer.failover.election.way_back import WayBack, way_back
 from analyzer.failover.handshakes import by_the_wire
@@ -87,7 +87,7 @@ def failover(evidence: Evidence) -> Failover | None:
         inputs.until_ns,
         list(_bfd_downs(inputs)),
     )
-    return _failover(inputs, gap, predicted)
+    return _failover(inputs, gap, with_clock(predicted, inputs.views.clock_s))
 
 
 def _bfd_downs(inputs: _OutageInputs) -> Iterator[BfdDown]:
@@ -184,7 +184,7 @@ def _failover(inputs: _OutageInputs, gap: Gap | None, predicted: OutageForecast)
             mastership_of(interval, inputs.at_s) for interval in inputs.views.all_intervals
         ),
         master_changes=masters.changes(inputs.intervals),
-        two_masters_s=masters.two_masters_s(inputs.views.all_intervals),
+        two_masters_s=masters.two_masters_s(inputs.views.all_intervals, inputs.views.tolerance_s),
         black_hole=black_hole(inputs.intervals, inputs.sent, evidence.zero_ns),
         entries=_entries(inputs, predicted),
         seen_by=inputs.views.seen_by,

@@ -7,12 +7,22 @@ be down when nothing came for the detection time, or when the neighbour says so.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analyzer.units import NS_PER_S
+from analyzer.wire.capture.ethertypes import IPV4
+from analyzer.wire.capture.network import LEAST_TRANSPORT, UDP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from analyzer.arrays import Ints
+    from analyzer.wire.capture.frames import Frames
+    from analyzer.wire.capture.links import Link
+    from analyzer.wire.capture.network import Network
 
 PORTS = (3784, 4784)
 UP = 3
@@ -21,6 +31,9 @@ _LEAST_BYTES = 24
 _US_PER_S = 1_000_000
 MOST_SPANS = 1000
 """Of all sessions; one that flaps more often adds nothing."""
+
+_SOURCE_AT = {True: (12, 4), False: (8, 16)}
+"""By whether it is IPv4: where the source stands in an IP header, and the bytes of an address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +68,40 @@ class BfdSpan:
         """When the receiver knew, or would have known: at the word, or after the silence."""
         silent_ns = self.to_ns + int(self.detect_s * NS_PER_S)
         return silent_ns if self.down_ns is None else min(self.down_ns, silent_ns)
+
+
+def bfd_rows(frames: Frames, network: Network) -> Ints:
+    """The frames that go to a port of BFD, in order of the capture."""
+    udp = np.flatnonzero(network.whole & (network.protocol == UDP))
+    return udp[np.isin(frames.file.numbers(network.transport[udp] + 2, 2), PORTS)]
+
+
+def bfd_packets(
+    frames: Frames, link: Link, network: Network, rows: Ints
+) -> Iterator[BfdPacket | None]:
+    """The control packets in these frames; None for each frame that holds none.
+
+    Sessions send dozens a second, so that their few fields are read where they stand.
+    """
+    names: dict[bytes, str] = {}
+
+    def name(at: int, size: int) -> str:
+        address = frames.file.bytes(at, size)
+        if address not in names:
+            names[address] = str(ip_address(address))
+        return names[address]
+
+    for row in rows.tolist():
+        source_at, size = _SOURCE_AT[bool(link.ethertype[row] == IPV4)]
+        source_at += int(link.network[row])
+        begin = int(network.transport[row]) + LEAST_TRANSPORT[UDP]
+        captured = int(frames.start[row] + frames.length[row]) - begin
+        yield bfd_packet(
+            int(frames.at_ns[row]),
+            name(source_at, size),
+            name(source_at + size, size),
+            frames.file.bytes(begin, min(captured, _LEAST_BYTES)),
+        )
 
 
 def bfd_packet(at_ns: int, sender: str, receiver: str, content: bytes) -> BfdPacket | None:

@@ -1,6 +1,7 @@
 """VRRP advertisements, ARP, IPv6 neighbour advertisements, and BFD in captures.
 
-The frames are found with arrays, like all others; these few are then dissected by scapy, each.
+The frames are found with arrays, like all others; the few of VRRP, ARP and neighbour advertisements
+are then dissected by scapy, each.
 VRRP version 2 is RFC 3768, version 3 is RFC 9568 (before: RFC 5798); gratuitous ARP is RFC 5227,
 section 3; unsolicited neighbour advertisements are RFC 4861, section 7.2.6.
 
@@ -15,18 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.wire.bfd import PORTS as BFD_PORTS
-from analyzer.wire.bfd import BfdPacket, BfdSpan, bfd_packet, bfd_spans
+from analyzer.wire.bfd import BfdPacket, BfdSpan, bfd_packets, bfd_rows, bfd_spans
 from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
 from analyzer.wire.capture.links import link_layer
-from analyzer.wire.capture.network import ICMPV6, UDP, VRRP, network_layer
+from analyzer.wire.capture.network import ICMPV6, VRRP, network_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from analyzer.arrays import Ints
     from analyzer.wire.capture.frames import Frames
+    from analyzer.wire.capture.links import Link
+    from analyzer.wire.capture.network import Network
 
 
 GIVES_UP = 0
@@ -34,6 +36,9 @@ GIVES_UP = 0
 
 MOST = 100_000
 """The most frames that are dissected: a day of five VRRP instances; more is a flood of ARP."""
+
+MOST_BFD = 500_000
+"""The most BFD packets that are read: hours of two directors at the usual tens a second."""
 
 _NEIGHBOUR_ADVERTISEMENT = 136
 _ON_LINK_TTL = 255
@@ -120,6 +125,7 @@ class Announcements:
         claims: ARP and neighbour advertisements.
         malformed: frames that are not what they say they are, or were captured too short.
         left_out: frames beyond MOST.
+        bfd_left_out: BFD packets beyond MOST_BFD.
         bfd: the times in which BFD sessions were up.
     """
 
@@ -128,6 +134,7 @@ class Announcements:
     malformed: int
     left_out: int
     bfd: tuple[BfdSpan, ...] = ()
+    bfd_left_out: int = 0
 
 
 def skew_s(version: int, priority: int, interval_s: float) -> float:
@@ -158,38 +165,42 @@ def of_router(
 
 
 def read_announcements(
-    *captures: memoryview, most: int = MOST, chunk_bytes: int = CHUNK_BYTES
+    *captures: memoryview,
+    most: int = MOST,
+    most_bfd: int = MOST_BFD,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> Announcements:
     """All announcements of capture files.
 
     Args:
         captures: the files' bytes, in order of time.
         most: frames that are dissected, at most.
+        most_bfd: BFD packets that are read, at most.
         chunk_bytes: of a file's bytes so many are held decoded.
 
     Raises:
         ParseError: neither pcap nor pcapng.
     """
-    dissected: list[Advertisement | Claim | BfdPacket] = []
-    frames_seen, malformed = 0, 0
+    found: list[Advertisement | Claim | BfdPacket | None] = []
+    frames_seen, bfd_seen = 0, 0
     for content in captures:
         for frames in frame_chunks(content, chunk_bytes):
-            for frame in _announcing(frames):
-                frames_seen += 1
-                if frames_seen > most:
-                    continue
-                row = _dissected(frame)
-                if row is None:
-                    malformed += 1
-                else:
-                    dissected.append(row)
-    dissected.sort(key=lambda row: row.at_ns)
+            link = link_layer(frames)
+            network = network_layer(frames, link)
+            rows, of_bfd = _announcing(frames, link, network), bfd_rows(frames, network)
+            wanted = rows[: max(most - frames_seen, 0)]
+            found += map(_dissected, _frames(frames, link, wanted))
+            wanted = of_bfd[: max(most_bfd - bfd_seen, 0)]
+            found += bfd_packets(frames, link, network, wanted)
+            frames_seen, bfd_seen = frames_seen + len(rows), bfd_seen + len(of_bfd)
+    in_order = sorted((row for row in found if row is not None), key=lambda row: row.at_ns)
     return Announcements(
-        advertisements=tuple(row for row in dissected if isinstance(row, Advertisement)),
-        claims=tuple(row for row in dissected if isinstance(row, Claim)),
-        malformed=malformed,
+        advertisements=tuple(row for row in in_order if isinstance(row, Advertisement)),
+        claims=tuple(row for row in in_order if isinstance(row, Claim)),
+        malformed=len(found) - len(in_order),
         left_out=max(frames_seen - most, 0),
-        bfd=bfd_spans(row for row in dissected if isinstance(row, BfdPacket)),
+        bfd=bfd_spans(row for row in in_order if isinstance(row, BfdPacket)),
+        bfd_left_out=max(bfd_seen - most_bfd, 0),
     )
 
 
@@ -201,23 +212,24 @@ class _Frame:
     content: bytes  # from its network header on
 
 
-def _announcing(frames: Frames) -> Iterator[_Frame]:
-    """The frames with announcements, in order of the capture."""
-    link = link_layer(frames)
-    network = network_layer(frames, link)
+def _announcing(frames: Frames, link: Link, network: Network) -> Ints:
+    """The frames with announcements other than BFD, in order of the capture."""
     end = frames.start + frames.length
     chosen = (link.ethertype == ARP) | (network.protocol == VRRP)
     icmp = np.flatnonzero((network.protocol == ICMPV6) & (network.transport < end))
     chosen[icmp[_types(frames, network.transport[icmp]) == _NEIGHBOUR_ADVERTISEMENT]] = True
-    udp = np.flatnonzero(network.whole & (network.protocol == UDP))
-    chosen[udp[np.isin(frames.file.numbers(network.transport[udp] + 2, 2), BFD_PORTS)]] = True
-    for row in np.flatnonzero(chosen).tolist():
+    return np.flatnonzero(chosen)
+
+
+def _frames(frames: Frames, link: Link, rows: Ints) -> Iterator[_Frame]:
+    for row in rows.tolist():
         begin = int(link.network[row])
+        end = int(frames.start[row] + frames.length[row])
         yield _Frame(
             at_ns=int(frames.at_ns[row]),
             ethertype=int(link.ethertype[row]),
             sender_mac=int(link.source_mac[row]),
-            content=frames.file.bytes(begin, int(end[row]) - begin),
+            content=frames.file.bytes(begin, end - begin),
         )
 
 
@@ -225,7 +237,7 @@ def _types(frames: Frames, at: Ints) -> Ints:
     return frames.file.numbers(at, 1)
 
 
-def _dissected(frame: _Frame) -> Advertisement | Claim | BfdPacket | None:
+def _dissected(frame: _Frame) -> Advertisement | Claim | None:
     try:
         return _DISSECTORS[frame.ethertype](frame)
     except Exception:  # whatever scapy, or what it made of a stranger's bytes, raises
@@ -257,13 +269,11 @@ def _arp_kind(operation: int, sender: str, target: str) -> str:
     return "arp-request" if operation == 1 else "arp-reply"
 
 
-def _of_ipv4(frame: _Frame) -> Advertisement | BfdPacket | None:
+def _of_ipv4(frame: _Frame) -> Advertisement | None:
     from scapy.layers import inet, vrrp
     from scapy.utils import checksum
 
     packet = inet.IP(frame.content)
-    if packet.proto == UDP:
-        return _of_bfd(frame, packet)
     body = frame.content[packet.ihl * 4 : packet.len]
     is_v3 = vrrp.VRRPv3 in packet
     advert = packet[vrrp.VRRPv3 if is_v3 else vrrp.VRRP]
@@ -271,19 +281,10 @@ def _of_ipv4(frame: _Frame) -> Advertisement | BfdPacket | None:
     return _advertisement(frame, packet, advert, checksum_ok=left == 0, ttl=int(packet.ttl))
 
 
-def _of_bfd(frame: _Frame, packet: Any) -> BfdPacket | None:
-    from scapy.layers import inet
-
-    content = bytes(packet[inet.UDP].payload)
-    return bfd_packet(frame.at_ns, str(packet.src), str(packet.dst), content)
-
-
-def _of_ipv6(frame: _Frame) -> Advertisement | Claim | BfdPacket | None:
-    from scapy.layers import inet, inet6, vrrp
+def _of_ipv6(frame: _Frame) -> Advertisement | Claim | None:
+    from scapy.layers import inet6, vrrp
 
     packet = inet6.IPv6(frame.content)
-    if inet.UDP in packet:
-        return _of_bfd(frame, packet)
     if inet6.ICMPv6ND_NA in packet:
         return _of_neighbour(frame, packet)
     body = frame.content[40 : 40 + packet.plen]

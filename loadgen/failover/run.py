@@ -155,7 +155,8 @@ def _vrrp_captures(failover_run: _FailoverRun) -> list[VrrpCaptures]:
     """VRRP as the directors see it, of whom one alone has nobody to hear."""
     links = [client.link for client in failover_run.clients]
     wanted = failover_run.watching.capture.wanted and len(links) > 1
-    return [VrrpCaptures(links, failover_run.recording)] if wanted else []
+    where = failover_run.options.where
+    return [VrrpCaptures(links, failover_run.recording, where)] if wanted else []
 
 
 def _course(

@@ -8,17 +8,14 @@ tcpdump runs beside the poller without disturbing the director.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from typing import TYPE_CHECKING, Self
+import time
+from typing import TYPE_CHECKING, Any, Self
 
 from analyzer.recording.directory import vrrp_capture_name
-from analyzer.wire.capture.pcap import MAX_NS
 from loadgen.capture import tcpdump
-from loadgen.capture.files import PcapFiles, cut_record
+from loadgen.capture.files import clock_time
 from loadgen.capture.model import CaptureRefused
-from loadgen.capture.remote_clock import ClockOffset, measure_offset
-from loadgen.capture.remote_tcpdump import FarTcpdump
-from loadgen.capture.stream import NotPcap
+from loadgen.capture.remote import FarCapture
 from loadgen.director.links.complaints import recorded
 from loadgen.director.links.shell import LinkLost
 
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.recording.directory import RecordingWriter
-    from loadgen.capture.stream import Packet
+    from loadgen.capture.files import Deleted
     from loadgen.director.links.link import Link
 
 EXPRESSION = (
@@ -39,29 +36,37 @@ EXPRESSION = (
 ANY = "any"
 """Directors may advertise on another interface than the one that leads to the client."""
 
-_READ_OUT_S = 3.0
-
 
 class VrrpCaptures:
-    """An activity: a capture on every director; one that cannot be had is recorded as a gap.
+    """An activity: a capture on every director; what one of them misses is recorded as a gap.
 
     Args:
         links: to the directors; their order numbers the files.
-        recording: takes the files, and the directors' names (``failover.vrrp_captured_on``).
+        recording: takes the files, the directors' names (``failover.vrrp_captured_on``) and clocks
+            (``failover.vrrp_captures``).
+        fault_on: the director that the fault befalls, and whose capture is to stop with it; None
+            where that is not known.
     """
 
-    def __init__(self, links: Sequence[Link], recording: RecordingWriter) -> None:
+    def __init__(
+        self, links: Sequence[Link], recording: RecordingWriter, fault_on: str | None
+    ) -> None:
         self._recording = recording
         self._captures = [
-            _VrrpCapture(link, recording.path / vrrp_capture_name(number))
+            _VrrpCapture(
+                link,
+                recording.path / vrrp_capture_name(number),
+                is_to_stop=link.name == fault_on,
+            )
             for number, link in enumerate(links)
         ]
 
     async def __aenter__(self) -> Self:
         await asyncio.gather(*(capture.begin() for capture in self._captures))
-        names = [capture.name for capture in self._captures]
         facts = dict(self._recording.manifest["failover"])
-        self._recording.update_manifest({"failover": facts | {"vrrp_captured_on": names}})
+        facts["vrrp_captured_on"] = [capture.name for capture in self._captures]
+        facts["vrrp_captures"] = [row for capture in self._captures for row in capture.clock()]
+        self._recording.update_manifest({"failover": facts})
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -71,62 +76,67 @@ class VrrpCaptures:
         """A capture never ends a run, and never holds one up."""
 
     def not_measured(self) -> list[dict[str, str]]:
-        """Rows of ``run.json``: the directors that could not capture."""
-        return [
-            {"what": f"VRRP as {capture.name} sees it", "why": capture.refused}
-            for capture in self._captures
-            if capture.refused is not None
-        ]
+        """Rows of ``run.json``: what the directors' captures miss."""
+        return [row for capture in self._captures for row in capture.not_measured()]
 
 
 class _VrrpCapture:
-    """The capture on one director.
+    """The capture on one director."""
 
-    Attributes:
-        refused: why there is none.
-    """
-
-    def __init__(self, link: Link, path: Path) -> None:
+    def __init__(self, link: Link, path: Path, *, is_to_stop: bool) -> None:
         self.name = link.name
-        self.refused: str | None = None
-        self._link, self._path = link, path
-        self._tcpdump = FarTcpdump(link)
-        self._offset = ClockOffset()
-        self._task: asyncio.Task[None] | None = None
+        self._gaps = _Gaps(f"VRRP as {link.name} sees it", is_to_stop=is_to_stop)
+        self._capture = FarCapture(link, path, None, self._gaps)
 
     async def begin(self) -> None:
         try:
-            self._offset = await measure_offset(self._link)
-            await self._tcpdump.start(tcpdump.script(EXPRESSION, ANY, ""))
+            await self._capture.start(tcpdump.script(EXPRESSION, ANY, ""))
         except (CaptureRefused, LinkLost) as error:
-            self.refused = recorded(str(error))
-        else:
-            self._task = asyncio.create_task(self._run())
+            self._gaps.refused(recorded(str(error)))
 
     async def end(self) -> None:
-        if self._task is None:
-            return
-        if not self._task.done():
-            await self._tcpdump.end()
-        await asyncio.wait({self._task}, timeout=_READ_OUT_S)
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        await self._tcpdump.close()
+        await self._capture.end()
 
-    async def _run(self) -> None:
-        """Write down what comes; a director that fails takes its capture with it."""
-        link_type = self._tcpdump.link_type
-        with (
-            contextlib.suppress(OSError, NotPcap),
-            PcapFiles(self._path, link_type, None, lambda _: None) as files,
-        ):
-            async for packets in self._tcpdump.packets():
-                self._write(files, packets)
+    def clock(self) -> list[dict[str, Any]]:
+        """Its row of ``vrrp_captures``; none where it was refused."""
+        if not self._capture.began:
+            return []
+        offset = self._capture.offset
+        return [
+            {
+                "host": self.name,
+                "clock_offset_ns": offset.offset_ns,
+                "clock_uncertainty_ns": offset.uncertainty_ns,
+            }
+        ]
 
-    def _write(self, files: PcapFiles, packets: list[Packet]) -> None:
-        ahead_ns = self._offset.offset_ns
-        ours = [(at_ns - ahead_ns, frame, length) for at_ns, frame, length in packets]
-        valid = [packet for packet in ours if 0 <= packet[0] < MAX_NS]
-        if valid:
-            files.write(b"".join(cut_record(*packet) for packet in valid), len(valid), valid[-1][0])
+    def not_measured(self) -> list[dict[str, str]]:
+        return [*self._gaps.rows, *self._capture.clock_gaps()]
+
+
+class _Gaps:
+    """What one capture misses, as rows of ``run.json``.
+
+    Attributes:
+        rows: so far.
+    """
+
+    def __init__(self, what: str, *, is_to_stop: bool) -> None:
+        self._what, self._is_to_stop = what, is_to_stop
+        self.rows: list[dict[str, str]] = []
+
+    def refused(self, why: str) -> None:
+        self.rows.append({"what": self._what, "why": why})
+
+    def stopped(self, why: str) -> None:
+        if not self._is_to_stop:
+            what = f"{self._what}, from {clock_time(time.time_ns())} on"
+            self.rows.append({"what": what, "why": f"the capture stopped: {why}"})
+
+    def dropped(self, packets: int, since_ns: int, until_ns: int) -> None:
+        del since_ns, until_ns  # its whole time
+        why = "tcpdump did not keep up there, and the kernel dropped them"
+        self.rows.append({"what": f"{packets} packets of {self._what}", "why": why})
+
+    def deleted(self, file: Deleted) -> None:
+        """Nothing: these captures have no bound."""

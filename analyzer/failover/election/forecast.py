@@ -6,7 +6,7 @@ because orders take effect late, and a director that is down cannot report when 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analyzer.failover import clients
@@ -81,17 +81,38 @@ def forecast(
     new = next((interval for interval in later if begin_ns < interval.from_ns < until_ns), None)
     if new is None or span is None:
         return OutageForecast(old=old, fault_ns=None if span is None else sum(span) // 2)
-    is_clean = old.gave_up_ns is not None and old.gave_up_ns <= new.from_ns
-    down = _by_bfd(old, new, bfd)
+    gave_up_ns = old.gave_up_ns
+    if gave_up_ns is not None and gave_up_ns > new.from_ns:
+        gave_up_ns = None  # too late to have caused this take-over
+    down = _by_bfd(old, new, gave_up_ns, bfd)
     if down is not None:
-        return _bfd(old, new, span, down.at_ns if not is_clean else old.gave_up_ns or down.at_ns)
-    if old.gave_up_ns is not None and is_clean:
-        return _clean_stop(old, new, old.gave_up_ns)
+        return _bfd(old, new, span, down.at_ns, gave_up_ns)
+    if gave_up_ns is not None:
+        return _clean_stop(old, new, gave_up_ns)
     if clients.kept_connecting(
         sent, old.to_ns + int(_PATIENCE * old.interval_s * NS_PER_S), new.from_ns
     ):
         return _keepalived_alone(old, new, begin_ns)
     return _silence(old, new, span)
+
+
+def with_clock(predicted: OutageForecast, clock_s: float | None) -> OutageForecast:
+    """The same, by advertisements that another clock timed than the clients' fault.
+
+    Args:
+        predicted: as if it were one clock.
+        clock_s: the most that one may be off the other; None where that is not known, and so the
+            age of the last advertisement is not either.
+    """
+    if predicted.uncertainty_s is None or predicted.how not in _SINCE_THE_FAULT:
+        return predicted
+    if clock_s is None:
+        return replace(predicted, outage_s=None, uncertainty_s=None, advert_age_s=None)
+    return replace(predicted, uncertainty_s=predicted.uncertainty_s + clock_s)
+
+
+_SINCE_THE_FAULT = ("silence", "bfd")
+"""Outages that are predicted from the instant of the fault, as the clients show it."""
 
 
 def _end(interval: MasterInterval) -> int:
@@ -115,11 +136,13 @@ _BFD_SOON_S = 1.0
 """A director acts on BFD at once; its log has whole seconds."""
 
 
-def _by_bfd(old: MasterInterval, new: MasterInterval, bfd: Sequence[BfdDown]) -> BfdDown | None:
+def _by_bfd(
+    old: MasterInterval, new: MasterInterval, gave_up_ns: int | None, bfd: Sequence[BfdDown]
+) -> BfdDown | None:
     """The loss of a neighbour that explains the take-over: shortly before it, and before VRRP's."""
-    acted_ns = old.gave_up_ns if old.gave_up_ns is not None else new.from_ns
+    acted_ns = gave_up_ns if gave_up_ns is not None else new.from_ns
     due_ns = old.to_ns + int(new.down_interval_s(old) * NS_PER_S)
-    if old.gave_up_ns is None and new.from_ns >= due_ns - int(_EARLY_S * NS_PER_S):
+    if gave_up_ns is None and new.from_ns >= due_ns - int(_EARLY_S * NS_PER_S):
         return None
     close = [
         down
@@ -135,12 +158,14 @@ _EARLY_S = 0.1
 
 
 def _bfd(
-    old: MasterInterval, new: MasterInterval, span: tuple[int, int], acted_ns: int
+    old: MasterInterval,
+    new: MasterInterval,
+    span: tuple[int, int],
+    down_ns: int,
+    gave_up_ns: int | None,
 ) -> OutageForecast:
     """Told by BFD, the master gives up and its backup waits for the skew, or that acts at once."""
-    due_ns = acted_ns
-    if old.gave_up_ns is not None:
-        due_ns += int(new.skew_s(old) * NS_PER_S)
+    due_ns = down_ns if gave_up_ns is None else gave_up_ns + int(new.skew_s(old) * NS_PER_S)
     from_ns, to_ns = min(span[0], due_ns), min(max(span), due_ns)
     fault_ns = (from_ns + to_ns) // 2
     return OutageForecast(

@@ -143,13 +143,19 @@ def master_at(intervals: Sequence[MasterInterval], at_ns: int) -> MasterInterval
     return max(masters, key=lambda interval: interval.from_ns, default=None)
 
 
-def two_masters_s(intervals: Sequence[MasterInterval]) -> float:
-    """How long two directors advertised at once, without the overlap of a take-over."""
-    both = 0
+def two_masters_s(intervals: Sequence[MasterInterval], tolerance_s: float = 0.0) -> float:
+    """How long two directors advertised at once, without the overlap of a take-over.
+
+    Args:
+        intervals: of mastership.
+        tolerance_s: an overlap that the error of two clocks may make; only what exceeds it counts.
+    """
+    both, tolerance_ns = 0, round(tolerance_s * NS_PER_S)
     for i, first in enumerate(intervals):
         for second in intervals[i + 1 :]:
             if second.sender != first.sender:
-                both += max(0, min(first.to_ns, second.to_ns) - second.from_ns)
+                overlap_ns = min(first.to_ns, second.to_ns) - second.from_ns
+                both += max(0, overlap_ns - tolerance_ns)
     return both / NS_PER_S
 
 

@@ -33,14 +33,20 @@ class Views:
         seen_by: whose view ``intervals`` are: ``client``, or a director's name; None where no
             capture shows an advertisement.
         intervals: of mastership, in that view.
-        all_intervals: the same in all views together.
+        all_intervals: the same in all views together, but for those whose clock is not known; one
+            of these stands alone.
         bfd: the sessions that any view shows.
+        clock_s: the most that the view's clock may be off the client's; None where that is not
+            known.
+        tolerance_s: the most that any two views' clocks may differ.
     """
 
     seen_by: str | None
     intervals: Sequence[MasterInterval]
     all_intervals: Sequence[MasterInterval]
     bfd: Sequence[BfdSpan]
+    clock_s: float | None = 0.0
+    tolerance_s: float = 0.0
 
 
 def views_of(evidence: Evidence, since_ns: int | None) -> Views:
@@ -63,13 +69,29 @@ def views_of(evidence: Evidence, since_ns: int | None) -> Views:
         for name, seen in evidence.seen_on.items()
     }
     seen_by = CLIENT if by_client else _closest(by_director, since_ns or 0)
-    joined = _joined([*([client] if client else []), *evidence.seen_on.values()])
+    clock_s = _clocks_s(evidence)
+    known_s = {host: error_s for host, error_s in clock_s.items() if error_s is not None}
+    joined = {CLIENT: client, **evidence.seen_on} if client else dict(evidence.seen_on)
+    if seen_by is not None:
+        comparable = {seen_by} if clock_s[seen_by] is None else set(known_s)
+        joined = {host: seen for host, seen in joined.items() if host in comparable}
     return Views(
         seen_by=seen_by,
         intervals=by_client or (by_director[seen_by] if seen_by else []),
-        all_intervals=masters.master_intervals(_with_claims(joined, claims), vip, names),
-        bfd=joined.bfd,
+        all_intervals=masters.master_intervals(
+            _with_claims(_joined(list(joined.values())), claims), vip, names
+        ),
+        bfd=_bfd(joined, names),
+        clock_s=clock_s[seen_by] if seen_by else 0.0,
+        tolerance_s=sum(sorted(known_s[host] for host in joined if host in known_s)[-2:]),
     )
+
+
+def _clocks_s(evidence: Evidence) -> dict[str, float | None]:
+    """By the capturing host, how far its clock may be off the client's."""
+    facts = evidence.manifest.failover
+    known = {name: facts.clock_uncertainty_s(name) if facts else 0.0 for name in evidence.seen_on}
+    return {CLIENT: 0.0, **known}
 
 
 def names_of(evidence: Evidence) -> Names:
@@ -94,15 +116,27 @@ def _with_claims(seen: Announcements, claims: Sequence[Claim]) -> Announcements:
 
 
 def _joined(views: Sequence[Announcements]) -> Announcements:
+    """Advertisements and claims of all views, in order of time."""
     return Announcements(
         advertisements=tuple(
             sorted((a for view in views for a in view.advertisements), key=lambda a: a.at_ns)
         ),
         claims=tuple(sorted((c for view in views for c in view.claims), key=lambda c: c.at_ns)),
-        malformed=sum(view.malformed for view in views),
-        left_out=sum(view.left_out for view in views),
-        bfd=tuple(sorted((s for view in views for s in view.bfd), key=lambda s: s.to_ns)),
+        malformed=0,
+        left_out=0,
     )
+
+
+def _bfd(views: Mapping[str, Announcements], names: Names) -> Sequence[BfdSpan]:
+    """Each session once: as its receiver captured it, for what reaches it decides; else by any."""
+    sessions: dict[tuple[str, str], list[BfdSpan]] = {}
+    for host, view in views.items():
+        seen: dict[tuple[str, str], list[BfdSpan]] = {}
+        for span in view.bfd:
+            seen.setdefault((span.sender, span.receiver), []).append(span)
+        own = {session: spans for session, spans in seen.items() if names.get(session[1]) == host}
+        sessions = {**seen, **sessions, **own}
+    return sorted((span for spans in sessions.values() for span in spans), key=lambda s: s.to_ns)
 
 
 def _closest(by_director: Mapping[str, Sequence[MasterInterval]], since_ns: int) -> str | None:

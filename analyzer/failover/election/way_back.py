@@ -26,7 +26,7 @@ class WayBack:
     Attributes:
         due_s: earliest and latest, from the order to undo the fault; None if it never comes, or if
             the directors' settings are not known.
-        never: the returned director leaves the VIP where it is.
+        never: the returned director leaves the VIP where it is, by nopreempt.
     """
 
     due_s: tuple[float, float] | None = None
@@ -36,8 +36,9 @@ class WayBack:
 def way_back(old: MasterInterval, new: MasterInterval, facts: FailoverFacts) -> WayBack:
     """The theory for one pair of directors.
 
-    A director that returns hears the lower priority of the new master, does not count that, and
-    takes over when its own master_down_interval ends. With ``preempt_delay`` it does count it until
+    A director of no higher priority than the new master's takes nothing back. One of a higher
+    priority that returns hears the lower one of the new master, does not count that, and takes
+    over when its own master_down_interval ends. With ``preempt_delay`` it does count it until
     the delay ends, which begins at the first advertisement heard or before, and its interval begins
     at the last advertisement within the delay.
 
@@ -49,12 +50,16 @@ def way_back(old: MasterInterval, new: MasterInterval, facts: FailoverFacts) -> 
     if facts.nopreempt is None or facts.undo_ordered_ns is None:
         return WayBack()
     done_s = max((facts.undone_ns or facts.undo_ordered_ns) - facts.undo_ordered_ns, 0) / NS_PER_S
-    if (facts.fault or "").endswith(_STAYED_MASTER):
-        return WayBack(due_s=(0.0, done_s + max(old.interval_s, new.interval_s)))
+    fault, outranks = facts.fault or "", old.priority > new.priority
+    if fault.endswith(_STAYED_MASTER):
+        within_s = done_s + max(old.interval_s, new.interval_s)
+        return WayBack(due_s=(0.0, within_s)) if outranks else WayBack()
     if facts.nopreempt:
         return WayBack(never=True)
+    if not outranks:
+        return WayBack()
     wait_s, delay_s = old.down_interval_s(new), facts.preempt_delay_s or 0.0
     earliest_s = wait_s + max(delay_s - new.interval_s, 0.0)
-    start_s = START_S if (facts.fault or "").endswith(_STARTED_ANEW) else 0.0
+    start_s = START_S if fault.endswith(_STARTED_ANEW) else 0.0
     first_s = new.interval_s if delay_s else 0.0
     return WayBack(due_s=(earliest_s, done_s + start_s + first_s + delay_s + wait_s))

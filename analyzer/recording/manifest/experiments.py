@@ -9,6 +9,21 @@ from typing import Annotated
 from msgspec import Meta
 
 from analyzer.recording.manifest.bounds import Bytes, Count, Instant, Seconds
+from analyzer.units import NS_PER_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VrrpCaptureFacts:
+    """The capture of VRRP on a director.
+
+    Attributes:
+        host: the director's name.
+        clock_uncertainty_ns: how far its packets' times may be from the client's clock; None where
+            its clock is not known.
+    """
+
+    host: str
+    clock_uncertainty_ns: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +41,7 @@ class FailoverFacts:
         nopreempt: whether a director that returns leaves the VIP where it is, as configured.
         preempt_delay_s: how long it waits in addition to its election, as configured.
         vrrp_captured_on: the directors that captured VRRP, in the order of their files.
+        vrrp_captures: those that began.
     """
 
     fault: str | None = None
@@ -41,6 +57,16 @@ class FailoverFacts:
     nopreempt: bool | None = None
     preempt_delay_s: Seconds | None = None
     vrrp_captured_on: tuple[str, ...] = ()
+    vrrp_captures: tuple[VrrpCaptureFacts, ...] = ()
+
+    def clock_uncertainty_s(self, host: str) -> float | None:
+        """Of a director's capture against the client's clock; None where that is not known.
+
+        0 in recordings that do not say.
+        """
+        known = {capture.host: capture.clock_uncertainty_ns for capture in self.vrrp_captures}
+        uncertainty_ns = known.get(host, 0)
+        return None if uncertainty_ns is None else uncertainty_ns / NS_PER_S
 
     @property
     def course_s(self) -> float | None:

@@ -53,11 +53,14 @@ def ended_sooner(
 
 
 def _reset_by_director(result: Measured, run_resets: pd.DataFrame) -> pd.DataFrame:
-    """The clients' packets that the director itself reset."""
+    """The clients' packets that went to this director, and that it reset itself."""
     rows = run_resets[(run_resets["by"] == "director") & (run_resets["stage"] != "handshake")]
     rows = rows[rows["pause_s"] >= LEAST_PAUSE_S]
     asked = pd.DataFrame({"flow": rows["flow"], "at_ns": rows["asked_ns"]}).assign(answer="reset")
-    return _after_their_packets(result, asked)
+    assert result.passage is not None
+    passed = result.passage.segments  # after a fail-over the rest goes to another director
+    here = pd.DataFrame({"flow": passed.flow, "at_ns": passed.at_ns}).drop_duplicates()
+    return _after_their_packets(result, asked.merge(here, on=["flow", "at_ns"]))
 
 
 def _from_servers(result: Measured, evidence: Evidence) -> pd.DataFrame:

@@ -83,7 +83,7 @@ def instance_name(number: int, family: int = 4) -> str:
     return f"VI_{number}" if family == 4 else f"VI6_{number}"
 
 
-def vmac_interface(vip: Vip, family: int = 4) -> str:
+def _vmac_interface(vip: Vip, family: int = 4) -> str:
     """The interface of a virtual router's own MAC."""
     return f"vrrp{family}.{vip.virtual_router_id}"
 
@@ -147,7 +147,7 @@ def _options(topology: Topology, director: Host, vip: Vip, family: int) -> Itera
     if topology.preempt_delay_s:
         yield f"preempt_delay {topology.preempt_delay_s}"
     if topology.use_vmac:
-        yield f"use_vmac {vmac_interface(vip, family)}"
+        yield f"use_vmac {_vmac_interface(vip, family)}"
     if topology.vrrp == "unicast":
         if topology.use_vmac:
             yield "vmac_xmit_base"

@@ -16,7 +16,7 @@ from loadgen.errors import UsageProblem
 from loadgen.lab.kernels import images
 from loadgen.lab.topology import layout
 from loadgen.lab.topology.contradictions import check
-from loadgen.lab.topology.model import IPVS, Host, Kernel, Role, Topology, Vip
+from loadgen.lab.topology.model import Host, Kernel, Role, Topology, Vip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,8 +79,6 @@ def from_toml(text: str) -> Topology:
         raise UsageProblem(str(error)) from error
     _check_keys(values, {*LISTED, *SETTINGS, "timeouts", "sysctl", "kernel_image"}, "a topology")
     settings = {name: _plain(values[name], name, kind) for name, kind in _given(values)}
-    if settings.get("director_kind", IPVS) != IPVS:
-        settings.setdefault("forwarding", "nat")
     if "kernel" in settings:
         settings["kernel"] = _kernel(settings["kernel"])
     if "timeouts" in values:

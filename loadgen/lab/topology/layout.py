@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from loadgen.errors import UsageProblem
 from loadgen.lab.kernels import images
 from loadgen.lab.topology.contradictions import MOST, MOST_VIPS, check
-from loadgen.lab.topology.model import INSIDE, OUTSIDE, Host, Role, Topology, Vip
+from loadgen.lab.topology.model import INSIDE, IPVS, OUTSIDE, Host, Role, Topology, Vip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +66,8 @@ def usual(
         UsageProblem: a number is out of bounds, or a list does not fit one.
     """
     check_counts(counts, weights, plan)
+    if settings.get("director_kind", IPVS) != IPVS:
+        settings.setdefault("forwarding", "nat")  # rules can do no other
     forwarding = settings.get("forwarding", "dr")
     hosts = (
         *usual_clients(counts.clients),

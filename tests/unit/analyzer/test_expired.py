@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from analyzer.analysis import analyse
+from analyzer.recording.directory import MANIFEST, Recording
 from tests.unit.analyzer.builders_capture import (
     ACK,
     CLOSED,
     DATAGRAM,
+    DIRECTOR_MAC,
     FIN,
     PSH,
     RST,
@@ -313,6 +316,36 @@ def test_a_reset_by_the_director_within_the_timeout_says_that_the_entry_was_gone
     assert "a timeout shorter than 100.0 s may be in force" in one.advice
     assert "1 connection continued after the entry had expired: reset" in found.verdict
     assert finding(found, "reset-by-server") is None
+
+
+@pytest.mark.parametrize(("asked", "answered_by"), [("bal01", "bal01"), ("bal02", "bal02")])
+def test_only_the_director_that_the_packet_went_to_is_without_its_entry(
+    tmp_path: Path, asked: str, answered_by: str
+) -> None:
+    """After a fail-over the other director resets what it has no entry for; bal01's was there."""
+    nets = {"bal01": Net(), "bal02": Net(director_mac=DIRECTOR_MAC + 1)}
+    sent = [
+        *nets["bal01"].connection(40000, 0, OPEN),
+        alone(nets[asked], 100.0, ">", PSH | ACK),
+        alone(nets[answered_by], 100.001, "<", RST),
+        *nets["bal01"].connection(50000, 1, CLOSED),
+        *nets["bal02"].connection(50002, 90, CLOSED),
+    ]
+    analysed(tmp_path, nets["bal01"], sent)
+    path = tmp_path / "run" / MANIFEST
+    manifest = json.loads(path.read_text())
+    (facts,) = manifest["directors"].values()
+    manifest["directors"] = {
+        name: facts | {"macs": [":".join(re.findall("..", f"{net.director_mac:012x}"))]}
+        for name, net in nets.items()
+    }
+    path.write_text(json.dumps(manifest))
+    found = analyse(Recording.open(tmp_path / "run"))
+    one = finding(found, "packet-after-expiry")
+    assert (one is not None) == (asked == "bal01")
+    assert "continued after the entry" not in found.verdict or asked == "bal01"
+    assert one is None or f"{NAME} (100.0 s)" in one.evidence
+    assert finding(found, "reset-by-server") is None or asked == "bal02"
 
 
 def test_a_real_servers_packet_that_is_not_translated_says_so_too(tmp_path: Path) -> None:

@@ -208,8 +208,6 @@ def _from_flags(options: dict[str, Any], given: set[str]) -> Topology:
     if "plan" in chosen and "vips" not in counts:
         counts["vips"] = len(chosen["plan"])
     image = chosen.pop("kernel_image", None)
-    if chosen.get("director_kind", "ipvs") != "ipvs":
-        chosen.setdefault("forwarding", "nat")
     if "kernel" in chosen:
         chosen["kernel"] = Kernel(chosen["kernel"])
     if chosen.pop("udp", False):

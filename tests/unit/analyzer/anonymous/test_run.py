@@ -9,17 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import ARP, Ether
+from scapy.layers.vrrp import VRRP
 
 from analyzer.analysis import analyse
 from analyzer.anonymous.manifest import anonymous_manifest, names_in
 from analyzer.anonymous.run import anonymise
 from analyzer.anonymous.substitution import ROLES, Substitution
-from analyzer.recording.directory import CAPTURE, MANIFEST, Recording, RecordingWriter
+from analyzer.recording.directory import (
+    CAPTURE,
+    MANIFEST,
+    Recording,
+    RecordingWriter,
+    vrrp_capture_name,
+)
 from analyzer.recording.manifest import manifest_of
 from analyzer.recording.tables import TABLES
 from analyzer.report import to_json
 from analyzer.wire.packets import read_packets
+from analyzer.wire.vrrp import read_announcements
 from loadgen.importing.folder import import_folder
+from tests.unit.analyzer.builders_packets import NS, pcap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,3 +194,47 @@ def test_a_run_that_was_cut_off_stays_one(tmp_path: Path) -> None:
     assert event["detail"].startswith(f"{event['host']} is ")
     assert "10.0.0.1" not in event["detail"]
     assert event["kind"] == "fault"
+
+
+VIP, MASTERS = "10.77.3.2", ("10.77.3.11", "10.77.3.12")
+MASTER_MACS = ("52:54:00:a7:b1:c5", "52:54:00:a7:b1:c6")
+
+
+def vrrp_frames(number: int) -> list[bytes]:
+    """What one director captures: its advertisement, its gratuitous ARP, and BFD to the other."""
+    ether = Ether(src=MASTER_MACS[number], dst=MASTER_MACS[1 - number])
+    network = IP(src=MASTERS[number], dst=MASTERS[1 - number], ttl=255)
+    claim = ARP(op=1, hwsrc=MASTER_MACS[number], psrc=VIP, pdst=VIP)
+    control = bytes.fromhex("20c00318 00000001 00000002 000186a0 000186a0 00000000")
+    packets = (network / VRRP(vrid=41, addrlist=[VIP]), claim, network / UDP(dport=3784) / control)
+    return [bytes(ether / packet) for packet in packets]
+
+
+def test_what_directors_captured_is_in_the_copy_without_their_addresses(tmp_path: Path) -> None:
+    clock = {"host": "bal02", "clock_offset_ns": -9, "clock_uncertainty_ns": 5}
+    facts: dict[str, Any] = {"fault": "bal01: crash", "vrrp_captured_on": ["bal01", "bal02"]}
+    facts |= {"vrrp_captures": [clock]}
+    writer = RecordingWriter(tmp_path / "run", {"command": "failover", "failover": facts})
+    for number in range(2):
+        sent = [(at * NS, frame) for at, frame in enumerate(vrrp_frames(number), 1)]
+        writer.write_capture(vrrp_capture_name(number), [pcap(sent)])
+    writer.close("completed")
+    original = Recording.open(tmp_path / "run")
+    anonymise(original, tmp_path / "copy", KEY)
+    copy = Recording.open(tmp_path / "copy")
+    contents = {path.name: path.read_bytes() for path in copy.path.iterdir()}
+    assert set(contents) == {MANIFEST, "vrrp-01.pcap", "vrrp-02.pcap"}
+    everything = b"".join(contents.values())
+    macs = [bytes.fromhex(mac.replace(":", "")) for mac in MASTER_MACS]
+    texts = [text.encode() for text in ("bal01", "bal02", VIP, *MASTERS)]
+    for secret in (*texts, *macs, *(ip_address(each).packed for each in (VIP, *MASTERS))):
+        assert secret not in everything, secret
+    known = copy.manifest.failover
+    assert known is not None
+    assert known.clock_uncertainty_s(known.vrrp_captured_on[1]) == 5e-9
+    seen, copied = original.vrrp_captures(), copy.vrrp_captures()
+    assert len(copied) == len(seen) == 2
+    for before, after in zip(seen.values(), copied.values(), strict=True):
+        there, here = read_announcements(before), read_announcements(after)
+        assert len(here.advertisements) == len(there.advertisements) == 1
+        assert len(here.claims) == len(there.claims) == 1

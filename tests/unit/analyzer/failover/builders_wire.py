@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from analyzer.client.requests import summarise
 from analyzer.evidence.evidence import Evidence, with_records
+from analyzer.failover.describe import failover
+from analyzer.findings.figures import Figures
 from analyzer.observed.entries import numbered
 from analyzer.recording.director import directors_of
 from analyzer.recording.manifest import manifest_of
@@ -148,6 +151,26 @@ def evidence(
         announcements=wire.announcements() if wire else None,
     )
     return with_records(gathered)
+
+
+def failover_of(given: Evidence) -> Any:
+    outcome = failover(given)
+    assert outcome is not None
+    return outcome
+
+
+def figures(outcome: Any) -> Figures:
+    return Figures(
+        requests=summarise(requests(1, 0, [])),
+        peaks=(),
+        lifetimes=(),
+        agreement=(),
+        events=(),
+        forwarding="dr",
+        capture_dropped=None,
+        foreign_entries={},
+        failover=outcome,
+    )
 
 
 def _mac(number: int) -> str:

@@ -10,12 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.client.requests import summarise
 from analyzer.errors import RecordingError
 from analyzer.evidence.captures import Captured, read_captures
 from analyzer.failover.describe import failover
 from analyzer.findings import failover as found
-from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
 from analyzer.recording.manifest import manifest_of
 from tests.unit.analyzer.builders_packets import BOOT_NS, Seg, pcap, segments
@@ -27,6 +25,8 @@ from tests.unit.analyzer.failover.builders_wire import (
     Wire,
     at,
     evidence,
+    failover_of,
+    figures,
     requests,
 )
 from tests.unit.properties import examples
@@ -40,26 +40,6 @@ silences = st.builds(
     version=st.sampled_from([2, 3]),
     interval_s=st.sampled_from([1.0, 2.0]),
 )
-
-
-def failover_of(given_evidence: Any) -> Any:
-    outcome = failover(given_evidence)
-    assert outcome is not None
-    return outcome
-
-
-def figures(outcome: Any) -> Figures:
-    return Figures(
-        requests=summarise(requests(1, 0, [])),
-        peaks=(),
-        lifetimes=(),
-        agreement=(),
-        events=(),
-        forwarding="dr",
-        capture_dropped=None,
-        foreign_entries={},
-        failover=outcome,
-    )
 
 
 @examples(40)

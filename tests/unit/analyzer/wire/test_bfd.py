@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import itertools
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, UDP, IPOption_NOP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import Ether
+from scapy.layers.l2 import CookedLinux, Dot1Q, Ether
+from scapy.layers.vrrp import VRRP
 
 from analyzer.wire.bfd import BfdPacket, bfd_packet, bfd_spans
 from analyzer.wire.vrrp import Announcements, read_announcements
 from tests.unit.analyzer.builders_packets import NS, pcap
 
-ONE, OTHER = "192.168.10.11", "192.168.10.12"
+ONE, OTHER, VIP = "192.168.10.11", "192.168.10.12", "192.168.10.2"
 UP, DOWN = 3, 1
 
 
@@ -52,6 +54,55 @@ def test_a_session_over_ipv6_is_read_and_another_port_is_not_bfd() -> None:
     packet = Ether() / IPv6(src="fd00:10::11", dst="fd00:10::12") / UDP(dport=3784) / control()
     (span,) = heard((1, bytes(packet)), (2, v4(control(), 3785))).bfd
     assert span.sender == "fd00:10::11"
+
+
+@given(
+    st.one_of(st.tuples(*[st.ip_addresses(v=4)] * 2), st.tuples(*[st.ip_addresses(v=6)] * 2)),
+    st.integers(1, 255),
+    st.integers(0, 2**32 - 1),
+    st.binary(max_size=9),
+)
+def test_what_a_frame_says_is_read_where_it_stands(
+    ends: tuple[Any, Any], multiplier: int, wanted_us: int, padding: bytes
+) -> None:
+    source, target = map(str, ends)
+    content = control(UP, multiplier, wanted_us)
+    network: Any = IPv6 if ":" in source else IP
+    link = Ether() / Dot1Q(vlan=7) if len(padding) % 2 else CookedLinux()
+    options = {"options": [IPOption_NOP()] * 4} if network is IP else {}
+    packet = link / network(src=source, dst=target, **options) / UDP(dport=3784) / content
+    content = pcap([(5 * NS, bytes(packet) + padding)], link=1 if len(padding) % 2 else 113)
+    (span,) = read_announcements(memoryview(content)).bfd
+    assert (span.sender, span.receiver) == (source, target)
+    assert (span.from_ns, span.to_ns) == (5 * NS, 5 * NS)
+    assert span.detect_s == pytest.approx(multiplier * wanted_us / 1e6)
+
+
+def test_bfd_leaves_no_vrrp_unread_and_has_a_bound_of_its_own() -> None:
+    advert = bytes(Ether() / IP(src=ONE, dst="224.0.0.18", ttl=255) / VRRP(addrlist=[VIP]))
+    sent = [(1 + n / 10, v4(control())) for n in range(20)] + [(3, advert)]
+    content = memoryview(pcap([(round(s * NS), frame) for s, frame in sent]))
+    found = read_announcements(content, most=1, most_bfd=5)
+    assert [row.at_ns for row in found.advertisements] == [3 * NS]
+    assert (found.left_out, found.bfd_left_out, found.malformed) == (0, 15, 0)
+    (span,) = found.bfd
+    assert (span.from_ns, span.to_ns) == (1 * NS, 1.4 * NS)
+
+
+def test_a_bound_holds_over_files_and_chunks_together() -> None:
+    first, second = (
+        memoryview(pcap([(n * NS, v4(control())) for n in range(begin, begin + 4)]))
+        for begin in (1, 11)
+    )
+    found = read_announcements(first, second, most_bfd=6, chunk_bytes=100)
+    assert found.bfd_left_out == 2
+    assert [span.to_ns // NS for span in found.bfd] == [1, 2, 3, 4, 11, 12]
+
+
+@pytest.mark.parametrize("cut", [1, 24, 25])
+def test_a_control_packet_that_was_cut_is_malformed(cut: int) -> None:
+    found = heard((1, v4(control())[:-cut]))
+    assert (found.bfd, found.malformed) == ((), 1 if cut <= 24 else 0)
 
 
 @pytest.mark.parametrize("content", [b"", control()[:23], b"\x00" + control()[1:], control(UP, 0)])

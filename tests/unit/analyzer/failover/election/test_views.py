@@ -1,4 +1,4 @@
-"""Whose capture shows the advertisements, two masters that no client sees, and the way back."""
+"""Whose capture shows the advertisements, by which clock, and two masters that no client sees."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from analyzer.failover.describe import failover
-from analyzer.failover.election.views import names_of
+from analyzer.failover.election.views import names_of, views_of
 from analyzer.findings import failover as found
 from analyzer.wire.bfd import BfdSpan
-from analyzer.wire.vrrp import Announcements, master_down_interval_s, skew_s
+from analyzer.wire.vrrp import Announcements
+from tests.unit.analyzer.builders_packets import NS
 from tests.unit.analyzer.failover.builders_wire import (
     ADDRESSES,
     Silence,
     Wire,
     at,
     evidence,
+    failover_of,
     requests,
 )
 
@@ -33,12 +32,6 @@ def unicast(wire: Wire) -> Announcements:
     seen = wire.announcements()
     adverts = tuple(replace(advert, unicast=True) for advert in seen.advertisements)
     return replace(seen, advertisements=adverts)
-
-
-def failover_of(given_evidence: Any) -> Any:
-    outcome = failover(given_evidence)
-    assert outcome is not None
-    return outcome
 
 
 def seen_on(inputs: Silence, recorded: dict[str, Any] | None = None) -> Any:
@@ -83,6 +76,58 @@ def test_unicast_that_a_switch_flooded_is_not_the_clients_view() -> None:
     assert failover_of(made).seen_by == "bal02"
 
 
+# The clocks of directors that captured
+
+
+def timed(**uncertainty_ns: int | None) -> dict[str, Any]:
+    rows = [{"host": host, "clock_uncertainty_ns": ns} for host, ns in uncertainty_ns.items()]
+    return {"vrrp_captures": rows}
+
+
+def test_the_error_of_the_clock_that_timed_the_advertisements_is_in_the_uncertainty() -> None:
+    inputs = Silence()
+    exact = failover_of(seen_on(inputs))
+    outcome = failover_of(seen_on(inputs, timed(bal01=400_000_000, bal02=30_000_000)))
+    assert outcome.seen_by == "bal02"
+    assert outcome.predicted_outage_s == exact.predicted_outage_s
+    assert outcome.prediction_uncertainty_s == pytest.approx(exact.prediction_uncertainty_s + 0.030)
+    by_client = replace(inputs.evidence(recorded=timed(bal02=30_000_000)), seen_on={})
+    assert failover_of(by_client).prediction_uncertainty_s == pytest.approx(
+        failover_of(inputs.evidence()).prediction_uncertainty_s
+    )
+
+
+def test_by_a_clock_that_is_not_known_no_outage_is_predicted_since_the_fault() -> None:
+    outcome = failover_of(seen_on(Silence(), timed(bal01=5, bal02=None)))
+    assert (outcome.seen_by, outcome.how) == ("bal02", "silence")
+    assert (outcome.predicted_outage_s, outcome.prediction_uncertainty_s) == (None, None)
+    assert outcome.predicted_range_s == pytest.approx((2 + 247 / 256, 3 + 247 / 256))
+    assert (outcome.advert_age_s, outcome.two_masters_s) == (None, 0)
+    assert [interval.director for interval in outcome.reigns] == ["bal01", "bal02"]
+
+
+def test_priority_0_predicts_by_one_clock_alone() -> None:
+    wire = Wire()
+    wire.reign("bal01", 0.3, 5.6, 10, claim=False)
+    wire.advert("bal01", 5.6, 0)
+    wire.reign("bal02", 5.6 + 247 / 256, 20, 9, claim=True)
+    recorded = {"fault": "bal01: keepalived-stop", "ordered_ns": at(5.55)}
+    recorded |= timed(bal02=None)
+    made = evidence(wire, requests(50, 20, [(5.6, 6.57)]), recorded)
+    outcome = failover_of(replace(made, announcements=NOTHING, seen_on={"bal02": unicast(wire)}))
+    assert (outcome.seen_by, outcome.how) == ("bal02", "clean-stop")
+    assert (outcome.predicted_outage_s, outcome.prediction_uncertainty_s) == (247 / 256, 0)
+
+
+def test_two_masters_count_only_beyond_what_two_clocks_may_differ() -> None:
+    inputs = Silence()
+    both_s = 11.3 - inputs.taken_s
+    for ns, counted_s in ((0, both_s), (200_000_000, both_s - 0.3), (5 * NS, 0)):
+        clocks = timed(bal01=100_000_000 if ns else 0, bal02=ns)
+        outcome = failover_of(seen_on(inputs, clocks))
+        assert outcome.two_masters_s == pytest.approx(counted_s)
+
+
 def director(name: str, macs: set[int], addresses: set[str]) -> Director:
     made = Silence().evidence().directors[0]
     return replace(made, name=name, macs=frozenset(macs), addresses=frozenset(addresses))
@@ -121,93 +166,28 @@ def test_a_router_of_ipv6_with_the_same_number_is_another_one() -> None:
     assert (outcome.valid, outcome.two_masters_s, outcome.master_changes) == (True, 0, 1)
 
 
-# The way back
-
-
-def returned(recorded: dict[str, Any], again_s: float | None, fault: str = "link-down") -> Any:
-    inputs = Silence(to_s=40)
-    if again_s is not None:
-        inputs.wire.adverts = [a for a in inputs.wire.adverts if a.at_ns < at(again_s)]
-        inputs.wire.reign("bal01", again_s, 40, 10, claim=True)
-    facts = {"undo_ordered_ns": at(15.0), "undone_ns": at(15.1), "fault": f"bal01: {fault}"}
-    return failover_of(inputs.evidence(recorded=facts | recorded))
-
-
-def test_with_nopreempt_there_is_no_way_back_and_the_verdict_says_so() -> None:
-    outcome = returned({"nopreempt": True}, None)
-    assert (outcome.failback.never_due, outcome.failback.due_s) == (True, None)
-    assert "bal01 did not take the VIP back (nopreempt)" in found.sentence(outcome)
-    broken = returned({"nopreempt": True}, 19.0)
-    assert "(which nopreempt should have prevented)" in found.sentence(broken)
-
-
-@pytest.mark.parametrize(
-    ("delay_s", "due_s"),
-    [(0, (3.9609, 4.0609)), (0.5, (3.9609, 5.5609)), (8, (10.9609, 13.0609))],
+SPAN = BfdSpan(
+    sender=ADDRESSES["bal01"],
+    receiver=ADDRESSES["bal02"],
+    from_ns=at(0.1),
+    to_ns=at(5.6),
+    detect_s=0.33,
 )
-def test_the_way_back_takes_an_election_and_the_delay(
-    delay_s: float, due_s: tuple[float, float]
-) -> None:
-    outcome = returned({"nopreempt": False, "preempt_delay_s": delay_s}, 15.0 + due_s[0])
-    assert outcome.failback.due_s == pytest.approx(due_s, abs=1e-4)
-    said = found.sentence(outcome)
-    assert f"(due after {due_s[0]:.2f} to {due_s[1]:.2f} s)" in said
 
 
-def test_keepalived_that_has_to_start_may_take_two_seconds_more() -> None:
-    outcome = returned({"nopreempt": False}, 20.0, fault="crash")
-    assert outcome.failback.due_s == pytest.approx((3.9609, 6.0609), abs=1e-4)
-
-
-def test_a_director_that_never_noticed_is_master_again_at_once() -> None:
-    outcome = returned({"nopreempt": True}, 15.6, fault="unplug")
-    assert outcome.failback.due_s == pytest.approx((0.0, 1.1))
-
-
-def test_where_the_settings_are_not_known_nothing_is_said_of_the_way_back() -> None:
-    outcome = returned({}, None)
-    assert (outcome.failback.due_s, outcome.failback.never_due) == (None, False)
-    assert "take the VIP back" not in found.sentence(outcome)
-
-
-# BFD
-
-
-def test_a_take_over_before_its_due_that_a_lost_bfd_session_explains_is_bfds() -> None:
-    wire = Wire()
-    last_s = wire.reign("bal01", 0.3, 5.6, 10, claim=False)
-    wire.reign("bal02", 5.95, 20, 9, claim=True)
-    span = BfdSpan(
-        sender=ADDRESSES["bal01"],
-        receiver=ADDRESSES["bal02"],
-        from_ns=at(0.1),
-        to_ns=at(5.6),
-        detect_s=0.33,
-    )
-    recorded = {"fault": "bal01: link-down", "ordered_ns": at(5.55)}
-    made = evidence(wire, requests(50, 20, [(5.6, 5.95)]), recorded)
-    assert made.announcements is not None
+def test_a_session_counts_once_as_its_receiver_captured_it() -> None:
+    """After link-down bal01's own capture goes on showing what it sends; nobody receives it."""
+    inputs = Silence()
+    on_after = replace(SPAN, to_ns=at(19.0))
+    back = replace(SPAN, sender=SPAN.receiver, receiver=SPAN.sender)
+    quiet = replace(inputs.wire.announcements(), advertisements=())
+    made = inputs.evidence()
     pair = tuple(
         replace(each, addresses=frozenset({ADDRESSES[each.name]})) for each in made.directors
     )
-    seen = replace(made.announcements, bfd=(span,))
-    outcome = failover_of(replace(made, announcements=seen, directors=pair))
-    assert last_s == pytest.approx(5.3)
-    assert outcome.how == "bfd"
-    assert outcome.predicted_outage_s == pytest.approx(0.33, abs=0.02)
-    assert outcome.outage_s == pytest.approx(outcome.predicted_outage_s, abs=0.06)
-    without = failover_of(replace(made, directors=pair))
-    assert without.how == "silence"
-
-
-@given(st.integers(1, 254), st.integers(1, 4095))
-def test_version_3_skews_by_its_interval_and_a_backup_waits_three_to_four(
-    priority: int, centiseconds: int
-) -> None:
-    interval_s = centiseconds / 100
-    wait_s = master_down_interval_s(3, priority, interval_s)
-    assert 3 * interval_s < wait_s < 4 * interval_s
-    assert wait_s - skew_s(3, priority, interval_s) == pytest.approx(3 * interval_s)
-    assert skew_s(3, priority, interval_s) == pytest.approx(
-        interval_s * skew_s(2, priority, interval_s)
-    )
+    views = {"bal01": (on_after, back), "bal02": (SPAN, replace(back, to_ns=at(19.5)))}
+    for names in (("bal01", "bal02"), ("bal02", "bal01")):
+        seen = {name: replace(quiet, bfd=views[name]) for name in names}
+        found_bfd = views_of(replace(made, seen_on=seen, directors=pair), None).bfd
+        assert set(found_bfd) == {SPAN, back}
+        assert len(found_bfd) == 2

@@ -96,6 +96,13 @@ def test_counts_in_a_file_are_enough() -> None:
     assert made == lay_out(HostCounts(directors=3, servers=4, vips=6), forwarding="tun")
 
 
+@pytest.mark.parametrize("kind", ["nftables", "iptables"])
+def test_directors_by_rules_have_nat_and_servers_with_one_way_back_by_default(kind: str) -> None:
+    made = lay_out(HostCounts(vips=2), director_kind=kind)
+    assert made == lay_out(HostCounts(vips=2), director_kind=kind, forwarding="nat")
+    assert (made.forwarding, lay_out(director_kind="ipvs").forwarding) == ("nat", "dr")
+
+
 def test_directors_by_rules_forward_by_nat_and_come_back_from_a_file() -> None:
     text = "director_kind = 'nftables'\n[sysctl]\n'net.netfilter.nf_conntrack_max' = 9\n"
     made = topology_file.from_toml(text)
