@@ -179,7 +179,7 @@ def test_the_hosts_scripts_are_shell(name: str) -> None:
 
 
 def booted(tmp_path: Path, files: dict[str, str]) -> list[str]:
-    """The programs that boot.sh runs with this share, in their order; none of them is a real one."""
+    """The programs that boot.sh runs with this share, in their order; none is a real one."""
     share, programs, ran = tmp_path / "share", tmp_path / "programs", tmp_path / "ran"
     for name, text in files.items():
         share.mkdir(exist_ok=True)
