@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.conntrack.settings import FIXED
 from analyzer.conntrack.states import CtState, Kind
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Flows:
     def __init__(self, size: int) -> None:
         self.state = np.full(size, NO_ENTRY, dtype=np.int8)
         self.number = np.full(size, NO_ENTRY, dtype=np.int64)
+        self.sysctl = np.full(size, FIXED, dtype=np.int8)
         self.timeout_s = np.full(size, np.nan)
         self.expiry_s = np.full(size, np.nan)
         self.replied, self.assured = np.zeros((2, size), dtype=bool)
