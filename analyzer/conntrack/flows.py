@@ -13,6 +13,7 @@ import numpy as np
 
 from analyzer.conntrack.settings import FIXED
 from analyzer.conntrack.states import CtState, Kind
+from analyzer.ipvs.flow_steps import NO_ENTRY
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Int8s = npt.NDArray[np.int8]
 
-NO_ENTRY = -1
 NO_KIND = -1
 ORIGINAL, REPLY = 0, 1
 """Directions of a packet: from the client, and back."""

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.conntrack.flows import NO_ENTRY, ORIGINAL, REPLY, Flows, Step, after, follow
+from analyzer.conntrack.flows import ORIGINAL, REPLY, Flows, Step, after, follow
 from analyzer.conntrack.settings import (
     FIXED,
     MAX_RETRANS,
@@ -54,6 +54,7 @@ from analyzer.conntrack.states import (
     CtState,
     Kind,
 )
+from analyzer.ipvs.flow_steps import NO_ENTRY, flow_steps
 from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S
 
 if TYPE_CHECKING:
@@ -160,18 +161,9 @@ def replay(packets: Packets, rules: ConntrackRules) -> Tracked:
     """Run packets through conntrack's table."""
     starts = np.flatnonzero(np.diff(packets.flow, prepend=-1) != 0)
     walk = _Walk(packets, rules, len(starts))
-    for slots, rows in _steps(starts, len(packets.flow)):
+    for slots, rows in flow_steps(starts, len(packets.flow)):
         walk.step(slots, rows)
     return walk.tracked()
-
-
-def _steps(starts: Ints, size: int) -> list[tuple[Ints, Ints]]:
-    """The numbers of the flows that have a first packet and its rows, then a second, and so on."""
-    lengths = np.diff(np.r_[starts, size])
-    order = np.argsort(-lengths, kind="stable")
-    longest = int(lengths.max(initial=0))
-    alive = np.searchsorted(-lengths[order], -np.arange(longest), side="left")
-    return [(order[:n], starts[order[:n]] + step) for step, n in enumerate(alive)]
 
 
 class _Walk:

@@ -11,9 +11,10 @@ import pandas as pd
 from analyzer.conntrack.replay import Packets, replay
 from analyzer.conntrack.settings import SYSCTLS
 from analyzer.conntrack.states import Kind, kind_of
+from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import Flag
 from analyzer.predicted.entries import REFUSED, TIMER, first_and_last, prediction_of
-from analyzer.predicted.replay import NO_ENTRY, Beliefs, handling
+from analyzer.predicted.replay import Beliefs, handling
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from analyzer.conntrack.states import CtState
+from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import State
-from analyzer.predicted.replay import NO_ENTRY, handling, replay
+from analyzer.predicted.replay import handling, replay
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.conntrack.flows import NO_ENTRY
 from analyzer.conntrack.replay import ConntrackRules, Packets, Tracked, replay
 from analyzer.conntrack.settings import DEFAULTS_S, FIXED, SYSCTLS, ConntrackSettings, with_change
 from analyzer.conntrack.states import CtState, Kind
 from analyzer.conntrack.versions import law_of
+from analyzer.ipvs.flow_steps import NO_ENTRY
 from tests.unit.analyzer.conntrack.reference import WORD, Belief, Conntrack, Packet
 from tests.unit.properties import examples
 
