@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.flow_steps import NO_ENTRY, flow_steps
+from analyzer.ipvs.port_reuse import is_new_conn_expected
 from analyzer.ipvs.states import (
     TRANSITIONS,
     Flag,
@@ -233,13 +234,9 @@ class _Walk:
 
     def _reusable(self, state: Int8s, row: Ints) -> Bools:
         """Whether a SYN would end the entry in this state at once."""
+        nodest = (state != NO_ENTRY) & self._expire_nodest[row]
         mode = self._rules.conn_reuse_mode
-        ended = (state != NO_ENTRY) & self._expire_nodest[row]
-        if mode != 0:
-            ended |= (state == State.TIME_WAIT) | (state == State.CLOSE)
-        if mode & 2:
-            ended |= (state == State.FIN_WAIT) & self._no_output[row - 1]
-        return np.asarray(ended)
+        return np.asarray(nodest | is_new_conn_expected(state, self._no_output[row - 1], mode))
 
     def _restart_timers(self, row: Ints, judged: Bools, held: Bools) -> None:
         """A judged segment restarts its entry's timer; a dropped one leaves it running."""
