@@ -143,6 +143,7 @@ class Node:
     protocol: str = "TCP"
     captured: bool = True
     events: Sequence[tuple[float, str, str]] = ()
+    events_since_s: float | None = None  # not before this did any of them happen
 
     def played(self, path: Path) -> Analysis:
         """Recorded, and analysed."""
@@ -172,7 +173,12 @@ class Node:
             writer.capture_path.write_bytes(
                 pcap((BOOT_NS + round(seg.at_s * NS), frames.frame(seg)) for seg in sent)
             )
-        rows = [{"at": BOOT_NS + round(at_s * NS), "host": "node01"} for at_s, _, _ in self.events]
+        since_s = self.events_since_s
+        since = {} if since_s is None else {"since": BOOT_NS + round(since_s * NS)}
+        rows = [
+            {"at": BOOT_NS + round(at_s * NS), "host": "node01"} | since
+            for at_s, _, _ in self.events
+        ]
         named = zip(rows, self.events, strict=True)
         writer.extend("events", [row | {"kind": one[1], "detail": one[2]} for row, one in named])
         for at_s in np.arange(999.03, self.until_s, self.poll_s).tolist():

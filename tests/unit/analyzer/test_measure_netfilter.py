@@ -94,6 +94,28 @@ def test_a_sysctl_that_was_set_midway_governs_what_ends_after_it(tmp_path: Path)
     assert "prediction-differs" not in {finding.id for finding in found.findings}
 
 
+def test_what_ended_before_a_sysctl_was_last_read_as_it_was_is_decided(tmp_path: Path) -> None:
+    """The events have since when it may have been otherwise: 2.5 s, not the 12 of all settings."""
+    before = [closed(40000 + each, 1012.0, waits_s=30) for each in range(3)]
+    between = [closed(41000 + each, 1018.0, waits_s=9) for each in range(4)]
+    event = (1020.0, "sysctl-changed", f"{TIME_WAIT}: 30 -> 9")
+    node = Node(flows=[*before, *between], events=[event], events_since_s=1017.5)
+    (agreed,) = node.played(tmp_path / "run").agreement
+    assert agreed.residuals == {"poll": 3, "outage": 4}
+
+
+@pytest.mark.parametrize("later_s", [10, 300])
+def test_a_timeout_set_midway_to_what_another_is_keeps_its_name(
+    tmp_path: Path, later_s: int
+) -> None:
+    before = [closed(40000 + each, 1000.0, waits_s=30) for each in range(3)]
+    after = [closed(42000 + each, 1030.0, waits_s=later_s) for each in range(2)]
+    event = (1020.0, "sysctl-changed", f"{TIME_WAIT}: 30 -> {later_s}")
+    found = Node(flows=[*before, *after], events=[event]).played(tmp_path / "run")
+    groups = [(group.timeout_name, group.timeout_s, group.n) for group in found.lifetimes]
+    assert groups == [(TIME_WAIT, 30, 3), (TIME_WAIT, later_s, 2)]
+
+
 def test_what_is_open_or_half_closed_waits_its_own_sysctl(tmp_path: Path) -> None:
     found = Node(flows=[left_open(41000, 1001.0), half_closed(41001, 1001.5)]).played(
         tmp_path / "run"
