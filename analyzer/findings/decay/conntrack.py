@@ -10,6 +10,8 @@ from analyzer.findings.figures import agrees, by_whom, lifetime_sentence, measur
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.findings.figures import Figures
     from analyzer.measured import Measured
     from analyzer.results import Lifetime
@@ -86,7 +88,6 @@ def conntrack_idle(figures: Figures) -> Finding | None:
     if not rows:
         return None
     n, n_expired = sum(row.n for row in rows), sum(row.n_expired for row in rows)
-    waits = dict.fromkeys(f"{row.timeout_name}, {timeout_sentence(row)}" for row in rows)
     shorter = any(row.timeout_name in _SHORTER for row in rows)
     loose = all(
         result.conntrack.settings.loose for result in figures.by_conntrack if result.conntrack
@@ -100,8 +101,8 @@ def conntrack_idle(figures: Figures) -> Finding | None:
     return Finding(
         id="conntrack-idle",
         severity="warning" if n_expired else "info",
-        title=f"{_were(n)} left open: {' or '.join(waits)}",
-        evidence="; ".join(f"{row.director}: {lifetime_sentence(row)}" for row in rows) + ".",
+        title=f"{_were(n)} left open: {_waits(rows)}",
+        evidence=_by_director(rows),
         advice=(
             "What was not acknowledged, or was sent again and again, waits a shorter time than "
             "what is only idle. "
@@ -117,16 +118,25 @@ def conntrack_half_closed(figures: Figures) -> Finding | None:
     rows = [row for row in _rows(figures) if row.state == _HALF_CLOSED]
     if not rows:
         return None
-    row = rows[0]
-    n = sum(each.n for each in rows)
+    n = sum(row.n for row in rows)
     return Finding(
         id="conntrack-half-closed",
         severity="warning",
-        title=f"{_were(n)} closed by one side alone: {row.timeout_name}, {timeout_sentence(row)}",
-        evidence="; ".join(f"{each.director}: {lifetime_sentence(each)}" for each in rows) + ".",
+        title=f"{_were(n)} closed by one side alone: {_waits(rows)}",
+        evidence=_by_director(rows),
         advice="The kernel's default is 60 s; kube-proxy sets an hour (conntrack.tcpCloseWait"
         "Timeout), where IPVS keeps such an entry one or two minutes. Have both sides close.",
     )
+
+
+def _waits(rows: Sequence[Lifetime]) -> str:
+    """Every sysctl that entries wait for, and what it is set to."""
+    waits = dict.fromkeys(f"{row.timeout_name}, {timeout_sentence(row)}" for row in rows)
+    return " or ".join(waits)
+
+
+def _by_director(rows: Sequence[Lifetime]) -> str:
+    return "; ".join(f"{row.director}: {lifetime_sentence(row)}" for row in rows) + "."
 
 
 def _were(n: int) -> str:

@@ -128,6 +128,17 @@ def test_what_is_open_or_half_closed_waits_its_own_sysctl(tmp_path: Path) -> Non
     assert {"conntrack-idle", "conntrack-half-closed"} <= {each.id for each in found.findings}
 
 
+def test_half_closed_connections_name_every_sysctl_that_they_wait_for(tmp_path: Path) -> None:
+    """One of them goes on sending, and nobody acknowledges it."""
+    silent, sending = half_closed(41000, 1001.0), half_closed(41001, 1001.5)
+    data = Seg(1002.0, 41001, Flag.ACK, sequence=150, acknowledgement=1101, payload_bytes=10)
+    flows = [silent, replace(sending, sent=(*sending.sent, data), waits_s=300)]
+    found = Node(flows=flows).played(tmp_path / "run").findings
+    (half,) = [finding for finding in found if finding.id == "conntrack-half-closed"]
+    for sysctl, timeout_s in (("close_wait", 3600), ("unacknowledged", 300)):
+        assert f"nf_conntrack_tcp_timeout_{sysctl}, {timeout_s} s" in half.title
+
+
 def test_data_that_was_not_acknowledged_waits_the_shorter_sysctl(tmp_path: Path) -> None:
     whole = left_open(41000, 1001.0)
     flow = replace(whole, sent=whole.sent[:5], waits_s=300)
