@@ -14,7 +14,7 @@ from analyzer.anonymous import texts
 from analyzer.anonymous.vocabulary import EVENTS, words
 from analyzer.client.failure_texts import known_text
 from analyzer.client.failures import KINDS, kind_of_text
-from analyzer.conntrack.proc import STATES as CONNTRACK_STATES
+from analyzer.conntrack.proc import STATE_NAMES
 from analyzer.conntrack.services import SCHEDULER as NETFILTER
 from analyzer.forecast.closings import CLOSES
 from analyzer.ipvs.states import State
@@ -56,7 +56,7 @@ RULES: Mapping[str, Mapping[str, texts.Rule]] = {
     },
     "entries": {
         "change": texts.one_of(["appeared", "state", "gone"]),
-        "state": texts.one_of({state.name for state in State} | CONNTRACK_STATES),
+        "state": texts.one_of({state.name for state in State} | STATE_NAMES),
         "origin": texts.one_of(("LOCAL", "SYNC")),
     },
     "polls": {"what": texts.one_of(["services", "entries", "resizing"])},

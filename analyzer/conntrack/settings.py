@@ -79,7 +79,6 @@ class ConntrackSettings:
     Attributes:
         timeouts_s: by sysctl, all of ``DEFAULTS_S``; seconds.
         assumed: those of them that were not read, and are the kernel's defaults.
-        be_liberal: packets out of window count as well (``nf_conntrack_tcp_be_liberal``).
         loose: an ACK in the middle of a connection makes an entry (``nf_conntrack_tcp_loose``).
         max_retrans: retransmissions from which on the timeout is ``MAX_RETRANS`` at the most.
         table_max: entries that the table may hold (``nf_conntrack_max``); None where not read.
@@ -88,7 +87,6 @@ class ConntrackSettings:
 
     timeouts_s: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULTS_S))
     assumed: frozenset[str] = frozenset()
-    be_liberal: bool = False
     loose: bool = True
     max_retrans: int = 3
     table_max: int | None = None
@@ -158,7 +156,6 @@ def settings_of(sysctl: Mapping[str, int | None]) -> ConntrackSettings:
     return ConntrackSettings(
         timeouts_s={**DEFAULTS_S, **read},
         assumed=frozenset(DEFAULTS_S) - read.keys(),
-        be_liberal=bool(_or(sysctl.get("nf_conntrack_tcp_be_liberal"), 0)),
         loose=bool(_or(sysctl.get("nf_conntrack_tcp_loose"), 1)),
         max_retrans=max(_or(sysctl.get("nf_conntrack_tcp_max_retrans"), 3), 0),
         table_max=_positive(sysctl.get("nf_conntrack_max")),

@@ -48,7 +48,7 @@ def test_what_was_read_holds_and_the_rest_is_assumed() -> None:
     assert found.timeouts_s[ESTABLISHED] == 86_400
     assert found.timeouts_s[CLOSE] == 0
     assert found.assumed == frozenset(DEFAULTS_S) - {ESTABLISHED, CLOSE}
-    assert (found.loose, found.be_liberal, found.max_retrans) == (False, False, 3)
+    assert (found.loose, found.max_retrans) == (False, 3)
     assert (found.table_max, found.buckets) == (131_072, None)
 
 
