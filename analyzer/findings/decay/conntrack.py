@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NEARLY_FULL = 0.95
 """Share of nf_conntrack_max from which on entries are dropped early (``gc_worker``)."""
 
+_COUNT = "nf_conntrack_count reached {:,}"
 _OPEN = "ESTABLISHED"
 _HALF_CLOSED = "CLOSE_WAIT"
 _SHORTER = (UNACKNOWLEDGED, MAX_RETRANS)
@@ -34,18 +35,23 @@ def governs(row: Lifetime) -> str:
 def held(figures: Figures, director: str) -> list[str]:
     """The most entries of a netfilter director in one poll, in words; empty of another one."""
     return [
-        f"conntrack held up to {most:,} entries on {director}"
+        f"conntrack held up to {most:,} entries on {director}, of all traffic"
         for result in figures.by_conntrack
         if result.director.name == director and (most := most_entries(figures, result))
     ]
 
 
 def most_entries(figures: Figures, result: Measured) -> int:
-    """The most entries that a poll saw; 0 where entries were not polled."""
+    """The most entries that a poll read, of all traffic; 0 where entries were not polled."""
+    return _most(figures, result, "entries") or 0
+
+
+def _most(figures: Figures, result: Measured, column: str) -> int | None:
+    """The largest value of a column of the polls; None where none has one."""
     if figures.evidence is None:
-        return 0
-    polls = figures.evidence.by_director[result.director.name].polls
-    return int(polls["entries"].max()) if polls["entries"].notna().any() else 0
+        return None
+    values = figures.evidence.by_director[result.director.name].polls[column]
+    return int(values.max()) if values.notna().any() else None
 
 
 def _rows(figures: Figures) -> list[Lifetime]:
@@ -148,15 +154,17 @@ def conntrack_table_full(figures: Figures) -> Finding | None:
     for result in figures.by_conntrack:
         settings = result.conntrack.settings if result.conntrack else None
         most = settings.table_max if settings else None
-        entries = most_entries(figures, result)
+        counted = _most(figures, result, "table_entries")
+        entries = most_entries(figures, result) if counted is None else counted
         if not most or entries < NEARLY_FULL * most:
             continue
         return Finding(
             id="table-full",
             severity="problem",
             title=f"conntrack's table is nearly full: {entries:,} of at most {most:,} entries",
-            evidence=f"On {result.director.name} a poll saw {entries:,} entries; "
-            f"nf_conntrack_max is {most:,}.",
+            evidence=f"On {result.director.name} "
+            + (f"a poll read {entries:,} entries" if counted is None else _COUNT.format(counted))
+            + f"; nf_conntrack_max is {most:,}.",
             advice="Above 95 % the kernel drops closing entries and those that are not ASSURED; in "
             "a full table a packet that finds none to drop is lost (nf_conntrack: table full, "
             "dropping packet). Raise net.netfilter.nf_conntrack_max, or shorten the timeouts.",

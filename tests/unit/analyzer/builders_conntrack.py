@@ -142,6 +142,7 @@ class Node:
     poll_s: float = 0.1
     protocol: str = "TCP"
     captured: bool = True
+    counted: int | None = None  # nf_conntrack_count, at each poll; None as in older recordings
     events: Sequence[tuple[float, str, str]] = ()
     events_since_s: float | None = None  # not before this did any of them happen
 
@@ -193,7 +194,8 @@ class Node:
         head = {"at": at_ns, "director": "node01"}
         row = head | {"what": "entries", "took_ms": 0.0, "asked": at_ns}
         there = sum(state is not None for state in states)
-        writer.append("polls", row | {"entries": there, "director_uptime_s": at_s})
+        known = {"entries": there, "director_uptime_s": at_s, "table_entries": self.counted}
+        writer.append("polls", row | known)
         for flow, now in zip(self.flows, states, strict=True):
             then = flow.state_at(at_s - self.poll_s)
             if now == then:

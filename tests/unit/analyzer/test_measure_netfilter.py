@@ -24,6 +24,7 @@ from tests.unit.analyzer.builders_conntrack import (
 from tests.unit.analyzer.builders_packets import Seg
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from analyzer.report import Analysis
@@ -168,7 +169,7 @@ def test_what_ipvs_has_and_conntrack_lacks_is_not_measured(tmp_path: Path) -> No
     assert found.timeline.predicted == ()
     assert found.forwarding is not None
     assert (found.forwarding.method, found.forwarding.basis) == ("nat", "configured")
-    assert "conntrack held up to 12 entries on node01" in found.verdict
+    assert "conntrack held up to 12 entries on node01, of all traffic" in found.verdict
 
 
 def test_an_entry_that_a_reset_deleted_is_no_lifetime_and_no_warning(tmp_path: Path) -> None:
@@ -185,6 +186,73 @@ def test_a_table_nearly_full_is_a_problem(tmp_path: Path) -> None:
     (full,) = [finding for finding in found.findings if finding.id == "table-full"]
     assert full.severity == "problem"
     assert "12 of at most 12 entries" in full.title
+
+
+@pytest.mark.parametrize(
+    ("counted", "most", "is_full"), [(95, 100, True), (94, 100, False), (None, 12, True)]
+)
+def test_a_table_is_nearly_full_from_95_of_100_entries_of_all_traffic_on(
+    tmp_path: Path, counted: int | None, most: int, *, is_full: bool
+) -> None:
+    """By nf_conntrack_count; of an older recording by the entries read."""
+    sysctl = SYSCTL | {"nf_conntrack_max": most}
+    found = Node(flows=BURST, sysctl=sysctl, counted=counted).played(tmp_path / "run")
+    full = [finding for finding in found.findings if finding.id == "table-full"]
+    assert len(full) == is_full
+    if full:
+        assert f"{counted or 12} of at most {most} entries" in full[0].title
+
+
+@pytest.mark.parametrize(("polled", "is_full"), [(19, True), (18, False)])
+def test_without_that_count_the_entries_read_may_fill_the_table(
+    tmp_path: Path, polled: int, *, is_full: bool
+) -> None:
+    flows = [left_open(41000 + each, 1001.0) for each in range(polled)]
+    node = Node(flows=flows, sysctl=SYSCTL | {"nf_conntrack_max": 20}, until_s=1004.0)
+    ids = {finding.id for finding in node.played(tmp_path / "run").findings}
+    assert ("table-full" in ids) == is_full
+
+
+def client_reset(port: int, began_s: float) -> Flow:
+    """Open, then reset by the client: conntrack's CLOSE, as IPVS's."""
+    whole = left_open(port, began_s)
+    reset = Seg(began_s + 0.3, port, Flag.RST, sequence=150, acknowledgement=1100)
+    states = (*whole.states, (began_s + 0.3, "CLOSE"))
+    gone_s = began_s + 10.3
+    return Flow(port=port, sent=(*whole.sent, reset), states=states, gone_s=gone_s, waits_s=10)
+
+
+def unanswered(port: int, began_s: float) -> Flow:
+    """A SYN and nothing after it."""
+    states = ((began_s, "SYN_SENT"),)
+    return Flow(
+        port=port, sent=(Seg(began_s, port, Flag.SYN, sequence=99),), states=states, waits_s=120
+    )
+
+
+@pytest.mark.parametrize("flow", [left_open, half_closed, client_reset, unanswered])
+def test_what_is_true_of_ipvs_alone_is_not_said_of_conntrack(
+    tmp_path: Path, flow: Callable[[int, float], Flow]
+) -> None:
+    flows = [flow(41000 + each, 1001.0 + each) for each in range(3)]
+    found = Node(flows=flows).played(tmp_path / "run")
+    (observed,) = (agreed.entries_observed for agreed in found.agreement)
+    assert observed == 3
+    ids = {finding.id for finding in found.findings}
+    assert ids.isdisjoint(
+        {
+            *("idle-established", "expires-late", "reset-closes-early", "half-open"),
+            *("server-held-open", "table-memory", "port-reuse-delay"),
+        }
+    )
+
+
+def test_a_refused_connection_is_explained_by_conntracks_rules(tmp_path: Path) -> None:
+    found = Node(flows=[refused(41002, 1002.0)]).played(tmp_path / "run")
+    (one,) = [finding for finding in found.findings if finding.id == "refused"]
+    assert "conntrack deletes an entry whose only answer was a reset at once" in one.evidence
+    assert "nft list ruleset" in one.advice
+    assert "ipvsadm" not in one.advice
 
 
 def test_without_a_capture_states_are_known_and_lifetimes_are_not(tmp_path: Path) -> None:
