@@ -35,7 +35,7 @@ def governs(row: Lifetime) -> str:
 def held(figures: Figures, director: str) -> list[str]:
     """The most entries of a netfilter director in one poll, in words; empty of another one."""
     return [
-        f"conntrack held up to {most:,} entries on {director}, of all traffic"
+        f"of all traffic, conntrack held up to {most:,} entries on {director}"
         for result in figures.by_conntrack
         if result.director.name == director and (most := most_entries(figures, result))
     ]

@@ -169,7 +169,7 @@ def test_what_ipvs_has_and_conntrack_lacks_is_not_measured(tmp_path: Path) -> No
     assert found.timeline.predicted == ()
     assert found.forwarding is not None
     assert (found.forwarding.method, found.forwarding.basis) == ("nat", "configured")
-    assert "conntrack held up to 12 entries on node01, of all traffic" in found.verdict
+    assert "of all traffic, conntrack held up to 12 entries on node01" in found.verdict
 
 
 def test_an_entry_that_a_reset_deleted_is_no_lifetime_and_no_warning(tmp_path: Path) -> None:
