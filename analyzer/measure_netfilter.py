@@ -7,6 +7,7 @@ of these is not measured, and entries count as active while their connections go
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,8 +39,6 @@ from analyzer.predicted.rules import rules_of
 from analyzer.results import NotMeasured
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
     from analyzer.conntrack.settings import ConntrackSettings
@@ -65,15 +64,15 @@ def measure_netfilter(
     record = evidence.by_director[director.name]
     clock = record.clock
     changes = _changes(record.events, settings)
-    at_ns = np.array([at_ns for at_ns, _ in changes], dtype=np.int64)
+    at_ns = np.array([change.at_ns for change in changes], dtype=np.int64)
     rules = ConntrackRules(
         settings=settings,
         law=law_of(director.kernel),
         hz=director.hz,
         phase_s=director.phase_s,
         changes=tuple(
-            (float(uptime_s), later)
-            for uptime_s, (_, later) in zip(clock.uptime_s(at_ns), changes, strict=True)
+            (float(uptime_s), change.settings)
+            for uptime_s, change in zip(clock.uptime_s(at_ns), changes, strict=True)
         ),
     )
     if evidence.segments is None:
@@ -86,7 +85,7 @@ def measure_netfilter(
     )
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     offloaded = _offloaded(record.entries)
-    unsure = offloaded | _about_changes(prediction, at_ns)
+    unsure = offloaded | _about_changes(prediction, changes)
     rows = conntrack_lifetimes(joined, director.name, settings, clock.uncertainty_s)
     samples = state_samples(record.entries, record.entry_polls)
     predicted = (
@@ -172,33 +171,44 @@ def _tolerance(
     )
 
 
-def _changes(
-    events: pd.DataFrame, settings: ConntrackSettings
-) -> list[tuple[int, ConntrackSettings]]:
-    """When a sysctl was noticed to have changed, Unix ns, and all of them from then on."""
+_CHANGED = "sysctl-changed"
+_CHANGE = re.compile(r"(nf_conntrack_[a-z_]{1,40}): [^ ]{0,20} -> ([0-9]{1,10})")
+_READ_WITHIN_NS = 12_000_000_000
+"""A change is noticed so late at most where the recording does not have since when it may hold:
+all settings are read every 10 s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """All sysctls once one had changed, noticed at ``at_ns``, and at ``since_ns`` not yet there."""
+
+    since_ns: int
+    at_ns: int
+    settings: ConntrackSettings
+
+
+def _changes(events: pd.DataFrame, settings: ConntrackSettings) -> list[_Change]:
+    """The changes of sysctls, in the order in which they were noticed."""
     changes = []
     rows = events[events["kind"] == _CHANGED].sort_values("at")
-    for at_ns, detail in zip(ns(rows["at"]).tolist(), rows["detail"].astype(str), strict=True):
+    at_ns = ns(rows["at"])
+    since_ns = np.where(rows["since"].isna(), at_ns - _READ_WITHIN_NS, ns(rows["since"]))
+    details = rows["detail"].astype(str)
+    for since, at, detail in zip(since_ns.tolist(), at_ns.tolist(), details, strict=True):
         change = _CHANGE.fullmatch(detail)
         if change:
             settings = with_change(settings, change[1], int(change[2]))
-            changes.append((at_ns, settings))
+            changes.append(_Change(since_ns=since, at_ns=at, settings=settings))
     return changes
 
 
-_CHANGED = "sysctl-changed"
-_CHANGE = re.compile(r"(nf_conntrack_[a-z_]{1,40}): [^ ]{0,20} -> ([0-9]{1,10})")
-_READ_EVERY_NS = 12_000_000_000
-"""Sysctls are read every 10 s: a change is noticed so late at most, reads included."""
-
-
-def _about_changes(prediction: Prediction, at_ns: npt.NDArray[np.int64]) -> frozenset[int]:
+def _about_changes(prediction: Prediction, changes: list[_Change]) -> frozenset[int]:
     """The flows with a packet while it was not known which of two values held."""
     steps = prediction.steps
     step_ns = steps["at_ns"].to_numpy(dtype=np.int64)
     near = np.zeros(len(step_ns), dtype=bool)
-    for noticed_ns in at_ns.tolist():
-        near |= (step_ns >= noticed_ns - _READ_EVERY_NS) & (step_ns <= noticed_ns)
+    for change in changes:
+        near |= (step_ns >= change.since_ns) & (step_ns <= change.at_ns)
     return frozenset(steps.loc[near, "flow"].astype("int64").tolist())
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from analyzer.conntrack.settings import TIMEOUT_OF, settings_of
 from analyzer.conntrack.states import CtState
 from analyzer.findings.decay.timeouts import governing
+from analyzer.ipvs.port_reuse import is_new_conn_expected, uses_old_conntrack
+from analyzer.ipvs.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from analyzer.report import Analysis
 
 _WHO = {"ipvs": "IPVS", "netfilter": "conntrack"}
-_REUSE_WAITS = ("TIME_WAIT", "CLOSE")
+_NUMBERS = State.__members__
 
 
 def keepers_sentence(runs: Sequence[tuple[str, Analysis]]) -> str | None:
@@ -25,7 +27,7 @@ def keepers_sentence(runs: Sequence[tuple[str, Analysis]]) -> str | None:
         runs: each with its name, in the order of the comparison; runs without directors, or with
             directors of both kinds, are left out.
     """
-    kept = [(name, run, kind) for name, run in runs if (kind := kept_by(run))]
+    kept = [(name, run, kind) for name, run in runs if (kind := _kept_by(run))]
     if len({kind for _, _, kind in kept}) < 2:
         return None
     parts = [
@@ -35,7 +37,7 @@ def keepers_sentence(runs: Sequence[tuple[str, Analysis]]) -> str | None:
     return ". ".join(part[0].upper() + part[1:] for part in parts) + "."
 
 
-def kept_by(run: Analysis) -> str | None:
+def _kept_by(run: Analysis) -> str | None:
     """What keeps the connections of a run's directors; None without any, or if they differ."""
     kinds = {facts.kind for facts in run.manifest.directors.values()}
     return str(kinds.pop()) if len(kinds) == 1 else None
@@ -72,16 +74,22 @@ def _idle(facts: DirectorFacts) -> str:
 
 
 def _reuse_by_ipvs(run: Analysis, facts: DirectorFacts) -> str:
-    """What a SYN from a port meets whose old entry still waits (``is_new_conn_expected``)."""
+    """What a SYN from a port meets whose old entry still waits."""
     mode = facts.sysctl.number("conn_reuse_mode")
     row = governing([row for row in run.lifetimes if row.counted == "inactive"])
     state = "TIME_WAIT" if row is None else row.state
     sees_replies = run.forwarding is not None and run.forwarding.method == "nat"
-    ends = mode != 0 and (
-        state in _REUSE_WAITS or (mode & 2 and state == "FIN_WAIT" and not sees_replies)
-    )
-    what = "ends it and is scheduled anew" if ends else "goes on with it, to the same real server"
-    return f"a SYN from the port of an entry in {state} {what} (conn_reuse_mode {mode})"
+    known = f"conn_reuse_mode {mode}"
+    if not is_new_conn_expected(_NUMBERS.get(state, State.NONE), not sees_replies, mode):
+        what = "goes on with it, to the same real server"
+    elif uses_old_conntrack(
+        conntrack=bool(facts.sysctl.number("conntrack")), sees_replies=sees_replies
+    ):
+        what = "ends it and is dropped, its retransmission is scheduled anew"
+        known += ", conntrack 1"
+    else:
+        what = "ends it and is scheduled anew"
+    return f"a SYN from the port of an entry in {state} {what} ({known})"
 
 
 def _reuse_by_conntrack() -> str:

@@ -14,7 +14,8 @@ from analyzer.anonymous import texts
 from analyzer.anonymous.vocabulary import EVENTS, words
 from analyzer.client.failure_texts import known_text
 from analyzer.client.failures import KINDS, kind_of_text
-from analyzer.conntrack.proc import STATES as CONNTRACK_STATES
+from analyzer.conntrack.proc import STATE_NAMES
+from analyzer.conntrack.services import SCHEDULER as NETFILTER
 from analyzer.forecast.closings import CLOSES
 from analyzer.ipvs.states import State
 
@@ -48,12 +49,14 @@ RULES: Mapping[str, Mapping[str, texts.Rule]] = {
         "close": texts.one_of(CLOSES),
     },
     "services": {
-        "scheduler": texts.one_of(words("rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos")),
+        "scheduler": texts.one_of(
+            words(f"rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos {NETFILTER}")
+        ),
         "forwarding": texts.one_of(words("dr nat tun local bypass")),
     },
     "entries": {
         "change": texts.one_of(["appeared", "state", "gone"]),
-        "state": texts.one_of({state.name for state in State} | CONNTRACK_STATES),
+        "state": texts.one_of({state.name for state in State} | STATE_NAMES),
         "origin": texts.one_of(("LOCAL", "SYNC")),
     },
     "polls": {"what": texts.one_of(["services", "entries", "resizing"])},

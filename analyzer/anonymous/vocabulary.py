@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from analyzer.recording.manifest.director import CONNTRACK_SYSCTLS
+
 
 def words(text: str) -> tuple[str, ...]:
     """The words of a text."""
@@ -44,6 +46,7 @@ SYSCTLS = frozenset(
 WORDS = (
     EVENTS
     | SYSCTLS
+    | frozenset(CONNTRACK_SYSCTLS)
     | frozenset(
         words(
             "a about all allows alone an and answer answers any are as asked at "

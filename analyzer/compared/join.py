@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.observed.entries import ns
-from analyzer.predicted.replay import NO_ENTRY
 from analyzer.recording.clock import REACTION_S
 from analyzer.recording.connections import is_last_of_connection
 from analyzer.recording.instants import latest_row

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.conntrack.settings import FIXED
 from analyzer.conntrack.states import CtState, Kind
+from analyzer.ipvs.flow_steps import NO_ENTRY
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Int8s = npt.NDArray[np.int8]
 
-NO_ENTRY = -1
 NO_KIND = -1
 ORIGINAL, REPLY = 0, 1
 """Directions of a packet: from the client, and back."""
@@ -42,6 +43,7 @@ class Flows:
     def __init__(self, size: int) -> None:
         self.state = np.full(size, NO_ENTRY, dtype=np.int8)
         self.number = np.full(size, NO_ENTRY, dtype=np.int64)
+        self.sysctl = np.full(size, FIXED, dtype=np.int8)
         self.timeout_s = np.full(size, np.nan)
         self.expiry_s = np.full(size, np.nan)
         self.replied, self.assured = np.zeros((2, size), dtype=bool)

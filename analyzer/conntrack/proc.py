@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.conntrack.states import UDP_STATES, CtState
 from analyzer.ipvs.proc.entry_rows import ENDS, ENTRY, EntryRows
 from analyzer.ipvs.proc.formats import EXPECTED_ENTRY, MAX_LINE, ParserWarnings, whole_lines
 
@@ -31,20 +32,14 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Numbers = NDArray[np.int64]
 
-UNREPLIED, REPLIED, ASSURED = "UNREPLIED", "REPLIED", "ASSURED"
+UNREPLIED, REPLIED, ASSURED = (state.name for state in UDP_STATES)
 """States of a protocol that has none of its own (UDP): no answer came yet; answers come, and
 nf_conntrack_udp_timeout holds; it is a stream, and nf_conntrack_udp_timeout_stream holds."""
 
 OFFLOAD = "OFFLOAD"
 """State of a flow that a flowtable forwards: neither state nor timeout is printed."""
 
-STATES = frozenset(
-    {
-        *("NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT"),
-        *("LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"),
-        *(UNREPLIED, REPLIED, ASSURED, OFFLOAD),
-    }
-)
+STATE_NAMES = frozenset({*(state.name for state in CtState), OFFLOAD})
 """The states that rows of TCP and UDP have (``tcp_conntrack_names``, and ours)."""
 
 CHUNK_BYTES = 1 << 17

@@ -32,15 +32,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.conntrack.flows import NO_ENTRY, ORIGINAL, REPLY, Flows, Step, after, follow
+from analyzer.conntrack.flows import ORIGINAL, REPLY, Flows, Step, after, follow
 from analyzer.conntrack.settings import (
+    FIXED,
     MAX_RETRANS,
     STREAM_AFTER_S,
+    SYSCTLS,
     TIMEOUT_OF,
     UDP_STREAM,
     UDP_UNREPLIED,
     UNACKNOWLEDGED,
     ConntrackSettings,
+    sysctl_by_state,
 )
 from analyzer.conntrack.states import (
     CLOSING,
@@ -51,6 +54,7 @@ from analyzer.conntrack.states import (
     CtState,
     Kind,
 )
+from analyzer.ipvs.flow_steps import NO_ENTRY, flow_steps
 from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S
 
 if TYPE_CHECKING:
@@ -63,7 +67,11 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Int8s = npt.NDArray[np.int8]
 
-_CLOSE = TIMEOUT_OF[CtState.CLOSE]
+_OWN = sysctl_by_state()
+_CLOSE, _MAX_RETRANS, _UNACKNOWLEDGED, _UDP_STREAM, _UDP_UNREPLIED = (
+    np.int8(SYSCTLS.index(name))
+    for name in (TIMEOUT_OF[CtState.CLOSE], MAX_RETRANS, UNACKNOWLEDGED, UDP_STREAM, UDP_UNREPLIED)
+)
 _IS_CLOSING = np.array([number in CLOSING for number in range(STATES)])
 
 
@@ -129,6 +137,7 @@ class Tracked:
     Attributes:
         entry: number of the entry that the packet belongs to, from 0; NO_ENTRY if none.
         state: its CtState; NO_ENTRY if none.
+        sysctl: the index in ``SYSCTLS`` of the one that this timeout is; FIXED if none.
         timeout_s: what the entry waits since the last packet that counted; NaN if none.
         expiry_uptime_s: when it expires unless another packet comes; NaN if none.
         reused: the packet ended the entry before it (port reuse).
@@ -139,6 +148,7 @@ class Tracked:
 
     entry: Ints
     state: Int8s
+    sysctl: Int8s
     timeout_s: Floats
     expiry_uptime_s: Floats
     reused: Bools
@@ -151,18 +161,9 @@ def replay(packets: Packets, rules: ConntrackRules) -> Tracked:
     """Run packets through conntrack's table."""
     starts = np.flatnonzero(np.diff(packets.flow, prepend=-1) != 0)
     walk = _Walk(packets, rules, len(starts))
-    for slots, rows in _steps(starts, len(packets.flow)):
+    for slots, rows in flow_steps(starts, len(packets.flow)):
         walk.step(slots, rows)
     return walk.tracked()
-
-
-def _steps(starts: Ints, size: int) -> list[tuple[Ints, Ints]]:
-    """The numbers of the flows that have a first packet and its rows, then a second, and so on."""
-    lengths = np.diff(np.r_[starts, size])
-    order = np.argsort(-lengths, kind="stable")
-    longest = int(lengths.max(initial=0))
-    alive = np.searchsorted(-lengths[order], -np.arange(longest), side="left")
-    return [(order[:n], starts[order[:n]] + step) for step, n in enumerate(alive)]
 
 
 class _Walk:
@@ -174,11 +175,7 @@ class _Walk:
         in_force = [rules.settings, *(settings for _, settings in rules.changes)]
         since_s = [since_s for since_s, _ in rules.changes]
         self._at = np.searchsorted(since_s, packets.uptime_s, side="right")
-        self._timeouts_s = np.array([settings.timeout_by_state_s() for settings in in_force])
-        self._sysctl_s = {
-            name: np.array([settings.timeouts_s[name] for settings in in_force])
-            for name in (MAX_RETRANS, UNACKNOWLEDGED, UDP_UNREPLIED, UDP_STREAM, _CLOSE)
-        }
+        self._timeouts_s = np.array([settings.timeout_by_sysctl_s() for settings in in_force])
         self._loose = np.array([settings.loose for settings in in_force])
         self._max_retrans = np.array([settings.max_retrans for settings in in_force])
         has_end = np.isin(packets.kind, (Kind.SYN, Kind.SYNACK, Kind.FIN))
@@ -187,6 +184,7 @@ class _Walk:
         self._assured = np.zeros(size, dtype=bool)
         self._state = np.full(size, NO_ENTRY, dtype=np.int8)
         self._number = np.full(size, NO_ENTRY, dtype=np.int64)
+        self._sysctl = np.full(size, FIXED, dtype=np.int8)
         self._timeout_s, self._expiry_s = np.full((2, size), np.nan)
         self._entries = 0
 
@@ -218,6 +216,7 @@ class _Walk:
         return Tracked(
             entry=entry,
             state=self._state,
+            sysctl=self._sysctl,
             timeout_s=self._timeout_s,
             expiry_uptime_s=self._expiry_s,
             reused=self._reused,
@@ -245,6 +244,7 @@ class _Walk:
         """What is known of each entry after the packet."""
         flows = self._flows
         self._state[rows], self._number[rows] = flows.state[slots], flows.number[slots]
+        self._sysctl[rows] = flows.sysctl[slots]
         self._timeout_s[rows], self._expiry_s[rows] = flows.timeout_s[slots], flows.expiry_s[slots]
         self._assured[rows] = flows.assured[slots]
         flows.clear(slots[self._killed[rows]])
@@ -258,12 +258,14 @@ class _Walk:
         self._entries += len(slots)
         self._made[step.rows] = True
 
-    def _set_to(self, step: Step, sysctl: str) -> Floats:
-        """A timeout as it was in force at each packet, seconds."""
-        return np.asarray(self._sysctl_s[sysctl][self._at[step.rows]], dtype=np.float64)
+    def _set_to(self, step: Step, sysctl: Int8s | np.int8) -> Floats:
+        """Timeouts as they were in force at each packet, seconds."""
+        return np.asarray(self._timeouts_s[self._at[step.rows], sysctl], dtype=np.float64)
 
-    def _restart(self, step: Step, timeout_s: Floats) -> None:
+    def _restart(self, step: Step, sysctl: Int8s) -> None:
+        timeout_s = self._set_to(step, sysctl)
         self._counted[step.rows] = True
+        self._flows.sysctl[step.slots] = sysctl
         self._flows.timeout_s[step.slots] = timeout_s
         self._flows.expiry_s[step.slots] = self._rules.expiry_uptime_s(step.uptime_s, timeout_s)
 
@@ -283,7 +285,7 @@ class _Walk:
         follow(flows, step)
         flows.last_kind[slots], flows.last_direction[slots] = step.kind, step.direction
         flows.assured[slots] = True
-        self._restart(step, self._timeout(step, flows.state[slots]))
+        self._restart(step, self._sysctl_of(step, flows.state[slots]))
 
     # -- UDP --------------------------------------------------------------------------------------
 
@@ -303,8 +305,7 @@ class _Walk:
             [np.int8(CtState.ASSURED), np.int8(CtState.REPLIED)],
             np.int8(CtState.UNREPLIED),
         )
-        stream_s, other_s = self._set_to(step, UDP_STREAM), self._set_to(step, UDP_UNREPLIED)
-        self._restart(step, np.where(stream, stream_s, other_s))
+        self._restart(step, np.where(stream, _UDP_STREAM, _UDP_UNREPLIED))
 
     # -- TCP --------------------------------------------------------------------------------------
 
@@ -314,7 +315,7 @@ class _Walk:
         old = self._begun(step)
         step, old = step.only(old != NO_ENTRY), old[old != NO_ENTRY]
         new = TRANSITIONS[step.direction, step.kind, old].copy()
-        new[self._not_reopened(step, old, new)] = IGNORED
+        new[(new == CtState.SYN_SENT) & _is_over(old)] = IGNORED  # not reopened above
         in_step = (new == IGNORED) & self._acknowledges_ignored(step)
         self._get_in_step(step.only(in_step))
         old, new = (
@@ -361,9 +362,6 @@ class _Walk:
         flows.seen[ORIGINAL, first.slots] = True
         flows.picked_up[first.slots] = first.kind == Kind.ACK
         return np.asarray(flows.state[slots], dtype=np.int8)
-
-    def _not_reopened(self, step: Step, old: Int8s, new: Int8s) -> Bools:
-        return np.asarray((new == CtState.SYN_SENT) & _is_over(old))
 
     def _acknowledges_ignored(self, step: Step) -> Bools:
         flows, slots = self._flows, step.slots
@@ -435,36 +433,48 @@ class _Walk:
         flows.state[slots] = new
         flows.close_begun[slots] |= (new == CtState.FIN_WAIT) & (old != new)
         flows.both_open[slots] |= new == CtState.SYN_SENT2
-        timeout_s = self._timeout(step, new)
+        sysctl = self._sysctl_of(step, new)
         replied = flows.replied[slots]
         killed = ~replied & (step.kind == Kind.RST)
         again = ~replied & (step.kind == Kind.SYN) & (old == CtState.SYN_SENT)
         again &= not self._rules.law.renews_unanswered_syn
         picked_up = ~replied & (new == CtState.ESTABLISHED)
-        unanswered_s = np.minimum(timeout_s, self._set_to(step, UNACKNOWLEDGED))
-        timeout_s = np.where(picked_up, unanswered_s, timeout_s)
+        sysctl = self._shorter(step, sysctl, _UNACKNOWLEDGED, picked_up)
         flows.assured[slots] |= (
             replied
             & (new == CtState.ESTABLISHED)
             & ((old == CtState.SYN_RECV) | (old == CtState.ESTABLISHED))
         )
-        self._restart(step.only(~again), timeout_s[~again])
+        self._restart(step.only(~again), sysctl[~again])
         self._killed[step.rows[killed]] = True
         flows.timeout_s[slots[killed]] = 0.0
         flows.expiry_s[slots[killed]] = step.uptime_s[killed]
 
-    def _timeout(self, step: Step, new: Int8s) -> Floats:
-        flows, slots = self._flows, step.slots
-        at = self._at[step.rows]
-        own_s = self._timeouts_s[at, new]
-        retrans_s, unacked_s = (self._set_to(step, name) for name in (MAX_RETRANS, UNACKNOWLEDGED))
+    def _sysctl_of(self, step: Step, new: Int8s) -> Int8s:
+        """The sysctl of each packet's timeout: its state's, or one that shortens it."""
+        flows, slots, own = self._flows, step.slots, _OWN[new]
+        unacked = flows.unacked[:, slots].any(axis=0)
+        again = flows.retransmitted[slots] >= self._max_retrans[self._at[step.rows]]
         silent = flows.last_window[slots] == 0
-        timeout_s = np.where(silent, np.minimum(own_s, retrans_s), own_s)
-        unacked = flows.unacked[:, slots].any(axis=0) & (own_s > unacked_s)
-        timeout_s = np.where(unacked, unacked_s, timeout_s)
-        timeout_s = np.where(step.kind == Kind.RST, self._set_to(step, _CLOSE), timeout_s)
-        again = (flows.retransmitted[slots] >= self._max_retrans[at]) & (own_s > retrans_s)
-        return np.where(again, retrans_s, timeout_s)
+        is_shorter = {
+            limit: self._set_to(step, limit) < self._set_to(step, own)
+            for limit in (_MAX_RETRANS, _UNACKNOWLEDGED)
+        }
+        return np.select(
+            [
+                again & is_shorter[_MAX_RETRANS],
+                step.kind == Kind.RST,
+                unacked & is_shorter[_UNACKNOWLEDGED],
+                silent & is_shorter[_MAX_RETRANS],
+            ],
+            [_MAX_RETRANS, _CLOSE, _UNACKNOWLEDGED, _MAX_RETRANS],
+            own,
+        )
+
+    def _shorter(self, step: Step, sysctl: Int8s, limit: np.int8, limited: Bools) -> Int8s:
+        """Another sysctl for some packets, where it is the shorter timeout."""
+        limited = limited & (self._set_to(step, limit) < self._set_to(step, sysctl))
+        return np.where(limited, limit, sysctl)
 
 
 def _is_over(state: Int8s) -> Bools:

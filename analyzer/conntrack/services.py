@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.conntrack.proc import ASSURED, OFFLOAD, REPLIED
+from analyzer.conntrack.proc import OFFLOAD
+from analyzer.conntrack.states import ACTIVE_STATES
 from analyzer.ipvs.proc.entry_rows import entries_of
 from analyzer.ipvs.proc.formats import Destination, Service
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.proc.entry_rows import Rows
     from analyzer.ipvs.proc.formats import Entry
 
-ACTIVE = ("ESTABLISHED", REPLIED, ASSURED, OFFLOAD)
+ACTIVE = frozenset({*(state.name for state in ACTIVE_STATES), OFFLOAD})
 """States of connections that go on."""
 
 SCHEDULER = "netfilter"

@@ -42,6 +42,11 @@ DEFAULTS_S: Mapping[str, float] = {
 }
 """The kernel's defaults by sysctl, seconds."""
 
+SYSCTLS = tuple(DEFAULTS_S)
+"""Sysctls of timeouts by their indices."""
+FIXED = -1
+"""In place of an index: a timeout that no sysctl sets."""
+
 TIMEOUT_OF: Mapping[CtState, str] = {
     CtState.ESTABLISHED: f"{TCP_TIMEOUT}established",
     CtState.SYN_SENT: f"{TCP_TIMEOUT}syn_sent",
@@ -74,7 +79,6 @@ class ConntrackSettings:
     Attributes:
         timeouts_s: by sysctl, all of ``DEFAULTS_S``; seconds.
         assumed: those of them that were not read, and are the kernel's defaults.
-        be_liberal: packets out of window count as well (``nf_conntrack_tcp_be_liberal``).
         loose: an ACK in the middle of a connection makes an entry (``nf_conntrack_tcp_loose``).
         max_retrans: retransmissions from which on the timeout is ``MAX_RETRANS`` at the most.
         table_max: entries that the table may hold (``nf_conntrack_max``); None where not read.
@@ -83,7 +87,6 @@ class ConntrackSettings:
 
     timeouts_s: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULTS_S))
     assumed: frozenset[str] = frozenset()
-    be_liberal: bool = False
     loose: bool = True
     max_retrans: int = 3
     table_max: int | None = None
@@ -97,9 +100,14 @@ class ConntrackSettings:
             by_state[state] = self.timeouts_s[name]
         return by_state
 
-    def governing(self, state: CtState, timeout_s: float) -> str | None:
-        """The sysctl whose value an entry in this state waited; None of SYN_SENT2.
+    def timeout_by_sysctl_s(self) -> npt.NDArray[np.float64]:
+        """Timeouts in the order of ``SYSCTLS``, and last, at FIXED, SYN_SENT2's; shape (13,)."""
+        return np.array([*(self.timeouts_s[name] for name in SYSCTLS), SYN_SENT2_S])
 
+    def governing(self, state: CtState, timeout_s: float) -> str | None:
+        """The sysctl whose value an entry in this state waited, guessed; None of SYN_SENT2.
+
+        For want of a replay, which knows the one that it chose (``Tracked.sysctl``).
         A state's own, or the one that shortens it where data or a FIN was not acknowledged or was
         retransmitted; of a reset that left ESTABLISHED, the one of CLOSE.
         """
@@ -108,6 +116,14 @@ class ConntrackSettings:
             return own
         shorter = (UNACKNOWLEDGED, MAX_RETRANS, TIMEOUT_OF[CtState.CLOSE])
         return next((name for name in shorter if self.timeouts_s[name] == timeout_s), own)
+
+
+def sysctl_by_state() -> npt.NDArray[np.int8]:
+    """The index in ``SYSCTLS`` of each state's own timeout, indexed by CtState; shape (16,)."""
+    by_state = np.full(STATES, FIXED, dtype=np.int8)
+    for state, name in TIMEOUT_OF.items():
+        by_state[state] = SYSCTLS.index(name)
+    return by_state
 
 
 def with_change(settings: ConntrackSettings, name: str, value: int) -> ConntrackSettings:
@@ -140,7 +156,6 @@ def settings_of(sysctl: Mapping[str, int | None]) -> ConntrackSettings:
     return ConntrackSettings(
         timeouts_s={**DEFAULTS_S, **read},
         assumed=frozenset(DEFAULTS_S) - read.keys(),
-        be_liberal=bool(_or(sysctl.get("nf_conntrack_tcp_be_liberal"), 0)),
         loose=bool(_or(sysctl.get("nf_conntrack_tcp_loose"), 1)),
         max_retrans=max(_or(sysctl.get("nf_conntrack_tcp_max_retrans"), 3), 0),
         table_max=_positive(sysctl.get("nf_conntrack_max")),

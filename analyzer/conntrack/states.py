@@ -48,7 +48,6 @@ STATES = len(CtState) + 3
 """Length of an array indexed by CtState; three numbers are IPVS's alone."""
 
 UDP_STATES = (CtState.UNREPLIED, CtState.REPLIED, CtState.ASSURED)
-TCP_STATES = tuple(state for state in CtState if state not in UDP_STATES)
 
 ACTIVE_STATES = frozenset({CtState.ESTABLISHED, CtState.REPLIED, CtState.ASSURED})
 """Counted as active, as connections that go on; the kernel itself counts neither."""

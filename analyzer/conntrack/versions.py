@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from analyzer.ipvs.versions import ASSUMED, VersionChange, release_of, stable_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analyzer.ipvs.versions import Release
 
 SYN_NOT_RENEWED = (5, 14)
 ASSURED_IS_STREAM = (5, 16)
 UDP_STREAM_AFTER_2_S = (5, 0)
 
-_SYN_IN_STABLE = {(5, 4): 231, (5, 10): 167}
+_IN_STABLE: Mapping[Release, Mapping[Release, int]] = {
+    SYN_NOT_RENEWED: {(5, 4): 231, (5, 10): 167},
+    ASSURED_IS_STREAM: {(5, 4): 160, (5, 10): 80, (5, 15): 3},
+}
+"""The stable releases that have a change too, by its first release; those of November 2021 were
+made together."""
+_NO_STABLE = 1 << 31
 
 CHANGES: tuple[VersionChange, ...] = (
     VersionChange(
@@ -26,7 +38,7 @@ CHANGES: tuple[VersionChange, ...] = (
         what="A UDP flow is a stream, with its longer timeout, only 2 s after its first datagram; "
         "before, from its second answer on.",
         known="source",
-        source="net/netfilter/nf_conntrack_proto_udp.c, nf_conntrack_udp_packet",
+        source="net/netfilter/nf_conntrack_proto_udp.c (commit d535c8a69c19)",
     ),
     VersionChange(
         since=SYN_NOT_RENEWED,
@@ -40,8 +52,8 @@ CHANGES: tuple[VersionChange, ...] = (
         what="A UDP flow is marked ASSURED when it becomes a stream; before, with the first packet "
         "after an answer.",
         known="source",
-        source="net/netfilter/nf_conntrack_proto_udp.c, nf_conntrack_udp_packet",
-        carried_back="stable trees of the end of 2021 may have it",
+        source="net/netfilter/nf_conntrack_proto_udp.c (commit b7b1d02fc439)",
+        carried_back="5.4.160, 5.10.80 and 5.15.3 have it, and so may distributions",
     ),
 )
 """Differences in the order of their releases."""
@@ -56,7 +68,8 @@ class ConntrackLaw:
         assures_at_once: a UDP flow is marked ASSURED with the first packet after an answer, stream
             or not.
         streams_at_once: a UDP flow is a stream from the first packet after an answer.
-        since: the changes that it has, or that are taken for granted where it is not known.
+        since: the changes that it has, or that are taken for granted where it is not known;
+            those that its stable release took over too.
         uncertain: those that its version does not have but its distributor may.
     """
 
@@ -74,11 +87,15 @@ def law_of(kernel: str | None) -> ConntrackLaw:
         kernel: ``uname -r`` of the director, untrusted; None where it is not known.
     """
     release = release_of(kernel) or ASSUMED
-    has_syn = release >= SYN_NOT_RENEWED or stable_of(kernel) >= _SYN_IN_STABLE.get(release, 2**31)
+    stable = stable_of(kernel)
+
+    def has(since: Release) -> bool:
+        return release >= since or stable >= _IN_STABLE.get(since, {}).get(release, _NO_STABLE)
+
     return ConntrackLaw(
-        renews_unanswered_syn=not has_syn,
-        assures_at_once=release < ASSURED_IS_STREAM,
-        streams_at_once=release < UDP_STREAM_AFTER_2_S,
-        since=tuple(one for one in CHANGES if release >= one.since),
-        uncertain=tuple(one for one in CHANGES if one.carried_back and release < one.since),
+        renews_unanswered_syn=not has(SYN_NOT_RENEWED),
+        assures_at_once=not has(ASSURED_IS_STREAM),
+        streams_at_once=not has(UDP_STREAM_AFTER_2_S),
+        since=tuple(one for one in CHANGES if has(one.since)),
+        uncertain=tuple(one for one in CHANGES if one.carried_back and not has(one.since)),
     )

@@ -9,22 +9,23 @@ it and the first that had not.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import pandas as pd
 
-from analyzer.conntrack.states import CtState
+from analyzer.conntrack.states import UDP_STATES, CtState
 from analyzer.estimate.decay import as_seen
 from analyzer.estimate.timeout import agreed
 from analyzer.observed.ends import protocols, seen_to_end
-from analyzer.predicted.entries import TIMER, state_name
+from analyzer.predicted.entries import TIMER
 from analyzer.predicted.phase import LEAST_EXPLAINED
 from analyzer.recording.clock import REACTION_S
 from analyzer.recording.instants import seconds_since
 from analyzer.results import Estimate, Lifetime
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Hashable
 
     from analyzer.conntrack.settings import ConntrackSettings
     from analyzer.results import TimeoutName
@@ -32,13 +33,16 @@ if TYPE_CHECKING:
 SYSCTL = "sysctl"
 """The source of a timeout that was read on the director."""
 
+_KERNEL, _FIXED = "kernel", "fixed"
+_STATE_NAMES = {int(state): state.name for state in CtState}
+_UDP = [state.name for state in UDP_STATES]
 _LONGEST_JIFFY_S = 0.01  # at HZ 100: by so much an entry may be gone early
 
 
 def conntrack_lifetimes(
     tracked: pd.DataFrame, director: str, settings: ConntrackSettings, slack_s: float
 ) -> list[Lifetime]:
-    """One row for each protocol, state and timeout that entries ended in, the largest group first.
+    """One row for each protocol, state, timeout and sysctl that entries ended in, largest first.
 
     Args:
         tracked: the director's tracked entries, from ``join``; those without a last packet are
@@ -50,14 +54,11 @@ def conntrack_lifetimes(
     known = tracked[tracked["last_ns"].notna()]
     if "cause" in known:
         known = known[known["cause"].fillna(TIMER) == TIMER]
-    keys = [protocols(known), known["state"], _waited_s(known, settings)]
+    waited_s, names = _waited_s(known, settings), _names(known, settings)
+    keys = [protocols(known), known["state"], names, waited_s]
     rows = [
-        _measured(
-            group_row(director, settings, str(protocol), str(state), float(str(waited_s)), group),
-            group,
-            slack_s,
-        )
-        for (protocol, state, waited_s), group in known.groupby(keys, sort=False, dropna=False)
+        _measured(_row(director, settings, key, len(group)), group, slack_s)
+        for key, group in known.groupby(keys, sort=False, dropna=False)
     ]
     return sorted(rows, key=lambda row: -row.n)
 
@@ -66,55 +67,68 @@ def predicted_conntrack_lifetimes(
     entries: pd.DataFrame, director: str, settings: ConntrackSettings
 ) -> list[Lifetime]:
     """Groups of entries as the packets predict them, nothing measured."""
-    remaining = entries[entries["cause"] == TIMER]
-    rows = []
-    for (number, waited_s), group in remaining.groupby(["state", "timeout_s"], sort=False):
-        state = state_name(int(str(number)))
-        protocol = "UDP" if state in ("UNREPLIED", "REPLIED", "ASSURED") else "TCP"
-        waited = float(str(waited_s))
-        rows.append(group_row(director, settings, protocol, state, waited, group))
+    known = entries[entries["cause"] == TIMER]
+    known = known.assign(predicted_state=known["state"], state=known["state"].map(_STATE_NAMES))
+    protocol = known["state"].isin(_UDP).map({True: "UDP", False: "TCP"})
+    keys = [protocol, known["state"], _names(known, settings), known["timeout_s"]]
+    groups = known.groupby(keys, sort=False)
+    rows = [_row(director, settings, key, len(group)) for key, group in groups]
     return sorted(rows, key=lambda row: -row.n)
 
 
-def group_row(
-    director: str,
-    settings: ConntrackSettings,
-    protocol: str,
-    state: str,
-    waited_s: float,
-    group: pd.DataFrame,
-) -> Lifetime:
-    """A group of entries that ended in a state after one timeout, nothing measured yet."""
-    known = CtState.__members__.get(state)
-    governing = None if known is None else settings.governing(known, waited_s)
-    is_assumed = governing in settings.assumed
-    name: TimeoutName = governing or "fixed"  # type: ignore[assignment] # a sysctl's, all listed
+def _row(director: str, settings: ConntrackSettings, key: tuple[Hashable, ...], n: int) -> Lifetime:
+    """A group of entries of one protocol, state, sysctl and timeout, nothing measured yet."""
+    protocol, state, name, waited = map(str, key)
+    waited_s = float(waited)
+    is_assumed = name in settings.assumed
+    known = None if is_assumed else _KERNEL if name == _FIXED else SYSCTL
     return Lifetime(
         director=director,
         state=state,
         counted=None,
-        timeout_name=name,
+        timeout_name=cast("TimeoutName", name),
         timeout_s=None if is_assumed or np.isnan(waited_s) else waited_s,
-        n=len(group),
+        n=n,
         n_expired=0,
         lifetime_s=None,
         timeout_measured_s=None,
         granule_s=None,
         prediction_error_s=None,
-        timeout_source=None if is_assumed else SYSCTL if governing else "kernel",
+        timeout_source=known,
         protocol=protocol,
     )
+
+
+def _is_as_replayed(tracked: pd.DataFrame) -> pd.Series:
+    """Whether each entry ended in the state that the replay led it to."""
+    if "predicted_state" not in tracked:
+        return pd.Series(data=False, index=tracked.index)
+    return tracked["predicted_state"].map(_STATE_NAMES) == tracked["state"]
 
 
 def _waited_s(tracked: pd.DataFrame, settings: ConntrackSettings) -> pd.Series:
     """The timeout that each entry waited, seconds: as replayed, else its state's."""
     by_state_s = settings.timeout_by_state_s()
     own_s = {name: by_state_s[state] for name, state in CtState.__members__.items()}
-    own = tracked["state"].map(own_s).astype("float64")
-    if "timeout_s" not in tracked:
-        return own.rename("waited_s")
-    names = tracked["predicted_state"].map({int(state): state.name for state in CtState})
-    return own.where(names != tracked["state"], tracked["timeout_s"]).rename("waited_s")
+    own = tracked["state"].map(own_s).astype("float64").rename("waited_s")
+    replayed = _is_as_replayed(tracked)
+    return own.mask(replayed, tracked["timeout_s"]) if replayed.any() else own
+
+
+def _names(tracked: pd.DataFrame, settings: ConntrackSettings) -> pd.Series:
+    """The sysctl that each entry waited for: as replayed, else by the timeout's value."""
+    waited_s = _waited_s(tracked, settings)
+    kinds = list(zip(tracked["state"].astype(str), waited_s, strict=True))
+    by_value = {kind: _name_by_value(*kind, settings) for kind in set(kinds)}
+    names = pd.Series([by_value[kind] for kind in kinds], tracked.index, "string", "timeout_name")
+    if "timeout_name" not in tracked:
+        return names
+    return names.mask(_is_as_replayed(tracked), tracked["timeout_name"])
+
+
+def _name_by_value(state: str, waited_s: float, settings: ConntrackSettings) -> str:
+    known = CtState.__members__.get(state)
+    return (None if known is None else settings.governing(known, waited_s)) or _FIXED
 
 
 def _measured(row: Lifetime, group: pd.DataFrame, slack_s: float) -> Lifetime:

@@ -13,6 +13,7 @@ from analyzer.charts.curves import Curve
 from analyzer.compared.early_ends import with_outages
 from analyzer.compared.passage import passage_of
 from analyzer.errors import AnalyzerError
+from analyzer.ipvs.port_reuse import uses_old_conntrack
 from analyzer.ipvs.states import is_active
 from analyzer.predicted.entries import TIMER, predict, predicted_curve, state_name
 from analyzer.predicted.rules import segments_passed
@@ -170,7 +171,8 @@ def _assume(
     for name, value in ((assumption.name, assumption.value) for assumption in assumptions):
         if name == "forwarding":
             nat = value == "nat"
-            rules = replace(rules, sees_replies=nat, old_conntrack=conntrack and not nat)
+            old_conntrack = uses_old_conntrack(conntrack=conntrack, sees_replies=nat)
+            rules = replace(rules, sees_replies=nat, old_conntrack=old_conntrack)
         elif name == "conn_reuse_mode":
             rules = replace(rules, conn_reuse_mode=int(value))
         elif name == "secure_tcp":

@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 
 from analyzer.conntrack.replay import Packets, replay
-from analyzer.conntrack.states import CtState, Kind, kind_of
+from analyzer.conntrack.settings import SYSCTLS
+from analyzer.conntrack.states import Kind, kind_of
+from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import Flag
-from analyzer.predicted.entries import REFUSED, TIMER, prediction_of
-from analyzer.predicted.replay import NO_ENTRY, Beliefs, handling
+from analyzer.predicted.entries import REFUSED, TIMER, first_and_last, prediction_of
+from analyzer.predicted.replay import Beliefs, handling
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from analyzer.conntrack.replay import ConntrackRules
-    from analyzer.conntrack.settings import ConntrackSettings
     from analyzer.predicted.entries import Prediction
     from analyzer.predicted.replay import Handling
     from analyzer.recording.clock import DirectorClock
@@ -63,16 +66,15 @@ def predict(
     refused = entries.index.isin(killed) & (entries["cause"] == TIMER)
     entries = entries.assign(
         cause=entries["cause"].mask(refused, REFUSED),
-        timeout_name=_timeout_names(entries, rules.settings),
+        timeout_name=_timeout_names(tracked.sysctl[first_and_last(beliefs)[1]]),
         ends_ns=np.where(refused, last_ns, ends_ns),
     )
     return replace(prediction, entries=entries, dropped_syns=0)
 
 
-def _timeout_names(entries: pd.DataFrame, settings: ConntrackSettings) -> pd.Series:
-    kinds = list(zip(entries["state"].tolist(), entries["timeout_s"].tolist(), strict=True))
-    names = {kind: settings.governing(CtState(kind[0]), kind[1]) or "fixed" for kind in set(kinds)}
-    return pd.Series([names[kind] for kind in kinds], index=entries.index, dtype="string")
+def _timeout_names(sysctl: npt.NDArray[np.int8]) -> pd.Series:
+    names = np.array([*SYSCTLS, "fixed"], dtype=object)  # FIXED is the last
+    return pd.Series(names[sysctl], dtype="string")
 
 
 def packets_of(segments: Segments, clock: DirectorClock, handled: Handling) -> Packets:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from analyzer.conntrack.states import CtState
+from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import State
-from analyzer.predicted.replay import NO_ENTRY, handling, replay
+from analyzer.predicted.replay import handling, replay
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -84,7 +85,7 @@ def prediction_of(
         director: its name.
         handled: as for ``predict``.
     """
-    counted = (beliefs.entry != NO_ENTRY) & ~beliefs.dropped
+    counted = _counted(beliefs)
     steps = pd.DataFrame(
         {
             "entry": beliefs.entry[counted],
@@ -95,20 +96,29 @@ def prediction_of(
     )
     return Prediction(
         director=director,
-        entries=_entries(segments, beliefs, counted, clock, handled),
+        entries=_entries(segments, beliefs, clock, handled),
         steps=steps,
         dropped_syns=int((beliefs.dropped & beliefs.reused).sum()),
     )
 
 
+def first_and_last(beliefs: Beliefs) -> tuple[Ints, Ints]:
+    """The first and the last segment of each entry that counted, in the order of entries."""
+    rows = np.flatnonzero(_counted(beliefs))
+    if not len(rows):
+        return rows, rows
+    changes = np.flatnonzero(np.diff(beliefs.entry[rows]))
+    return rows[np.r_[0, changes + 1]], rows[np.r_[changes, len(rows) - 1]]
+
+
+def _counted(beliefs: Beliefs) -> Bools:
+    return np.asarray((beliefs.entry != NO_ENTRY) & ~beliefs.dropped)
+
+
 def _entries(
-    segments: Segments, beliefs: Beliefs, counted: Bools, clock: DirectorClock, handled: Handling
+    segments: Segments, beliefs: Beliefs, clock: DirectorClock, handled: Handling
 ) -> pd.DataFrame:
-    rows = np.flatnonzero(counted)
-    entry = beliefs.entry[rows]
-    changes = np.flatnonzero(np.diff(entry)) if len(entry) else entry
-    first = rows[np.r_[0, changes + 1]] if len(rows) else rows
-    last = rows[np.r_[changes, len(rows) - 1]] if len(rows) else rows
+    first, last = first_and_last(beliefs)
     ends_ns = clock.client_ns(beliefs.expiry_uptime_s[last])
     ended_by = _ended_by(segments, beliefs, last)
     cut_short = ended_by != NO_SEGMENT

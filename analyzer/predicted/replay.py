@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.ipvs.flow_steps import NO_ENTRY, flow_steps
+from analyzer.ipvs.port_reuse import is_new_conn_expected
 from analyzer.ipvs.states import (
     TRANSITIONS,
     Flag,
@@ -47,8 +49,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
     Int8s = npt.NDArray[np.int8]
-
-NO_ENTRY = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ def replay(
     """
     size = len(segments.flow)
     walk = _Walk(segments, uptime_s, rules, handled or handling(size))
-    for row in _steps(segments.starts(), size):
+    for _, row in flow_steps(segments.starts(), size):
         walk.step(row)
     return walk.beliefs()
 
@@ -234,13 +234,9 @@ class _Walk:
 
     def _reusable(self, state: Int8s, row: Ints) -> Bools:
         """Whether a SYN would end the entry in this state at once."""
+        nodest = (state != NO_ENTRY) & self._expire_nodest[row]
         mode = self._rules.conn_reuse_mode
-        ended = (state != NO_ENTRY) & self._expire_nodest[row]
-        if mode != 0:
-            ended |= (state == State.TIME_WAIT) | (state == State.CLOSE)
-        if mode & 2:
-            ended |= (state == State.FIN_WAIT) & self._no_output[row - 1]
-        return np.asarray(ended)
+        return np.asarray(nodest | is_new_conn_expected(state, self._no_output[row - 1], mode))
 
     def _restart_timers(self, row: Ints, judged: Bools, held: Bools) -> None:
         """A judged segment restarts its entry's timer; a dropped one leaves it running."""
@@ -262,13 +258,3 @@ def _repeated_syn(segments: Segments, is_syn: Bools) -> Bools:
     again = is_syn[1:] & (segments.flow[1:] == segments.flow[:-1])
     again &= segments.sequence[1:] == segments.sequence[:-1]
     return np.asarray(is_syn & np.r_[again, False])
-
-
-def _steps(starts: Ints, size: int) -> list[Ints]:
-    """The first row of every flow, then the second of those that have one, and so on."""
-    lengths = np.diff(np.r_[starts, size])
-    order = np.argsort(-lengths, kind="stable")
-    starts, lengths = starts[order], lengths[order]
-    longest = int(lengths[0]) if len(lengths) else 0
-    alive = np.searchsorted(-lengths, -np.arange(longest), side="left")
-    return [starts[:count] + step for step, count in enumerate(alive)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.evidence.held import to_services_held
+from analyzer.ipvs.port_reuse import uses_old_conntrack
 from analyzer.ipvs.states import Timeouts
 from analyzer.predicted.replay import DirectorRules
 from analyzer.wire.packets import NO_MAC
@@ -24,14 +25,14 @@ SECURE_TCP_ALWAYS = 3
 
 def rules_of(director: Director, evidence: Evidence) -> DirectorRules:
     """What the director's replay depends on, as it was reported; its timeouts: ``in_force``."""
-    forwarding = evidence.forwarding or "dr"
+    sees_replies = evidence.forwarding == "nat"
     return DirectorRules(
-        sees_replies=forwarding == "nat",
+        sees_replies=sees_replies,
         timeouts=director.timeouts or Timeouts(),
         hz=director.hz,
         phase_s=director.phase_s,
         conn_reuse_mode=director.conn_reuse_mode,
-        old_conntrack=director.conntrack and forwarding != "nat",
+        old_conntrack=uses_old_conntrack(conntrack=director.conntrack, sees_replies=sees_replies),
         secure_tcp=director.secure_tcp >= SECURE_TCP_ALWAYS,
     )
 

@@ -101,6 +101,7 @@ TABLES: Mapping[str, pa.Schema] = {
         asked=_AT,
         director_uptime_s=_FLOAT,
         buckets=_INT,  # of the table of entries: size= of /proc/net/ip_vs
+        table_entries=_INT,  # of a netfilter director: nf_conntrack_count
     ),
     "sockets": _schema(at=_AT, host=_NAME, state=_NAME, count=_INT),
     # One row is one datagram of a proof of capacity; one that no real server got is null there.

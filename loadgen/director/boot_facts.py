@@ -41,7 +41,8 @@ _WHO = "; ".join(
         "echo @ip_vs; cat /proc/net/ip_vs 2>/dev/null",
     )
 )
-_CONNTRACK = f"echo @conntrack; {conntrack.ASK_WAY}"
+_CONNTRACK = "echo @conntrack; "
+_WITHOUT_IPVS = "[ -e /proc/net/ip_vs ] || "  # to ask is to try sudo, and to begin a dump
 
 # Builtins only, so that a reading takes microseconds: uptime, the counter, uptime.
 _SCHEDSTAT = (
@@ -102,8 +103,7 @@ async def learn_boot_facts(client: DirectorClient, given_timeouts: Timeouts | No
         LinkLost: it stopped answering.
     """
     wanted = client.link.director_kind
-    who = f"{_WHO}; {_CONNTRACK}" if wanted != "ipvs" else _WHO
-    answer = await client.ask(who, timeout_s=ASK_TIMEOUT_S, most_bytes=SERVICES_BYTES)
+    answer = await client.ask(_who(wanted), timeout_s=ASK_TIMEOUT_S, most_bytes=SERVICES_BYTES)
     sections = _sections(answer.text)
     has_ipvs = "IP Virtual Server" in sections.get("ip_vs", "")
     if wanted == "netfilter" or not has_ipvs:
@@ -127,6 +127,14 @@ async def learn_boot_facts(client: DirectorClient, given_timeouts: Timeouts | No
         table_status=parse_table_status(sections.get("table", "")),
         kind=client.source.kind,
     )
+
+
+def _who(wanted: Kind | None) -> str:
+    """What is asked; of connection tracking only where it may be what is polled."""
+    if wanted == "ipvs":
+        return _WHO
+    only = "" if wanted == "netfilter" else _WITHOUT_IPVS
+    return f"{_WHO}; {_CONNTRACK}{only}{conntrack.ASK_WAY}"
 
 
 def _why_unusable(wanted: Kind | None, way: str) -> str:

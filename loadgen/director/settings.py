@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from analyzer.recording.manifest.director import Kind
 
 TIMEOUTS_CHANGED, SYSCTL_CHANGED = "timeouts-changed", "sysctl-changed"
+TIMEOUT_EVENTS: Mapping[Kind, tuple[str, ...]] = {
+    "ipvs": (TIMEOUTS_CHANGED,),
+    "netfilter": (TIMEOUTS_CHANGED, SYSCTL_CHANGED),
+}
+"""Events by which timeouts change; of a netfilter director they are sysctls."""
 
 _MAX_SYSCTL_CHARACTERS = 100
 _MAX_ADDRESSES = 4096

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from loadgen.errors import RunFailed
 from loadgen.lab.hosts import ssh
 from loadgen.lab.system.programs import failure
+from loadgen.lab.topology.model import IPTABLES, IPVS, NFTABLES
 
 if TYPE_CHECKING:
     import subprocess
@@ -28,9 +29,8 @@ ELECTIONS = 5
 SYNC_LAG_S = 2.5
 """A sync message waits up to two seconds on its master."""
 
-_WHO = "uname -r\nip -o addr show\n"
-IPVS_SCRIPT = f"""\
-holds_entries() {{ {{ read -r heading && read -r entry; }} </proc/net/ip_vs_conn; }}
+_IPVS_SCRIPT = """\
+holds_entries() { { read -r heading && read -r entry; } </proc/net/ip_vs_conn; }
 knob=/proc/sys/net/ipv4/vs/expire_nodest_conn
 read -r old <$knob
 echo 1 >$knob
@@ -38,22 +38,25 @@ ipvsadm -C || exit 1
 looks=0
 while holds_entries; do
 	looks=$((looks + 1))
-	[ $looks -lt 100 ] || {{ echo "entries stay in the table" >&2; exit 1; }}
+	[ $looks -lt 100 ] || { echo "entries stay in the table" >&2; exit 1; }
 	sleep 0.02
 done
 echo "$old" >$knob
 ipvsadm -R </run/lab/ipvs.rules || exit 1
-{_WHO}"""
+"""
 
-RULES_SCRIPTS = {
-    "nftables": f"nft -f /run/lab/nft.rules && conntrack -F 2>/dev/null || exit 1\n{_WHO}",
-    "iptables": f"""\
+SCRIPTS: Mapping[str, str] = {
+    IPVS: _IPVS_SCRIPT,
+    NFTABLES: "nft -f /run/lab/nft.rules && conntrack -F 2>/dev/null || exit 1\n",
+    IPTABLES: """\
 iptables-legacy-restore </run/lab/iptables.rules || exit 1
 [ ! -e /run/lab/ip6tables.rules ] || ip6tables-legacy-restore </run/lab/ip6tables.rules || exit 1
 conntrack -F 2>/dev/null || exit 1
-{_WHO}""",
+""",
 }
-"""Of directors without IPVS: whose turn it is begins anew, and no connection is tracked."""
+"""What empties a director, by its kind; without IPVS the order of real servers begins anew too."""
+
+ASK_WHO = "uname -r\nip -o addr show\n"
 
 
 def settle(topology: Topology, client_namespace: str, config: Path) -> str:
@@ -63,21 +66,25 @@ def settle(topology: Topology, client_namespace: str, config: Path) -> str:
         RunFailed: a director cannot be reached by ssh, keeps entries, or holds (lacks) a VIP
             when it should not.
     """
-    script = RULES_SCRIPTS.get(topology.director_kind, IPVS_SCRIPT)
-    if topology.sync:
-        script = f"sleep {SYNC_LAG_S}\n{script}"
     names = [host.name for host in topology.directors]
-    # neither a virtual MAC nor the IPv4 VIP's holder shows who has won every election
-    tries = ELECTIONS if topology.use_vmac or topology.ipv6 else 1
-    for _ in range(tries):
+
+    def ask(script: str) -> dict[str, str]:
         answers = ssh.ask_all(names, script, client_namespace, config, limit_s=SETTLE_LIMIT_S)
-        for name, answer in answers.items():
-            _check(name, answer)
-        wrong = _wrong_holder(topology, {name: each.stdout for name, each in answers.items()})
-        if wrong is None:
-            return answers[names[0]].stdout.split("\n", 1)[0]
+        return {name: _checked(name, answer) for name, answer in answers.items()}
+
+    synced = f"sleep {SYNC_LAG_S}\n" if topology.sync else ""
+    shown = ask(f"{synced}{SCRIPTS[topology.director_kind]}{ASK_WHO}")
+    wrong = _wrong_holder(topology, shown)
+    # neither a virtual MAC nor the IPv4 VIP's holder shows who has won every election
+    more_tries = ELECTIONS - 1 if topology.use_vmac or topology.ipv6 else 0
+    while wrong is not None and more_tries > 0:
         time.sleep(topology.advert_interval_s)
-    raise RunFailed(wrong)
+        shown = ask(ASK_WHO)
+        wrong = _wrong_holder(topology, shown)
+        more_tries -= 1
+    if wrong is not None:
+        raise RunFailed(wrong)
+    return shown[names[0]].split("\n", 1)[0]
 
 
 def _wrong_holder(topology: Topology, addresses: Mapping[str, str]) -> str | None:
@@ -96,6 +103,8 @@ def holds_vip(addresses: str, vip: str) -> bool:
     return f" {vip}/" in addresses
 
 
-def _check(name: str, answer: subprocess.CompletedProcess[str]) -> None:
+def _checked(name: str, answer: subprocess.CompletedProcess[str]) -> str:
+    """What a director printed, if its script went well."""
     if answer.returncode != 0:
         raise failure(f"director {name}", ["ssh", name], answer.stderr or "no answer")
+    return answer.stdout

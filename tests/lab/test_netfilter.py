@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.conntrack.proc import STATES, read_conntrack, translated
+from analyzer.conntrack.proc import STATE_NAMES, read_conntrack, translated
 from analyzer.ipvs.proc.entry_rows import entries_of
 from analyzer.recording.directory import Recording
 from analyzer.units import NS_PER_S
@@ -98,7 +98,7 @@ def test_every_connection_is_an_entry_that_ends_in_time_wait_after_its_timeout(
 ) -> None:
     entries, requests = recording.table("entries"), recording.table("requests")
     assert requests["error"].isna().all()
-    assert set(entries["state"]) <= STATES
+    assert set(entries["state"]) <= STATE_NAMES
     gone = entries[entries["change"] == "gone"].set_index("client_port")
     assert sorted(gone.index) == sorted(requests["source_port"])
     assert len(gone) == REQUESTS

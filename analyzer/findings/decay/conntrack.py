@@ -10,6 +10,8 @@ from analyzer.findings.figures import agrees, by_whom, lifetime_sentence, measur
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.findings.figures import Figures
     from analyzer.measured import Measured
     from analyzer.results import Lifetime
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 NEARLY_FULL = 0.95
 """Share of nf_conntrack_max from which on entries are dropped early (``gc_worker``)."""
 
+_COUNT = "nf_conntrack_count reached {:,}"
 _OPEN = "ESTABLISHED"
 _HALF_CLOSED = "CLOSE_WAIT"
 _SHORTER = (UNACKNOWLEDGED, MAX_RETRANS)
@@ -32,18 +35,23 @@ def governs(row: Lifetime) -> str:
 def held(figures: Figures, director: str) -> list[str]:
     """The most entries of a netfilter director in one poll, in words; empty of another one."""
     return [
-        f"conntrack held up to {most:,} entries on {director}"
+        f"of all traffic, conntrack held up to {most:,} entries on {director}"
         for result in figures.by_conntrack
         if result.director.name == director and (most := most_entries(figures, result))
     ]
 
 
 def most_entries(figures: Figures, result: Measured) -> int:
-    """The most entries that a poll saw; 0 where entries were not polled."""
+    """The most entries that a poll read, of all traffic; 0 where entries were not polled."""
+    return _most(figures, result, "entries") or 0
+
+
+def _most(figures: Figures, result: Measured, column: str) -> int | None:
+    """The largest value of a column of the polls; None where none has one."""
     if figures.evidence is None:
-        return 0
-    polls = figures.evidence.by_director[result.director.name].polls
-    return int(polls["entries"].max()) if polls["entries"].notna().any() else 0
+        return None
+    values = figures.evidence.by_director[result.director.name].polls[column]
+    return int(values.max()) if values.notna().any() else None
 
 
 def _rows(figures: Figures) -> list[Lifetime]:
@@ -86,7 +94,6 @@ def conntrack_idle(figures: Figures) -> Finding | None:
     if not rows:
         return None
     n, n_expired = sum(row.n for row in rows), sum(row.n_expired for row in rows)
-    waits = dict.fromkeys(f"{row.timeout_name}, {timeout_sentence(row)}" for row in rows)
     shorter = any(row.timeout_name in _SHORTER for row in rows)
     loose = all(
         result.conntrack.settings.loose for result in figures.by_conntrack if result.conntrack
@@ -100,8 +107,8 @@ def conntrack_idle(figures: Figures) -> Finding | None:
     return Finding(
         id="conntrack-idle",
         severity="warning" if n_expired else "info",
-        title=f"{_were(n)} left open: {' or '.join(waits)}",
-        evidence="; ".join(f"{row.director}: {lifetime_sentence(row)}" for row in rows) + ".",
+        title=f"{_were(n)} left open: {_waits(rows)}",
+        evidence=_by_director(rows),
         advice=(
             "What was not acknowledged, or was sent again and again, waits a shorter time than "
             "what is only idle. "
@@ -117,16 +124,25 @@ def conntrack_half_closed(figures: Figures) -> Finding | None:
     rows = [row for row in _rows(figures) if row.state == _HALF_CLOSED]
     if not rows:
         return None
-    row = rows[0]
-    n = sum(each.n for each in rows)
+    n = sum(row.n for row in rows)
     return Finding(
         id="conntrack-half-closed",
         severity="warning",
-        title=f"{_were(n)} closed by one side alone: {row.timeout_name}, {timeout_sentence(row)}",
-        evidence="; ".join(f"{each.director}: {lifetime_sentence(each)}" for each in rows) + ".",
+        title=f"{_were(n)} closed by one side alone: {_waits(rows)}",
+        evidence=_by_director(rows),
         advice="The kernel's default is 60 s; kube-proxy sets an hour (conntrack.tcpCloseWait"
         "Timeout), where IPVS keeps such an entry one or two minutes. Have both sides close.",
     )
+
+
+def _waits(rows: Sequence[Lifetime]) -> str:
+    """Every sysctl that entries wait for, and what it is set to."""
+    waits = dict.fromkeys(f"{row.timeout_name}, {timeout_sentence(row)}" for row in rows)
+    return " or ".join(waits)
+
+
+def _by_director(rows: Sequence[Lifetime]) -> str:
+    return "; ".join(f"{row.director}: {lifetime_sentence(row)}" for row in rows) + "."
 
 
 def _were(n: int) -> str:
@@ -138,15 +154,17 @@ def conntrack_table_full(figures: Figures) -> Finding | None:
     for result in figures.by_conntrack:
         settings = result.conntrack.settings if result.conntrack else None
         most = settings.table_max if settings else None
-        entries = most_entries(figures, result)
+        counted = _most(figures, result, "table_entries")
+        entries = most_entries(figures, result) if counted is None else counted
         if not most or entries < NEARLY_FULL * most:
             continue
         return Finding(
             id="table-full",
             severity="problem",
             title=f"conntrack's table is nearly full: {entries:,} of at most {most:,} entries",
-            evidence=f"On {result.director.name} a poll saw {entries:,} entries; "
-            f"nf_conntrack_max is {most:,}.",
+            evidence=f"On {result.director.name} "
+            + (f"a poll read {entries:,} entries" if counted is None else _COUNT.format(counted))
+            + f"; nf_conntrack_max is {most:,}.",
             advice="Above 95 % the kernel drops closing entries and those that are not ASSURED; in "
             "a full table a packet that finds none to drop is lost (nf_conntrack: table full, "
             "dropping packet). Raise net.netfilter.nf_conntrack_max, or shorten the timeouts.",

@@ -8,6 +8,7 @@ ends when the shell is needed for something else. Without such a sed each poll c
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.proc.formats import parse_timeouts
@@ -37,8 +38,6 @@ from loadgen.director.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analyzer.ipvs.states import Timeouts
     from analyzer.ipvs.table_status import TableStatus
     from loadgen.director.counters import CounterTable
@@ -203,14 +202,20 @@ class DirectorClient:
             return None
         return parse_timeouts((await self.ask(ask_timeouts(), timeout_s=timeout_s)).text)
 
-    async def conntrack_sysctls(self, *, timeout_s: float) -> Mapping[str, str]:
-        """What a netfilter director's tracking goes by, its timeouts above all.
+    async def with_timeouts(
+        self, settings: DirectorSettings, *, timeout_s: float
+    ) -> DirectorSettings | None:
+        """Settings with the present timeouts; None where the director does not give these.
 
         Raises:
             LinkLost: no whole answer in time.
         """
-        answer = await self.ask(ask_conntrack_sysctls(), timeout_s=timeout_s)
-        return parse_settings(answer.text).sysctl
+        if self.source.kind == "netfilter":  # there they are sysctls
+            answer = await self.ask(ask_conntrack_sysctls(), timeout_s=timeout_s)
+            sysctl = parse_settings(answer.text).sysctl
+            return replace(settings, sysctl=sysctl) if sysctl else None
+        timeouts = await self.timeouts(timeout_s=timeout_s)
+        return None if timeouts is None else replace(settings, timeouts=timeouts)
 
     async def set_timeouts(self, timeouts: Timeouts, *, timeout_s: float) -> str:
         """Set the three; 0 leaves one as it is. Only the room ``timeouts`` may call this.

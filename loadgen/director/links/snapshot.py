@@ -84,7 +84,8 @@ class Snapshot:
         asked_ns: when it was asked, Unix time, our clock; ``answered_ns`` likewise.
         uptime_s: the director's clock.
         services: of a netfilter director none: it has entries alone.
-        counted: of a netfilter director: entries in its table, whosever they are; else None.
+        counted: of a netfilter director: entries in its table, whosever they are; None where that
+            was not read, and of a director by IPVS.
         counters: None where they do not come with the services.
         entries: the text of the table; None where it was not asked for or not given.
         cpu_s: CPU time that reading the entries took there; None where it was not read, or
@@ -145,7 +146,7 @@ def parse_snapshot(
             services=_NO_SERVICES,
             entries=rest[counted.end() :] if counted and what == "entries" else None,
             cpu_s=cpu_s,
-            counted=int(counted[1]) if counted else 0,
+            counted=int(counted[1]) if counted else None,
         )
     services, title, entries = rest.partition(ENTRIES_TITLE)
     return Snapshot(

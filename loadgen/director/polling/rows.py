@@ -109,4 +109,5 @@ def poll_row(noted: Noted, snapshot: Snapshot, lines: int | None) -> dict[str, A
         "asked": snapshot.asked_ns,
         "director_uptime_s": snapshot.uptime_s,
         "buckets": snapshot.services.conn_tab_size,
+        "table_entries": snapshot.counted,
     }

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadgen.director.polling.pace import ASK_AGAIN_S, POLL_TIMEOUT_S, Pace
-from loadgen.director.settings import SYSCTL_CHANGED, TIMEOUTS_CHANGED, changes
+from loadgen.director.settings import TIMEOUT_EVENTS, changes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -47,15 +46,6 @@ class SettingsPolls:
             pace.note(time.monotonic(), 0.0)
 
     @property
-    def _is_netfilter(self) -> bool:
-        return self._client.source.kind == "netfilter"
-
-    @property
-    def _of_timeouts(self) -> tuple[str, ...]:
-        """Events by which timeouts change; of a netfilter director they are sysctls."""
-        return (TIMEOUTS_CHANGED, SYSCTL_CHANGED) if self._is_netfilter else (TIMEOUTS_CHANGED,)
-
-    @property
     def sysctl(self) -> Mapping[str, str]:
         """The sysctls as last read; empty before."""
         return self._settings.sysctl if self._settings else {}
@@ -89,29 +79,22 @@ class SettingsPolls:
     async def _poll_timeouts(self, vips: Collection[str]) -> None:
         """The timeouts alone; a director that does not give them is asked less often."""
         began_s, began_ns = time.monotonic(), time.time_ns()
-        settings = await self._with_timeouts()
+        settings = self._settings and await self._client.with_timeouts(
+            self._settings, timeout_s=POLL_TIMEOUT_S
+        )
         took_s = self._events.took_s("timeouts", began_s)
         wait_s = ASK_AGAIN_S if settings is None else 0.0
         self._timeouts_pace.note(began_s + took_s + wait_s, took_s)
         if settings is not None:
             self._note_changes(settings, began_ns, vips)
 
-    async def _with_timeouts(self) -> DirectorSettings | None:
-        """The settings with the present timeouts; None where these are not given."""
-        if self._is_netfilter:
-            sysctl = await self._client.conntrack_sysctls(timeout_s=POLL_TIMEOUT_S)
-            return replace(self._settings, sysctl=sysctl) if self._settings and sysctl else None
-        timeouts = await self._client.timeouts(timeout_s=POLL_TIMEOUT_S)
-        if timeouts is None or self._settings is None:
-            return None
-        return replace(self._settings, timeouts=timeouts)
-
     def _note_changes(
         self, settings: DirectorSettings, began_ns: int, vips: Collection[str]
     ) -> None:
         """Events of what has changed; timeouts did so after they were last asked for."""
+        of_timeouts = TIMEOUT_EVENTS[self._client.source.kind]
         if self._settings is not None:
             for kind, detail in changes(self._settings, settings, vips):
-                since_ns = self._polled_ns if kind in self._of_timeouts else None
+                since_ns = self._polled_ns if kind in of_timeouts else None
                 self._events.note(kind, detail, since_ns=since_ns)
         self._settings, self._polled_ns = settings, began_ns

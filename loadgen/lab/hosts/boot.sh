@@ -63,7 +63,6 @@ done <$share/sysctls
 ip -batch $share/ip.batch || die "the network cannot be set up"
 if [ -e $share/ipvs.rules ]; then
 	ipvsadm -R <$share/ipvs.rules || die "the service cannot be set up"
-	[ ! -e $share/keepalived.conf ] || [ -e $share/keepalived.later ] || start_keepalived
 	read -r timeouts <$share/timeouts
 	# shellcheck disable=SC2086 # three words
 	ipvsadm --set $timeouts || die "the timeouts cannot be set"
@@ -77,9 +76,7 @@ for family in ip ip6; do
 			die "the rules of iptables cannot be set up"
 	fi
 done
-if [ -e $share/keepalived.conf ] && [ ! -e $share/ipvs.rules ]; then
-	start_keepalived
-fi
+[ ! -e $share/keepalived.conf ] || [ -e $share/keepalived.later ] || start_keepalived
 [ ! -e $share/nginx.conf ] || start_nginx
 if [ -e $share/echo.command ]; then
 	read -r command <$share/echo.command

@@ -99,7 +99,8 @@ def echo_command(topology: Topology, server: Host, script: str) -> list[str]:
 
 
 def _director_files(topology: Topology, director: Host) -> dict[str, str]:
-    files = _ipvs_files(topology) if topology.has_ipvs else _netfilter_files(topology)
+    files = _ipvs_files(topology) if topology.has_ipvs else netfilter.files(topology)
+    files["modules"] = " ".join(_director_modules(topology)) + "\n"
     if topology.conn_tab_bits is not None:
         files["ip_vs.options"] = f"conn_tab_bits={topology.conn_tab_bits}\n"
     if topology.vip_by == "keepalived":
@@ -111,23 +112,18 @@ def _director_files(topology: Topology, director: Host) -> dict[str, str]:
 
 def _ipvs_files(topology: Topology) -> dict[str, str]:
     return {
-        "modules": f"ip_vs ip_vs_{topology.scheduler}{_vmac_module(topology)}\n",
         "ipvs.rules": _lines(ipvs_rules(topology)),
         "timeouts": triple(topology.timeouts, " ") + "\n",
     }
 
 
-def _vmac_module(topology: Topology) -> str:
-    return " macvlan" if topology.use_vmac else ""
-
-
-def _netfilter_files(topology: Topology) -> dict[str, str]:
+def _director_modules(topology: Topology) -> list[str]:
+    vmac = ["macvlan"] if topology.use_vmac else []
+    if topology.has_ipvs:
+        return ["ip_vs", f"ip_vs_{topology.scheduler}", *vmac]
     kind = topology.director_kind
-    more = netfilter.MODULES6[kind] if topology.ipv6 else ""
-    return {
-        "modules": f"{netfilter.MODULES[kind]} {more}".rstrip() + f"{_vmac_module(topology)}\n",
-        **netfilter.files(topology),
-    }
+    of_ipv6 = netfilter.MODULES6[kind] if topology.ipv6 else ()
+    return [*netfilter.MODULES[kind], *of_ipv6, *vmac]
 
 
 def _server_files(topology: Topology, server: Host) -> dict[str, str]:

@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 TABLE = "loadgen"
 
-MODULES: Mapping[str, str] = {
-    NFTABLES: "nf_conntrack nf_conntrack_netlink nf_tables nft_chain_nat nft_nat nft_numgen",
-    IPTABLES: "nf_conntrack nf_conntrack_netlink ip_tables iptable_nat xt_nat xt_statistic",
+_TRACKING = ("nf_conntrack", "nf_conntrack_netlink")
+MODULES: Mapping[str, tuple[str, ...]] = {
+    NFTABLES: (*_TRACKING, "nf_tables", "nft_chain_nat", "nft_nat", "nft_numgen"),
+    IPTABLES: (*_TRACKING, "ip_tables", "iptable_nat", "xt_nat", "xt_statistic"),
 }
 """What a kernel of the director's own loads for each kind."""
 
-MODULES6: Mapping[str, str] = {NFTABLES: "", IPTABLES: "ip6_tables ip6table_nat"}
+MODULES6: Mapping[str, tuple[str, ...]] = {
+    NFTABLES: (),
+    IPTABLES: ("ip6_tables", "ip6table_nat"),
+}
 
 PROVES: Mapping[str, str] = {NFTABLES: "nft_nat", IPTABLES: "iptable_nat"}
 """The module without which a kernel cannot translate by rules of the kind."""

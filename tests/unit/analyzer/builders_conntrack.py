@@ -142,7 +142,9 @@ class Node:
     poll_s: float = 0.1
     protocol: str = "TCP"
     captured: bool = True
+    counted: int | None = None  # nf_conntrack_count, at each poll; None as in older recordings
     events: Sequence[tuple[float, str, str]] = ()
+    events_since_s: float | None = None  # not before this did any of them happen
 
     def played(self, path: Path) -> Analysis:
         """Recorded, and analysed."""
@@ -172,7 +174,12 @@ class Node:
             writer.capture_path.write_bytes(
                 pcap((BOOT_NS + round(seg.at_s * NS), frames.frame(seg)) for seg in sent)
             )
-        rows = [{"at": BOOT_NS + round(at_s * NS), "host": "node01"} for at_s, _, _ in self.events]
+        since_s = self.events_since_s
+        since = {} if since_s is None else {"since": BOOT_NS + round(since_s * NS)}
+        rows = [
+            {"at": BOOT_NS + round(at_s * NS), "host": "node01"} | since
+            for at_s, _, _ in self.events
+        ]
         named = zip(rows, self.events, strict=True)
         writer.extend("events", [row | {"kind": one[1], "detail": one[2]} for row, one in named])
         for at_s in np.arange(999.03, self.until_s, self.poll_s).tolist():
@@ -187,7 +194,8 @@ class Node:
         head = {"at": at_ns, "director": "node01"}
         row = head | {"what": "entries", "took_ms": 0.0, "asked": at_ns}
         there = sum(state is not None for state in states)
-        writer.append("polls", row | {"entries": there, "director_uptime_s": at_s})
+        known = {"entries": there, "director_uptime_s": at_s, "table_entries": self.counted}
+        writer.append("polls", row | known)
         for flow, now in zip(self.flows, states, strict=True):
             then = flow.state_at(at_s - self.poll_s)
             if now == then:

@@ -24,6 +24,7 @@ from tests.unit.analyzer.builders_conntrack import (
 from tests.unit.analyzer.builders_packets import Seg
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from analyzer.report import Analysis
@@ -94,6 +95,28 @@ def test_a_sysctl_that_was_set_midway_governs_what_ends_after_it(tmp_path: Path)
     assert "prediction-differs" not in {finding.id for finding in found.findings}
 
 
+def test_what_ended_before_a_sysctl_was_last_read_as_it_was_is_decided(tmp_path: Path) -> None:
+    """The event has since when it may have been otherwise: 2.5 s, not the 12 of all settings."""
+    before = [closed(40000 + each, 1012.0, waits_s=9) for each in range(3)]
+    between = [closed(41000 + each, 1018.0, waits_s=9) for each in range(4)]
+    event = (1020.0, "sysctl-changed", f"{TIME_WAIT}: 30 -> 9")
+    node = Node(flows=[*before, *between], events=[event], events_since_s=1017.5)
+    (agreed,) = node.played(tmp_path / "run").agreement
+    assert agreed.residuals == {"unexplained": 3, "outage": 4}
+
+
+@pytest.mark.parametrize("later_s", [10, 300])
+def test_a_timeout_set_midway_to_what_another_is_keeps_its_name(
+    tmp_path: Path, later_s: int
+) -> None:
+    before = [closed(40000 + each, 1000.0, waits_s=30) for each in range(3)]
+    after = [closed(42000 + each, 1030.0, waits_s=later_s) for each in range(2)]
+    event = (1020.0, "sysctl-changed", f"{TIME_WAIT}: 30 -> {later_s}")
+    found = Node(flows=[*before, *after], events=[event]).played(tmp_path / "run")
+    groups = [(group.timeout_name, group.timeout_s, group.n) for group in found.lifetimes]
+    assert groups == [(TIME_WAIT, 30, 3), (TIME_WAIT, later_s, 2)]
+
+
 def test_what_is_open_or_half_closed_waits_its_own_sysctl(tmp_path: Path) -> None:
     found = Node(flows=[left_open(41000, 1001.0), half_closed(41001, 1001.5)]).played(
         tmp_path / "run"
@@ -104,6 +127,17 @@ def test_what_is_open_or_half_closed_waits_its_own_sysctl(tmp_path: Path) -> Non
         "CLOSE_WAIT": ("nf_conntrack_tcp_timeout_close_wait", 3600),
     }
     assert {"conntrack-idle", "conntrack-half-closed"} <= {each.id for each in found.findings}
+
+
+def test_half_closed_connections_name_every_sysctl_that_they_wait_for(tmp_path: Path) -> None:
+    """One of them goes on sending, and nobody acknowledges it."""
+    silent, sending = half_closed(41000, 1001.0), half_closed(41001, 1001.5)
+    data = Seg(1002.0, 41001, Flag.ACK, sequence=150, acknowledgement=1101, payload_bytes=10)
+    flows = [silent, replace(sending, sent=(*sending.sent, data), waits_s=300)]
+    found = Node(flows=flows).played(tmp_path / "run").findings
+    (half,) = [finding for finding in found if finding.id == "conntrack-half-closed"]
+    for sysctl, timeout_s in (("close_wait", 3600), ("unacknowledged", 300)):
+        assert f"nf_conntrack_tcp_timeout_{sysctl}, {timeout_s} s" in half.title
 
 
 def test_data_that_was_not_acknowledged_waits_the_shorter_sysctl(tmp_path: Path) -> None:
@@ -135,7 +169,7 @@ def test_what_ipvs_has_and_conntrack_lacks_is_not_measured(tmp_path: Path) -> No
     assert found.timeline.predicted == ()
     assert found.forwarding is not None
     assert (found.forwarding.method, found.forwarding.basis) == ("nat", "configured")
-    assert "conntrack held up to 12 entries on node01" in found.verdict
+    assert "of all traffic, conntrack held up to 12 entries on node01" in found.verdict
 
 
 def test_an_entry_that_a_reset_deleted_is_no_lifetime_and_no_warning(tmp_path: Path) -> None:
@@ -152,6 +186,75 @@ def test_a_table_nearly_full_is_a_problem(tmp_path: Path) -> None:
     (full,) = [finding for finding in found.findings if finding.id == "table-full"]
     assert full.severity == "problem"
     assert "12 of at most 12 entries" in full.title
+
+
+@pytest.mark.parametrize(
+    ("counted", "most", "is_full"), [(95, 100, True), (94, 100, False), (None, 12, True)]
+)
+def test_a_table_is_nearly_full_from_95_of_100_entries_of_all_traffic_on(
+    tmp_path: Path, counted: int | None, most: int, *, is_full: bool
+) -> None:
+    """By nf_conntrack_count; of an older recording by the entries read."""
+    sysctl = SYSCTL | {"nf_conntrack_max": most}
+    found = Node(flows=BURST, sysctl=sysctl, counted=counted).played(tmp_path / "run")
+    full = [finding for finding in found.findings if finding.id == "table-full"]
+    assert len(full) == is_full
+    if full:
+        assert f"{counted or 12} of at most {most} entries" in full[0].title
+
+
+@pytest.mark.parametrize(("polled", "is_full"), [(19, True), (18, False)])
+def test_without_that_count_the_entries_read_may_fill_the_table(
+    tmp_path: Path, polled: int, *, is_full: bool
+) -> None:
+    flows = [left_open(41000 + each, 1001.0) for each in range(polled)]
+    node = Node(flows=flows, sysctl=SYSCTL | {"nf_conntrack_max": 20}, until_s=1004.0)
+    ids = {finding.id for finding in node.played(tmp_path / "run").findings}
+    assert ("table-full" in ids) == is_full
+
+
+def client_reset(port: int, began_s: float) -> Flow:
+    """Open, then reset by the client: conntrack's CLOSE, as IPVS's."""
+    whole = left_open(port, began_s)
+    reset = Seg(began_s + 0.3, port, Flag.RST, sequence=150, acknowledgement=1100)
+    states = (*whole.states, (began_s + 0.3, "CLOSE"))
+    gone_s = began_s + 10.3
+    return Flow(port=port, sent=(*whole.sent, reset), states=states, gone_s=gone_s, waits_s=10)
+
+
+def half_open(port: int, began_s: float) -> Flow:
+    """A SYN that was answered, and nothing after it."""
+    sent = (
+        Seg(began_s, port, Flag.SYN, sequence=99),
+        Seg(began_s + 0.1, port, Flag.SYN, reply=True, sequence=899, acknowledgement=100),
+    )
+    states = ((began_s, "SYN_SENT"), (began_s + 0.1, "SYN_RECV"))
+    return Flow(port=port, sent=sent, states=states, gone_s=began_s + 60.1, waits_s=60)
+
+
+@pytest.mark.parametrize("flow", [left_open, half_closed, client_reset, half_open])
+def test_what_is_true_of_ipvs_alone_is_not_said_of_conntrack(
+    tmp_path: Path, flow: Callable[[int, float], Flow]
+) -> None:
+    flows = [flow(41000 + each, 1001.0 + each) for each in range(3)]
+    found = Node(flows=flows).played(tmp_path / "run")
+    (observed,) = (agreed.entries_observed for agreed in found.agreement)
+    assert observed == 3
+    ids = {finding.id for finding in found.findings}
+    assert ids.isdisjoint(
+        {
+            *("idle-established", "expires-late", "reset-closes-early", "half-open"),
+            *("server-held-open", "table-memory", "port-reuse-delay"),
+        }
+    )
+
+
+def test_a_refused_connection_is_explained_by_conntracks_rules(tmp_path: Path) -> None:
+    found = Node(flows=[refused(41002, 1002.0)]).played(tmp_path / "run")
+    (one,) = [finding for finding in found.findings if finding.id == "refused"]
+    assert "conntrack deletes an entry whose only answer was a reset at once" in one.evidence
+    assert "nft list ruleset" in one.advice
+    assert "ipvsadm" not in one.advice
 
 
 def test_without_a_capture_states_are_known_and_lifetimes_are_not(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from analyzer.anonymous.tables import RULES as COLUMNS
 from analyzer.anonymous.tables import rule_of
 from analyzer.anonymous.vocabulary import EVENTS, FAULTS, WORDS, words
 from analyzer.client.failure_texts import OTHER
+from analyzer.conntrack.services import SCHEDULER
 from analyzer.recording.directory import Recording, RecordingWriter
 from analyzer.recording.directory.part_reader import NEEDED
 from analyzer.recording.manifest import Manifest, manifest_of
@@ -72,6 +73,12 @@ def keys_of(kind: Any, rule: Any, where: str) -> Iterator[str]:
 
 def test_each_key_of_the_manifest_has_a_rule() -> None:
     assert list(keys_of(Manifest, RULES, "")) == []
+
+
+def test_what_stands_for_a_netfilter_directors_scheduler_is_kept() -> None:
+    rule = rule_of("services", "scheduler")
+    assert rule(SCHEDULER, SUBSTITUTION) == SCHEDULER == "netfilter"
+    assert rule("other-scheduler", SUBSTITUTION) == "other"
 
 
 def test_kinds_of_a_labs_faults_are_known() -> None:

@@ -30,6 +30,7 @@ from analyzer.report import to_json
 from analyzer.wire.packets import read_packets
 from analyzer.wire.vrrp import read_announcements
 from loadgen.importing.folder import import_folder
+from tests.unit.analyzer.builders_conntrack import Node, closed
 from tests.unit.analyzer.builders_packets import NS, pcap
 
 if TYPE_CHECKING:
@@ -119,6 +120,20 @@ def test_no_original_address_name_or_mac_is_in_the_copy(
         if len(name) < 4:  # by chance among the packets' bytes
             everything = (copy.path / MANIFEST).read_text()
         assert not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", everything), name
+
+
+def test_a_copy_of_a_netfilter_directors_run_has_its_changed_sysctl(tmp_path: Path) -> None:
+    """Without it the replay of the copy would keep entries for the old timeout."""
+    before = [closed(40000 + each, 1000.0, waits_s=30) for each in range(3)]
+    after = [closed(42000 + each, 1030.0, waits_s=9) for each in range(3)]
+    event = (1020.0, "sysctl-changed", "nf_conntrack_tcp_timeout_time_wait: 30 -> 9")
+    original = Node(flows=[*before, *after], events=[event]).recorded(tmp_path / "original")
+    anonymise(original, tmp_path / "copy", KEY)
+    copy = Recording.open(tmp_path / "copy")
+    assert [part["detail"].to_pylist() for part in copy.parts("events")] == [[event[2]]]
+    first, second = (to_json(analyse(run)) for run in (original, copy))
+    assert figures(second) == figures(first)
+    assert second["agreement"][0]["state_matches"] == second["agreement"][0]["state_samples"]
 
 
 def test_what_was_derived_from_the_original_is_not_copied(

@@ -60,6 +60,7 @@ class Entry:
     number: int
     state: CtState
     expires_s: float = 0.0
+    sysctl: str | None = None
     timeout_s: float = 0.0
     seen_reply: bool = False
     assured: bool = False
@@ -80,6 +81,7 @@ class Belief:
 
     entry: int | None = None
     state: CtState | None = None
+    sysctl: str | None = None
     timeout_s: float | None = None
     expires_s: float | None = None
     assured: bool = False
@@ -122,6 +124,7 @@ class Conntrack:
         return Belief(
             entry=entry.number,
             state=entry.state,
+            sysctl=entry.sysctl,
             timeout_s=entry.timeout_s,
             expires_s=entry.expires_s,
             assured=entry.assured,
@@ -134,9 +137,11 @@ class Conntrack:
         self.made += 1
         return entry
 
-    def refresh(self, entry: Entry, packet: Packet, timeout_s: float) -> None:
-        """``nf_ct_refresh_acct``."""
+    def refresh(self, entry: Entry, packet: Packet, sysctl: str | None) -> None:
+        """``nf_ct_refresh_acct``; without a sysctl it is SYN_SENT2's 120 s."""
         rules = self.rules
+        timeout_s = self.settings(packet).timeouts_s[sysctl] if sysctl else 120.0
+        entry.sysctl = sysctl
         entry.timeout_s, entry.expires_s = timeout_s, packet.uptime_s + timeout_s
         if rules.hz is not None and rules.phase_s is not None:
             jiffies = int((packet.uptime_s - rules.phase_s + 300) * rules.hz // 1)
@@ -144,7 +149,6 @@ class Conntrack:
 
     def datagram(self, packet: Packet) -> Belief:
         """``nf_conntrack_udp_packet``."""
-        timeouts_s = self.settings(packet).timeouts_s
         entry = self.entries.get(packet.flow)
         if entry is None:
             if packet.direction:
@@ -157,7 +161,7 @@ class Conntrack:
         if entry.seen_reply and (stream or self.rules.law.assures_at_once):
             entry.assured = True
         name = "nf_conntrack_udp_timeout_stream" if stream else "nf_conntrack_udp_timeout"
-        self.refresh(entry, packet, timeouts_s[name])
+        self.refresh(entry, packet, name)
         entry.seen_reply = entry.seen_reply or packet.direction == 1
         entry.state = CtState.REPLIED if entry.seen_reply else CtState.UNREPLIED
         if entry.assured:
@@ -303,18 +307,19 @@ class Conntrack:
 
     def accept(self, entry: Entry, packet: Packet, old: CtState, new: CtState) -> Belief:
         """From ``in_window`` on."""
-        settings, law = self.settings(packet), self.rules.law
+        law = self.rules.law
         entry.last_kind, entry.last_direction = packet.kind, packet.direction
         entry.state = new
         if old != new and new is CtState.FIN_WAIT:
             entry.sides[packet.direction].close_init = True
-        timeout_s = self.timeout(entry, packet)
+        sysctl = self.sysctl(entry, packet)
         if not entry.seen_reply:
             if packet.kind is Kind.RST:
                 del self.entries[packet.flow]
                 return Belief(
                     entry=entry.number,
                     state=new,
+                    sysctl=entry.sysctl,
                     timeout_s=0.0,
                     expires_s=packet.uptime_s,
                     assured=entry.assured,
@@ -326,25 +331,32 @@ class Conntrack:
                 entry.seen_reply = packet.direction == 1
                 return self.belief(packet)
             if new is CtState.ESTABLISHED:
-                timeout_s = min(timeout_s, settings.timeouts_s[UNACKNOWLEDGED])
+                sysctl = self.shortest(packet, sysctl, UNACKNOWLEDGED)
         elif new is CtState.ESTABLISHED and old in (CtState.SYN_RECV, CtState.ESTABLISHED):
             entry.assured = True
-        self.refresh(entry, packet, timeout_s)
+        self.refresh(entry, packet, sysctl)
         entry.seen_reply = entry.seen_reply or packet.direction == 1
         return self.belief(packet, counted=True)
 
-    def timeout(self, entry: Entry, packet: Packet) -> float:
-        """The timeout of the state, or a shorter one."""
-        settings = self.settings(packet)
-        own_s = float(settings.timeout_by_state_s()[entry.state])
-        retrans_s, unack_s = (settings.timeouts_s[n] for n in (MAX_RETRANS, UNACKNOWLEDGED))
-        if entry.retransmitted >= settings.max_retrans and own_s > retrans_s:
-            return retrans_s
+    def sysctl(self, entry: Entry, packet: Packet) -> str | None:
+        """The sysctl of the state's timeout, or one that shortens it."""
+        own = TIMEOUT_OF.get(entry.state)
+        if entry.retransmitted >= self.settings(packet).max_retrans:
+            shortest = self.shortest(packet, own, MAX_RETRANS)
+            if shortest != own:
+                return shortest
         if packet.kind is Kind.RST:
-            return settings.timeouts_s[TIMEOUT_OF[CtState.CLOSE]]
-        if any(side.unacknowledged for side in entry.sides) and own_s > unack_s:
-            return unack_s
-        return retrans_s if entry.last[3] == 0 and own_s > retrans_s else own_s
+            return TIMEOUT_OF[CtState.CLOSE]
+        if any(side.unacknowledged for side in entry.sides):
+            shortest = self.shortest(packet, own, UNACKNOWLEDGED)
+            if shortest != own:
+                return shortest
+        return self.shortest(packet, own, MAX_RETRANS) if entry.last[3] == 0 else own
+
+    def shortest(self, packet: Packet, own: str | None, limit: str) -> str | None:
+        """Another sysctl, if it is the shorter timeout."""
+        timeouts_s = self.settings(packet).timeouts_s
+        return limit if timeouts_s[limit] < (timeouts_s[own] if own else 120.0) else own
 
 
 def is_after(number: int, other: int) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.conntrack import proc
-from analyzer.conntrack.proc import read_conntrack, translated
+from analyzer.conntrack.proc import STATE_NAMES, read_conntrack, translated
 from analyzer.ipvs.proc.entry_rows import entries_of
 from analyzer.ipvs.proc.formats import Entry
 
@@ -238,3 +238,10 @@ def test_any_text_is_read_and_rows_are_independent(lines: list[str], data: st.Da
 def test_no_bytes_raise(content: bytes) -> None:
     table = read_conntrack(content)
     assert table.lines + table.unread <= content.count(b"\n") + 1
+
+
+def test_the_states_that_rows_may_have_are_the_kernels_and_those_of_flags() -> None:
+    tcp = (
+        "NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2"
+    )
+    assert {*tcp.split(), "UNREPLIED", "REPLIED", "ASSURED", "OFFLOAD"} == STATE_NAMES

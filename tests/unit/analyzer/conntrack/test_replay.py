@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.conntrack.flows import NO_ENTRY
 from analyzer.conntrack.replay import ConntrackRules, Packets, Tracked, replay
-from analyzer.conntrack.settings import DEFAULTS_S, ConntrackSettings, with_change
+from analyzer.conntrack.settings import DEFAULTS_S, FIXED, SYSCTLS, ConntrackSettings, with_change
 from analyzer.conntrack.states import CtState, Kind
 from analyzer.conntrack.versions import law_of
+from analyzer.ipvs.flow_steps import NO_ENTRY
 from tests.unit.analyzer.conntrack.reference import WORD, Belief, Conntrack, Packet
 from tests.unit.properties import examples
 
@@ -76,9 +76,16 @@ def assert_equal(packets: list[Packet], by: ConntrackRules) -> None:
         assert fast.state[row] == expected.state, row
         assert bool(fast.assured[row]) is expected.assured, row
         assert fast.timeout_s[row] == expected.timeout_s, row
+        if not expected.killed:
+            assert sysctl_of(fast, row) == expected.sysctl, row
         assert names.setdefault(entry, expected.entry) == expected.entry
         assert fast.expiry_uptime_s[row] == pytest.approx(expected.expires_s, abs=1e-5)
     assert len(set(names.values())) == len(names)
+
+
+def sysctl_of(found: Tracked, row: int) -> str | None:
+    """The sysctl that an entry waits for after a packet; None of SYN_SENT2."""
+    return None if found.sysctl[row] == FIXED else SYSCTLS[found.sysctl[row]]
 
 
 def streams(kinds: list[Kind], span_ms: int) -> st.SearchStrategy[list[Packet]]:

@@ -6,7 +6,7 @@ import pytest
 
 from analyzer.conntrack import services as services_module
 from analyzer.conntrack.proc import read_conntrack
-from analyzer.conntrack.services import ServicesSeen
+from analyzer.conntrack.services import ACTIVE, ServicesSeen
 from analyzer.ipvs.proc.formats import Destination, Service
 
 ROW = (
@@ -67,3 +67,7 @@ def test_there_is_a_most_of_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "".join(tcp("TIME_WAIT", 4000, f"10.2.0.{number}") for number in range(1, 6))
     (service,) = ServicesSeen().update(read_conntrack(text).rows)
     assert len(service.destinations) == 2
+
+
+def test_active_are_the_states_of_connections_that_go_on() -> None:
+    assert {"ESTABLISHED", "REPLIED", "ASSURED", "OFFLOAD"} == ACTIVE

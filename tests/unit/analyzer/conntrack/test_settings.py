@@ -48,7 +48,7 @@ def test_what_was_read_holds_and_the_rest_is_assumed() -> None:
     assert found.timeouts_s[ESTABLISHED] == 86_400
     assert found.timeouts_s[CLOSE] == 0
     assert found.assumed == frozenset(DEFAULTS_S) - {ESTABLISHED, CLOSE}
-    assert (found.loose, found.be_liberal, found.max_retrans) == (False, False, 3)
+    assert (found.loose, found.max_retrans) == (False, 3)
     assert (found.table_max, found.buckets) == (131_072, None)
 
 
@@ -91,11 +91,18 @@ def test_the_sysctl_that_an_entry_waited_for(
     ("kernel", "renews", "assures", "at_once"),
     [
         ("4.19.300", True, True, True),
-        ("5.4.230", True, True, False),
-        ("5.4.231", False, True, False),
+        ("5.4.159", True, True, False),
+        ("5.4.160", True, False, False),
+        ("5.4.230", True, False, False),
+        ("5.4.231", False, False, False),
         ("5.10.0-30-amd64", True, True, False),
-        ("5.10.167", False, True, False),
+        ("5.10.79", True, True, False),
+        ("5.10.80", True, False, False),
+        ("5.10.167", False, False, False),
+        ("5.14.21", False, True, False),
         ("5.15.0", False, True, False),
+        ("5.15.2", False, True, False),
+        ("5.15.3", False, False, False),
         ("6.1.0-56-amd64", False, False, False),
         (None, False, False, False),
     ],
@@ -109,3 +116,20 @@ def test_kernels_differ(kernel: str | None, *, renews: bool, assures: bool, at_o
 def test_what_a_distributor_may_have_carried_back_is_named() -> None:
     assert [change.since for change in law_of("5.10.1").uncertain] == [(5, 14), (5, 16)]
     assert law_of("6.1").uncertain == ()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "has", "may_have"),
+    [
+        ("5.10.79", [(4, 9), (5, 0)], [(5, 14), (5, 16)]),
+        ("5.10.80", [(4, 9), (5, 0), (5, 16)], [(5, 14)]),
+        ("5.10.200", [(4, 9), (5, 0), (5, 14), (5, 16)], []),
+        ("5.15.0", [(4, 9), (5, 0), (5, 14)], [(5, 16)]),
+    ],
+)
+def test_what_is_applied_of_a_stable_release_is_not_called_uncertain(
+    kernel: str, has: list[tuple[int, int]], may_have: list[tuple[int, int]]
+) -> None:
+    law = law_of(kernel)
+    assert [change.since for change in law.since] == has
+    assert [change.since for change in law.uncertain] == may_have

@@ -72,6 +72,22 @@ def test_entries_of_one_state_under_two_sysctls_are_two_groups() -> None:
     ]
 
 
+def test_the_sysctl_is_the_one_that_the_replay_chose_and_not_another_of_its_value() -> None:
+    time_wait, shorter = (
+        f"nf_conntrack_tcp_timeout_{name}" for name in ("time_wait", "unacknowledged")
+    )
+    rows = [entry(0.0, 299.9, 300.1, timeout_s=300) | {"timeout_name": time_wait}] * 2
+    rows += [entry(0.0, 299.9, 300.1, timeout_s=300) | {"timeout_name": shorter}]
+    found = conntrack_lifetimes(tracked(*rows), "node01", READ, slack_s=0.0)
+    assert [(row.timeout_name, row.timeout_s, row.n) for row in found] == [
+        (time_wait, 300, 2),
+        (shorter, 300, 1),
+    ]
+    named = pd.DataFrame(rows).assign(state=CtState.TIME_WAIT)
+    predicted = predicted_conntrack_lifetimes(named, "node01", READ)
+    assert [(row.timeout_name, row.n) for row in predicted] == [(time_wait, 2), (shorter, 1)]
+
+
 def test_what_was_not_read_is_no_configured_timeout() -> None:
     (found,) = conntrack_lifetimes(tracked(entry(0.0, 119.9, 120.1)), "n", UNREAD, slack_s=0.0)
     assert (found.timeout_s, found.timeout_source) == (None, None)

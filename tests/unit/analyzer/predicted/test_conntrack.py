@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from analyzer.conntrack.replay import ConntrackRules
-from analyzer.conntrack.settings import ConntrackSettings
+from analyzer.conntrack.settings import ConntrackSettings, with_change
 from analyzer.conntrack.states import CtState
 from analyzer.conntrack.versions import law_of
 from analyzer.ipvs.states import Flag, State
@@ -105,6 +107,36 @@ def test_datagrams() -> None:
     found = predict(segments(sent), clock(), RULES, "node01").entries
     assert [state_name(state) for state in found["state"]] == ["ASSURED", "UNREPLIED"]
     assert found["timeout_s"].tolist() == [120, 30]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "timeout_s", "name"),
+    [
+        ("4.19.0", 120, "nf_conntrack_udp_timeout_stream"),
+        ("5.10.0", 30, "nf_conntrack_udp_timeout"),
+    ],
+)
+def test_what_is_assured_waits_the_timeout_that_its_kernel_chose(
+    kernel: str, timeout_s: float, name: str
+) -> None:
+    """From 5.0 to 5.15 a flow is ASSURED before it is a stream."""
+    sent = [Seg(1000 + n / 10, 1, DATAGRAM, reply=n == 1) for n in range(3)]
+    rules = replace(RULES, law=law_of(kernel))
+    found = predict(segments(sent), clock(), rules, "node01").entries
+    assert found["state"].tolist() == [CtState.ASSURED]
+    assert found["timeout_s"].tolist() == [timeout_s]
+    assert found["timeout_name"].tolist() == [name]
+
+
+@pytest.mark.parametrize("later_s", [10, 300, 432_000])
+def test_a_sysctl_that_was_set_midway_to_what_another_is_keeps_its_name(later_s: int) -> None:
+    time_wait = "nf_conntrack_tcp_timeout_time_wait"
+    later = with_change(RULES.settings, time_wait, later_s)
+    rules = replace(RULES, changes=((1010.0, later),))
+    sent = [*closed(1, 1000.0), *closed(2, 1020.0)]
+    found = predict(segments(sent), clock(), rules, "node01").entries
+    assert found["timeout_s"].tolist() == [120, later_s]
+    assert found["timeout_name"].tolist() == [time_wait, time_wait]
 
 
 @pytest.mark.parametrize("state", [*State, *CtState])

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import Flag, State, Timeouts
-from analyzer.predicted.replay import NO_ENTRY, Beliefs, DirectorRules, Handling, handling, replay
+from analyzer.predicted.replay import Beliefs, DirectorRules, Handling, handling, replay
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, rules, segments
 from tests.unit.analyzer.predicted.reference import Belief, Packet, replay_slowly, timeouts_at
 from tests.unit.properties import examples

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import Flag, Timeouts
-from analyzer.predicted.replay import NO_ENTRY, Beliefs, DirectorRules, replay
+from analyzer.predicted.replay import Beliefs, DirectorRules, replay
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, rules, segments
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -14,12 +15,14 @@ from analyzer.ipvs.states import Timeouts
 from analyzer.recording.manifest import manifest_of as recorded_manifest
 from loadgen.director import boot_facts as facts_module
 from loadgen.director.boot_facts import BootFacts, learn_boot_facts, manifest_of
+from loadgen.director.links import conntrack
 from loadgen.director.polling.timekeeper import Timekeeper
 from loadgen.errors import UsageProblem
 from tests.unit.loadgen.director.fakes import SERVICES, FakeShell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from loadgen.director.links.client import DirectorClient
 
@@ -312,6 +315,30 @@ def test_a_director_with_both_is_read_as_it_was_said() -> None:
     assert facts_of_netfilter(both)[0].kind == "ipvs"
     assert facts_of_netfilter(both, "ipvs")[0].kind == "ipvs"
     assert facts_of_netfilter(both, "netfilter")[0].kind == "netfilter"
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_ipvs", "is_asked"),
+    [
+        (None, True, False),
+        (None, False, True),
+        ("ipvs", False, False),
+        ("netfilter", True, True),
+        ("netfilter", False, True),
+    ],
+)
+def test_a_director_with_ipvs_is_asked_for_its_tracking_only_if_told_to(
+    kind: Literal["ipvs", "netfilter"] | None, tmp_path: Path, *, has_ipvs: bool, is_asked: bool
+) -> None:
+    director = NetfilterDirector("file\n", ipvs=SERVICES)
+    facts_of_netfilter(director, kind)
+    ip_vs = tmp_path / "ip_vs"
+    if has_ipvs:
+        ip_vs.touch()
+    script = director.asked[0].replace(conntrack.ASK_WAY, "echo asked")
+    script = script.partition("echo @conntrack; ")[2].replace("/proc/net/ip_vs ", f"{ip_vs} ")
+    asked = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=20)
+    assert asked.stdout == ("asked\n" if is_asked else "")
 
 
 @pytest.mark.parametrize(

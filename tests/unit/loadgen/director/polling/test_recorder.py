@@ -179,7 +179,14 @@ def test_a_netfilter_director_s_entries_are_recorded_as_those_of_ipvs(tmp_path: 
         ("gone", 4001, "TIME_WAIT", 6, *ends),
     ]
     assert rows(recording, "polls", "what", "entries") == [("entries", n) for n in (3, 3, 2)]
+    assert rows(recording, "polls", "table_entries") == [(n,) for n in (3, 3, 2)]
     assert poller.counts == (0, 1)
+
+
+def test_how_many_entries_it_has_is_recorded_where_they_are_not_read(tmp_path: Path) -> None:
+    """More than it prints: those whose time is up count until they are freed."""
+    _, recording = polled_netfilter(tmp_path, f"{uptime()}900\n{SSH}", f"{uptime(1000.2)}901\n")
+    assert rows(recording, "polls", "table_entries") == [(900,), (901,)]
 
 
 def test_its_services_are_what_its_entries_show_and_stay_until_the_end(tmp_path: Path) -> None:
@@ -208,6 +215,7 @@ def test_a_netfilter_director_has_no_counters_and_says_why(tmp_path: Path) -> No
 def test_a_director_that_no_longer_tracks_gives_no_entries(tmp_path: Path) -> None:
     poller, recording = polled_netfilter(tmp_path, uptime(), uptime())
     assert rows(recording, "polls", "what")[0] == ("services",)
+    assert rows(recording, "polls", "table_entries")[0] == (None,)
     assert rows(recording, "events", "kind", "detail") == [
         ("entries-unreadable", "connection tracking gave nothing")
     ]

@@ -178,6 +178,46 @@ def test_the_hosts_scripts_are_shell(name: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def booted(tmp_path: Path, files: dict[str, str]) -> list[str]:
+    """The programs that boot.sh runs with this share, in their order; none is a real one."""
+    share, programs, ran = tmp_path / "share", tmp_path / "programs", tmp_path / "ran"
+    for name, text in files.items():
+        share.mkdir(exist_ok=True)
+        (share / name).write_text(text)
+    programs.mkdir()
+    ran.touch()
+    for name in ("ip", "ipvsadm", "nft", "iptables-legacy-restore", "keepalived", "sshd"):
+        (programs / name).write_text(f"#!/bin/sh\necho {name} >>{ran}\n")
+        (programs / name).chmod(0o755)
+    script = (machine.HERE / "boot.sh").read_text()
+    script = script.replace("share=/run/lab", f"share={share}")
+    script = script.replace("/usr/sbin/sshd", str(programs / "sshd"))
+    done = subprocess.run(
+        ["sh", "-c", f"die() {{ echo $*; exit 1; }}\n{script}\nwait"],
+        env={"PATH": f"{programs}:/usr/bin:/bin"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return ran.read_text().split()
+
+
+@pytest.mark.parametrize("kind", ["ipvs", "nftables", "iptables"])
+@pytest.mark.parametrize("is_later", [False, True])
+def test_keepalived_waits_where_its_host_elects_later(
+    kind: str, tmp_path: Path, *, is_later: bool
+) -> None:
+    topology = lay_out(HostCounts(servers=2), forwarding="nat", director_kind=kind)
+    files = {**guest.share_files(topology, topology.host("bal01")), "sysctls": ""}
+    assert "keepalived.conf" in files
+    if is_later:
+        files[guest.KEEPALIVED_LATER] = ""
+    started = booted(tmp_path, files).count("keepalived")
+    assert started == (0 if is_later else 1)
+
+
 def test_nginx_answers_with_its_servers_name() -> None:
     topology = exercise()
     text = nginx.config(topology, topology.host("srv02"))
