@@ -42,6 +42,8 @@ three unequal ones agree by chance is not considered."""
 _SLACK = 2.0
 _SLACK_SHARE = 0.02
 _BISECTIONS = 12
+_MOST_STEPS = 40
+"""Of the search, a quarter of a poll each: a range so wide is no answer anyway."""
 
 
 def match_counters(
@@ -89,7 +91,7 @@ def _match_of(search: ShiftSearch, scored: list[tuple[float, Score]], best: Scor
         if score.explained >= RIVAL * best.explained and score.contradicted <= limit
     )
     groups = _groups(shifts, search.step_s)
-    edges = [_edges(group, possible, search.step_s) for group in groups]
+    edges = _disjoint([_edges(group, possible, search.step_s) for group in groups])
     low_s, high_s = min(low for low, _ in edges), max(high for _, high in edges)
     narrow = high_s - low_s <= search.narrow_s
     clear = narrow and (best.explained >= FEWEST or is_zone(low_s, high_s))
@@ -100,7 +102,7 @@ def _match_of(search: ShiftSearch, scored: list[tuple[float, Score]], best: Scor
         contradicted=round(best.contradicted),
         possible_s=tuple(edges),
         clear=clear,
-        why="" if clear else _why_open(len(groups), low_s, high_s, best if narrow else None),
+        why="" if clear else _why_open(len(edges), low_s, high_s, best if narrow else None),
     )
 
 
@@ -132,10 +134,17 @@ def _groups(shifts: list[float], step_s: float) -> list[list[float]]:
 def _edges(
     group: list[float], possible: Callable[[float], bool], step_s: float
 ) -> tuple[float, float]:
-    """A group's edges, each between the last possible shift and the first that is not."""
+    """A group's edges, each between the last possible shift and the first that is not.
+
+    The search may have tried none beyond the group: steps go on from there, as far as matters.
+    """
     edges = []
     for inside_s, direction in ((group[0], -1), (group[-1], 1)):
         outside_s = inside_s + direction * step_s
+        for _ in range(_MOST_STEPS):
+            if not possible(outside_s):
+                break
+            inside_s, outside_s = outside_s, outside_s + direction * step_s
         for _ in range(_BISECTIONS):
             middle_s = (inside_s + outside_s) / 2
             inside_s, outside_s = (
@@ -143,3 +152,13 @@ def _edges(
             )
         edges.append(outside_s)
     return edges[0], edges[1]
+
+
+def _disjoint(ranges: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Ascending ranges, those that meet as one."""
+    joined: list[tuple[float, float]] = []
+    for low_s, high_s in ranges:
+        if joined and low_s <= joined[-1][1]:
+            low_s, high_s = joined[-1][0], max(joined.pop()[1], high_s)
+        joined.append((low_s, high_s))
+    return joined

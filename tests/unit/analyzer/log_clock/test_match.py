@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer.log_clock.counters import match_counters
@@ -173,6 +173,15 @@ def test_counters_that_never_rise_tell_nothing(held: list[int], why: str) -> Non
     shift_s=st.floats(-50_000, 50_000),
     before_s=st.floats(0, 120),
     after_s=st.floats(0, 120),
+)
+@example(  # shifts below those that the search tries are possible too
+    starts_s=[0.0, 0.0, 31.5],
+    sizes=[1, 1, 5, 1, 1],
+    every_s=4.4375,
+    lived_s=4.0,
+    shift_s=1.5,
+    before_s=0.0,
+    after_s=0.0,
 )
 def test_a_shift_that_is_claimed_is_the_true_one(
     starts_s: list[float],
