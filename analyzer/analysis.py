@@ -28,6 +28,7 @@ from analyzer.measure import measure
 from analyzer.observed.entries import ns, span_ms
 from analyzer.other_settings.tcpfin import other_tcpfins
 from analyzer.other_settings.what_if import what_if
+from analyzer.parts import IN_MEMORY
 from analyzer.pictures.fin_waits import fin_waits
 from analyzer.pictures.lifetime_samples import lifetime_samples
 from analyzer.pictures.pictures import Pictures
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.versions import VersionChange
     from analyzer.measured import Measured
     from analyzer.other_settings.what_if import Assumption
+    from analyzer.parts import Store
     from analyzer.pictures.fin_waits import FinWaits
     from analyzer.recording.director import Director
     from analyzer.recording.directory import Recording
@@ -59,18 +61,21 @@ _SHOWN_AFTER_NS = 600_000_000_000
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
 
 
-def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Analysis:
+def analyse(
+    recording: Recording, assumptions: Sequence[Assumption] = (), store: Store = IN_MEMORY
+) -> Analysis:
     """The whole analysis of a recording.
 
     Args:
         recording: the run.
         assumptions: what is taken to be otherwise for ``Analysis.what_if``.
+        store: keeps what is known of each packet, and says how large a part is.
 
     Raises:
         RecordingError: the manifest is not one.
     """
     began = time.perf_counter()
-    evidence = gather(recording)
+    evidence = gather(recording, store)
     read_s = time.perf_counter() - began
     observed = observed_curves(evidence.services, evidence.zero_ns)
     measured = [measure(director, evidence, observed) for director in evidence.directors]
@@ -303,8 +308,8 @@ def _timeline(
         adverts_ns = np.array([evidence.announcements.advertisements[-1].at_ns])
         last += seconds(adverts_ns, evidence.zero_ns).tolist()
     if evidence.manifest.command == "import" and evidence.captured:
-        packets_s = seconds(evidence.captured.once.at_ns, evidence.zero_ns)
-        last.append(packets_s.max(initial=0.0))
+        latest_ns = evidence.captured.once.at_ns.max(initial=evidence.zero_ns)
+        last.append(float(seconds(latest_ns, evidence.zero_ns)))
     return Timeline(
         zero_ns=evidence.zero_ns,
         end_s=float(max([*last, *ended_s[known]], default=0.0)),

@@ -107,9 +107,23 @@ def _configured_for(vips: Sequence[str | None]) -> list[str]:
 
 def _other_link(spec: str, option: str) -> Link:
     try:
-        return parse_link(spec)
+        link = parse_link(spec)
     except UsageProblem as error:
         raise UsageProblem(str(error).replace("--director", option, 1)) from error
+    return _from_here(link, option)
+
+
+def _from_here(link: Link, option: str) -> Link:
+    """The link, which must begin at this host.
+
+    Raises:
+        UsageProblem: it begins at a worker of a cluster.
+    """
+    if link.worker is not None:
+        raise UsageProblem(
+            f"{option} {link.spec}: only --director takes worker:; expected a link from this host"
+        )
+    return link
 
 
 def _capture_link(name: str, hosts: Sequence[Link]) -> Link | None:
@@ -117,7 +131,9 @@ def _capture_link(name: str, hosts: Sequence[Link]) -> Link | None:
     if name == CLIENT:
         return None
     matching = [link for link in hosts if name in (link.name, link.spec)]
-    return matching[0] if matching else _other_link(name, "--capture-on")
+    if matching:
+        return _from_here(matching[0], "--capture-on")
+    return _other_link(name, "--capture-on")
 
 
 def _find_lab(vip: str | None, directors: Sequence[str], name: str | None) -> Lab | None:

@@ -77,6 +77,7 @@ _REQUEST = {
 }
 _DIRECTOR = {
     "link": text(texts.link),
+    "worker": {"name": NAME, **numbers(words("clock_offset_s clock_uncertainty_s"))},
     "kind": text(texts.one_of(("ipvs", "netfilter"))),
     "kernel": KERNEL,
     **numbers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from analyzer.compared.servers import last_syn_ns, servers_by_segment
 from analyzer.ipvs.states import Flag
 from analyzer.predicted.outages import not_taken, outages, unsure
-from analyzer.predicted.replay import Handling, handling
+from analyzer.predicted.replay import handling
 from analyzer.predicted.rules import segments_passed
 from analyzer.predicted.weightless import weightless
 from analyzer.predicted.weights import weights_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from analyzer.evidence.evidence import Evidence
     from analyzer.observed.record import DirectorRecord
     from analyzer.predicted.outages import Outage
+    from analyzer.predicted.replay import Handling
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
     from analyzer.wire.answers import Answers
@@ -56,13 +57,10 @@ class Passage:
 
     def only(self, chosen: Bools) -> Passage:
         """The chosen segments, in the same order."""
-        masks = {
-            field.name: getattr(self.handled, field.name)[chosen] for field in fields(Handling)
-        }
         return replace(
             self,
             segments=self.segments.only(chosen),
-            handled=Handling(**masks),
+            handled=self.handled.only(chosen),
             unsure=self.unsure[chosen],
             near_removal=self.near_removal[chosen],
         )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analyzer.predicted.entries import Prediction
 
     Ints = npt.NDArray[np.int64]
+    Int8s = npt.NDArray[np.int8]
 
 POINTS = 1500  # of a predicted curve, for each state
 _NONE = -1  # the state before the first and after the last
@@ -71,32 +72,43 @@ def predicted_states(
         zero_ns: the run's start.
         until_ns: where the curve ends though entries are left; None for their last end.
     """
-    steps, ends = prediction.steps, prediction.entries
+    ends = prediction.entries
     if ends.empty:
         return None
-    entry, state = steps["entry"].to_numpy(), steps["state"].to_numpy(dtype=np.int64)
-    before = np.where(np.r_[False, entry[1:] == entry[:-1]], np.r_[_NONE, state[:-1]], _NONE)
-    changed = before != state
-    last = ends["state"].to_numpy(dtype=np.int64)
-    at_ns = np.r_[steps["at_ns"].to_numpy()[changed], ends["ends_ns"].to_numpy(dtype=np.int64)]
-    old = np.r_[before[changed], last]
-    new = np.r_[state[changed], np.full(len(ends), _NONE)]
+    ended = (
+        ends["ends_ns"].to_numpy(dtype=np.int64),
+        ends["state"].to_numpy(dtype=np.int8),
+        np.full(len(ends), _NONE, dtype=np.int8),
+    )
+    parts = [*map(_changes, prediction.parts()), ended]
+    at_ns, old, new = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(at_ns, kind="stable")
     at_ns, old, new = at_ns[order], old[order], new[order]
+    seen = np.unique(new)
     if until_ns is not None:
         shown = at_ns <= max(until_ns, int(at_ns[0]))
         at_ns, old, new = at_ns[shown], old[shown], new[shown]
     settled = np.flatnonzero(np.r_[np.diff(at_ns) > 0, True])
-    counts = {code: _course(old, new, int(code), settled) for code in np.unique(state)}
-    chosen = np.unique(np.concatenate([kept(course, points=POINTS) for course in counts.values()]))
+    codes = np.setdiff1d(seen, _NONE)
+    courses = (_course(old, new, int(code), settled) for code in codes)
+    chosen = np.unique(np.concatenate([kept(course, points=POINTS) for course in courses]))
     return StateSeries(
         director=prediction.director,
         source="predicted",
         t_s=seconds(at_ns[settled][chosen], zero_ns),
-        counts={state_name(code): course[chosen] for code, course in counts.items()},
+        counts={state_name(code): _course(old, new, int(code), settled)[chosen] for code in codes},
     )
 
 
-def _course(old: Ints, new: Ints, code: int, settled: Ints) -> Ints:
-    change = (new == code).astype(np.int64) - (old == code)
-    return np.cumsum(change)[settled]
+def _changes(steps: pd.DataFrame) -> tuple[Ints, Int8s, Int8s]:
+    """Of some steps those that lead to another state: when, and the states before and after."""
+    entry, state = steps["entry"].to_numpy(), steps["state"].to_numpy(dtype=np.int8)
+    before = np.full(len(state), _NONE, dtype=np.int8)
+    before[1:] = np.where(entry[1:] == entry[:-1], state[:-1], np.int8(_NONE))
+    changed = before != state
+    return steps["at_ns"].to_numpy()[changed], before[changed], state[changed]
+
+
+def _course(old: Int8s, new: Int8s, code: int, settled: Ints) -> Ints:
+    change = (new == code).astype(np.int8) - (old == code)
+    return np.cumsum(change, dtype=np.int64)[settled]

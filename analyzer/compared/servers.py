@@ -10,10 +10,13 @@ import pandas as pd
 from analyzer.compared.curves import UNKNOWN_SERVER
 from analyzer.compared.join import servers_seen
 from analyzer.ipvs.states import Flag
+from analyzer.parts import cuts, same_flows
 from analyzer.wire.connections import connections
 from analyzer.wire.segments import without_copies
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from analyzer.charts.curves import Curve
@@ -73,18 +76,37 @@ def _answered_by(
     if segments is None or rows.empty:
         return pd.Series(pd.NA, index=rows.index, dtype="string")
     once = segments.only(without_copies(segments, evidence.forwarder_macs))
-    answered = connections(once)[["flow", "first_ns", "replied_by"]].sort_values("first_ns")
+    answered = connections(once)[["flow", "first_ns", "replied_by"]]
     answered = answered.assign(by=_answerers(answered, segments.flows))
+    names = _servers_of_macs(answered.sort_values("first_ns"), evidence, tracked)
+    if not names:
+        return pd.Series(pd.NA, index=rows.index, dtype="string")
+    found = [_nearest(*both, itself=itself) for both in _of_same_flows(rows, answered, segments)]
+    by: pd.Series = pd.concat(found).reindex(rows.index)
+    return by.map(names).astype("string")
+
+
+def _of_same_flows(
+    rows: pd.DataFrame, answered: pd.DataFrame, segments: Segments
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Both tables, which are in order of flows, part by part."""
+    flow, of_row = answered["flow"].to_numpy(), rows["flow"].to_numpy()
+    for part in cuts(flow, segments.store.part_rows):
+        yield rows.iloc[same_flows(flow[part], of_row)], answered.iloc[part]
+
+
+def _nearest(rows: pd.DataFrame, answered: pd.DataFrame, *, itself: bool) -> pd.Series:
+    """Who answered the latest connection of each row's flow, by the row's index."""
     nearest = pd.merge_asof(
         rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),
-        answered,
+        answered.sort_values("first_ns"),
         left_on="at_ns",
         right_on="first_ns",
         by="flow",
         allow_exact_matches=itself,
-    ).set_index("row")
-    names = _servers_of_macs(answered, evidence, tracked)
-    return nearest["by"].map(names).astype("string").sort_index()
+    )
+    by: pd.Series = nearest.set_index("row")["by"]
+    return by
 
 
 def _ends_of(flows: pd.DataFrame) -> Ints:

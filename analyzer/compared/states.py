@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.parts import same_flows
 from analyzer.predicted.entries import state_number
 from analyzer.units import NS_PER_S
 
@@ -31,8 +32,21 @@ def state_matches(
         samples: its polled states.
         stamps_s: how well a poll's instant is known against a packet's.
     """
-    steps, held, polls = prediction.steps, samples.held, len(samples.polled_ns)
     margin_ns = max(PACKET_MARGIN_NS, round(stamps_s * NS_PER_S))
+    flow = samples.held["flow"].to_numpy()
+    matches = counted = 0
+    for steps in prediction.parts() if len(flow) else ():
+        held = samples.held.iloc[same_flows(steps["flow"].to_numpy(), flow)]
+        same, common = _matches(steps, held, samples, margin_ns)
+        matches, counted = matches + same, counted + common
+    return matches, counted
+
+
+def _matches(
+    steps: pd.DataFrame, held: pd.DataFrame, samples: Sampled, margin_ns: int
+) -> tuple[int, int]:
+    """``state_matches`` of some flows."""
+    polls = len(samples.polled_ns)
     first, until = _calm_polls(steps, samples, margin_ns)
     predicted_row, polled_row = _overlapping(
         _ranges(steps["flow"].to_numpy(), first, until, polls),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.errors import ParseError
+from analyzer.parts import IN_MEMORY
 from analyzer.results import NotMeasured
 from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.capture.network import LOST, SKIPPED
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analyzer.parts import Store
     from analyzer.wire.segments import VirtualEnd
 
 
@@ -54,7 +56,10 @@ class Captured:
 
 
 def read_captures(
-    captures: Mapping[str, memoryview], ends: Collection[VirtualEnd], macs: frozenset[int]
+    captures: Mapping[str, memoryview],
+    ends: Collection[VirtualEnd],
+    macs: frozenset[int],
+    store: Store = IN_MEMORY,
 ) -> tuple[Captured | None, list[NotMeasured]]:
     """All captures as one, and what was not to be read of them; None where none can be read.
 
@@ -62,13 +67,14 @@ def read_captures(
         captures: the files by name, in order of time.
         ends: the virtual services.
         macs: the directors', as recorded; none where nobody said.
+        store: keeps the columns of packets and segments.
     """
     began = time.perf_counter()
     usable, lost = readable(captures)
     if not usable:
         return None, lost
     packets = read_packets(*usable)
-    segments = each_once(service_segments(packets, ends))
+    segments = each_once(service_segments(packets, ends, store))
     before = masqueraded(segments)
     segments = segments.only(~np.isin(segments.flow, before)) if len(before) else segments
     nat = rewriting(packets, segments)

@@ -213,7 +213,7 @@ def _sent_on(captured: Captured | None) -> _Indication | None:
     if captured is None:
         return None
     segments, macs = captured.segments, captured.forwarder_macs
-    flows, rewritten = len(np.unique(segments.flow)), captured.rewriting.flows
+    flows, rewritten = len(segments.starts()), captured.rewriting.flows
     unchanged = _sent_on_unchanged(segments, macs)
     if rewritten > unchanged:
         servers = [str(server) for server in captured.rewriting.servers().unique()]
@@ -268,9 +268,12 @@ def _replies(segments: Segments) -> npt.NDArray[np.bool_]:
 def _sent_on_unchanged(segments: Segments, macs: frozenset[int]) -> int:
     """How many flows both arrive at these MACs and leave them for the VIP."""
     mac_list = list(macs)
-    arrive = segments.flow[segments.to_vip & np.isin(segments.destination_mac, mac_list)]
-    leave = segments.flow[segments.to_vip & np.isin(segments.source_mac, mac_list)]
-    return len(np.intersect1d(arrive, leave))
+    both = 0
+    for part in segments.parts():
+        arrive = part.flow[part.to_vip & np.isin(part.destination_mac, mac_list)]
+        leave = part.flow[part.to_vip & np.isin(part.source_mac, mac_list)]
+        both += len(np.intersect1d(arrive, leave)) if len(leave) else 0
+    return both
 
 
 def _take_replies(segments: Segments, macs: frozenset[int]) -> bool:

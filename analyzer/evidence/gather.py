@@ -13,6 +13,7 @@ from analyzer.evidence.forwarding import forwarding_of
 from analyzer.evidence.gaps import gaps_of
 from analyzer.evidence.virtual_macs import by_master
 from analyzer.observed.entries import ns, numbered
+from analyzer.parts import IN_MEMORY
 from analyzer.recording.director import Director, directors_of
 from analyzer.results import NotMeasured
 from analyzer.wire.vrrp import of_router, read_announcements
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.evidence.captures import Captured
+    from analyzer.parts import Store
     from analyzer.recording.directory import Recording
     from analyzer.wire.vrrp import Announcements
 
 
-def gather(recording: Recording) -> Evidence:
+def gather(recording: Recording, store: Store = IN_MEMORY) -> Evidence:
     """Read a recording.
+
+    Args:
+        recording: the run.
+        store: keeps what is known of each packet.
 
     Raises:
         RecordingError: its manifest is not one.
@@ -40,7 +46,7 @@ def gather(recording: Recording) -> Evidence:
     polled, entries = recording.table("services"), recording.table("entries")
     services = polled[polled["active"].notna()]
     ends = virtual_ends(several or ((service,) if service else ()), polled, entries)
-    captured, packets_lost = read_captures(recording.captures(), ends, macs_of(directors))
+    captured, packets_lost = read_captures(recording.captures(), ends, macs_of(directors), store)
     evidence = Evidence(
         manifest=manifest,
         directors=_in_capture(directors, captured),

@@ -17,6 +17,8 @@ from analyzer.units import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from analyzer.charts.curves import Curve
     from analyzer.evidence.evidence import Evidence
     from analyzer.measured import Measured
@@ -83,7 +85,7 @@ def longest_wait_s(prediction: Prediction, rules: DirectorRules) -> float | None
     A longer tcpfin moves the ends of entries and nothing else. None where any tcpfin may change
     more: where a flow made several entries, one was cut short, or tcpfin was set meanwhile.
     """
-    entries, steps = prediction.entries, prediction.steps
+    entries = prediction.entries
     if (
         rules.changes
         or rules.secure_tcp
@@ -91,9 +93,13 @@ def longest_wait_s(prediction: Prediction, rules: DirectorRules) -> float | None
         or (entries["cause"] != TIMER).any()
     ):
         return None
+    return max(map(_longest_wait_ns, prediction.parts())) / NS_PER_S
+
+
+def _longest_wait_ns(steps: pd.DataFrame) -> int:
     entry, at_ns = steps["entry"].to_numpy(), steps["at_ns"].to_numpy()
     waited = np.isin(steps["state"].to_numpy()[:-1], _FIN_STATES) & (entry[1:] == entry[:-1])
-    return float(np.diff(at_ns)[waited].max(initial=0) / NS_PER_S)
+    return int(np.diff(at_ns)[waited].max(initial=0))
 
 
 def shifted(

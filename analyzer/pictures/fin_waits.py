@@ -18,7 +18,7 @@ from analyzer.ipvs.states import Flag
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from collections.abc import Iterable
 
     from analyzer.arrays import Bools, Ints
     from analyzer.wire.segments import Segments
@@ -61,6 +61,29 @@ def fin_waits(director: str, passed: Segments, once: Segments, *, sees_replies: 
         once: all segments that were captured, without copies: also those that bypass it.
         sees_replies: the servers' packets pass it too (nat).
     """
+    parts = [_of_part(part, sees_replies=sees_replies) for part in passed.parts()]
+    half_closed_s = [_half_closed_s(part) for part in once.parts()]
+    return FinWaits(
+        director=director,
+        connections=sum(part.connections for part in parts),
+        repeated=sum(part.repeated for part in parts),
+        longest_fin_s=_longest([part.longest_fin_s for part in parts]),
+        longest_ack_s=_longest([part.longest_ack_s for part in parts]),
+        longest_half_closed_s=_longest(half_closed_s),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waits:
+    """``FinWaits`` of some flows."""
+
+    connections: int
+    repeated: int
+    longest_fin_s: float | None
+    longest_ack_s: float | None
+
+
+def _of_part(passed: Segments, *, sees_replies: bool) -> _Waits:
     seen = passed if sees_replies else passed.only(passed.to_vip)
     begins = _begins(seen)
     fins = (seen.flag == Flag.FIN) & seen.to_vip
@@ -69,13 +92,11 @@ def fin_waits(director: str, passed: Segments, once: Segments, *, sees_replies: 
     again = closing & fins
     others = closing & ~fins & (seen.flag != Flag.RST)
     connection = np.cumsum(begins)
-    return FinWaits(
-        director=director,
+    return _Waits(
         connections=len(np.unique(connection[fins])),
         repeated=len(np.unique(connection[again])),
-        longest_fin_s=_longest(waits_s[again]),
-        longest_ack_s=_longest(waits_s[others]),
-        longest_half_closed_s=_half_closed_s(once),
+        longest_fin_s=_longest(waits_s[again].tolist()),
+        longest_ack_s=_longest(waits_s[others].tolist()),
     )
 
 
@@ -105,8 +126,8 @@ def _half_closed_s(segments: Segments) -> float | None:
     connection = np.cumsum(begins)
     chosen = np.isin(connection[firsts], connection[answers])
     from_ns: Ints = segments.at_ns[firsts][chosen]
-    return _longest((segments.at_ns[answers] - from_ns) / NS_PER_S)
+    return _longest(((segments.at_ns[answers] - from_ns) / NS_PER_S).tolist())
 
 
-def _longest(waits_s: npt.NDArray[np.float64]) -> float | None:
-    return float(waits_s.max()) if waits_s.size else None
+def _longest(waits_s: Iterable[float | None]) -> float | None:
+    return max((wait_s for wait_s in waits_s if wait_s is not None), default=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +14,14 @@ from analyzer.conntrack.settings import SYSCTLS
 from analyzer.conntrack.states import Kind, kind_of
 from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import Flag
-from analyzer.predicted.entries import REFUSED, TIMER, first_and_last, prediction_of
-from analyzer.predicted.replay import Beliefs, handling
+from analyzer.predicted.entries import (
+    REFUSED,
+    TIMER,
+    first_and_last,
+    predicted_by_parts,
+    prediction_of,
+)
+from analyzer.predicted.replay import Beliefs
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -49,7 +56,19 @@ def predict(
         without one): ``steps`` are the segments that moved an entry or restarted its timeout. An
         entry that a reset deleted ends with it, and its cause is ``REFUSED``.
     """
-    handled = handled or handling(len(segments.flow))
+    one = partial(_predict, clock=clock, rules=rules, director=director)
+    prediction = predicted_by_parts(segments, one, handled)
+    return replace(prediction, dropped_syns=0)
+
+
+def _predict(
+    segments: Segments,
+    handled: Handling,
+    *,
+    clock: DirectorClock,
+    rules: ConntrackRules,
+    director: str,
+) -> Prediction:
     tracked = replay(packets_of(segments, clock, handled), rules)
     beliefs = Beliefs(
         entry=tracked.entry,
@@ -69,7 +88,7 @@ def predict(
         timeout_name=_timeout_names(tracked.sysctl[first_and_last(beliefs)[1]]),
         ends_ns=np.where(refused, last_ns, ends_ns),
     )
-    return replace(prediction, entries=entries, dropped_syns=0)
+    return replace(prediction, entries=entries)
 
 
 def _timeout_names(sysctl: npt.NDArray[np.int8]) -> pd.Series:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,16 +12,21 @@ import pandas as pd
 from analyzer.conntrack.states import CtState
 from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import State
+from analyzer.parts import IN_MEMORY, cuts
 from analyzer.predicted.replay import handling, replay
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import numpy.typing as npt
 
+    from analyzer.parts import Store
     from analyzer.predicted.replay import Beliefs, DirectorRules, Handling
     from analyzer.recording.clock import DirectorClock
     from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]
+    Int8s = npt.NDArray[np.int8]
     Bools = npt.NDArray[np.bool_]
 
 TIMER, PORT_REUSE = "timer", "port-reuse"
@@ -40,12 +46,21 @@ class Prediction:
             goes), ``cause`` (its timer, or something earlier); index 0, 1, ...
         steps: one row per packet that belongs to an entry: ``entry, flow, at_ns, state``.
         dropped_syns: SYNs that the director dropped for the sake of an old conntrack entry.
+        store: what keeps the columns of the steps.
     """
 
     director: str
     entries: pd.DataFrame
     steps: pd.DataFrame
     dropped_syns: int
+    store: Store = IN_MEMORY
+
+    def parts(self) -> Iterator[pd.DataFrame]:
+        """The steps part by part: of whole flows, and so of whole entries; at least one part."""
+        flow = self.steps["flow"].to_numpy()
+        for rows in cuts(flow, self.store.part_rows) or [slice(0, 0)]:
+            yield self.steps.iloc[rows]
+            self.store.release()
 
 
 def predict(
@@ -64,9 +79,52 @@ def predict(
         director: its name.
         handled: what else it did with single segments.
     """
-    handled = handled or handling(len(segments.flow))
+    return predicted_by_parts(
+        segments, partial(_predict, clock=clock, rules=rules, director=director), handled
+    )
+
+
+def _predict(
+    segments: Segments,
+    handled: Handling,
+    *,
+    clock: DirectorClock,
+    rules: DirectorRules,
+    director: str,
+) -> Prediction:
     beliefs = replay(segments, clock.uptime_s(segments.at_ns), rules, handled)
     return prediction_of(segments, beliefs, clock, director, handled)
+
+
+def predicted_by_parts(
+    segments: Segments,
+    predict_part: Callable[[Segments, Handling], Prediction],
+    handled: Handling | None,
+) -> Prediction:
+    """The prediction of all segments, from that of each part by itself.
+
+    Args:
+        segments: that passed one director.
+        predict_part: a picklable function.
+        handled: what else it did with single segments.
+    """
+    handled, store = handled or handling(len(segments.flow)), segments.store
+    cut = segments.cuts() or [slice(0, 0)]
+    tasks = ((part, handled.only(rows)) for rows, part in zip(cut, segments.parts(), strict=True))
+    writer, entries, count, dropped_syns = store.columns(), [], 0, 0
+    for made in store.map(predict_part, tasks):
+        steps = {name: made.steps[name].to_numpy() for name in made.steps}
+        writer.append(steps | {"entry": steps["entry"] + count})
+        entries.append(made.entries)
+        count += len(made.entries)
+        dropped_syns += made.dropped_syns
+    return replace(
+        made,
+        entries=pd.concat(entries, ignore_index=True) if len(entries) > 1 else entries[0],
+        steps=pd.DataFrame(writer.finish(), copy=False),
+        dropped_syns=dropped_syns,
+        store=store,
+    )
 
 
 def prediction_of(
@@ -158,12 +216,7 @@ def ended_at(prediction: Prediction, chosen: Bools, at_ns: Ints, cause: str) -> 
     entries = prediction.entries.copy()
     entries.loc[chosen, "ends_ns"] = at_ns
     entries.loc[chosen, "cause"] = cause
-    return Prediction(
-        director=prediction.director,
-        entries=entries,
-        steps=prediction.steps,
-        dropped_syns=prediction.dropped_syns,
-    )
+    return replace(prediction, entries=entries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,26 +224,35 @@ class CounterChanges:
     """Changes of the counters and their instants; each array of shape (n,), ascending in time."""
 
     at_ns: Ints
-    active: Ints
-    entries: Ints
+    active: Int8s
+    entries: Int8s
 
 
 def changes_by_packets(
     prediction: Prediction, chosen: Ints, counts_as_active: Bools
 ) -> CounterChanges:
     """Counter changes by the packets of some of the entries; as ``predicted_curve``."""
-    steps = prediction.steps
-    if len(chosen) < len(prediction.entries):
-        steps = steps[np.isin(steps["entry"], chosen)]
-    entry, at_ns = steps["entry"].to_numpy(), steps["at_ns"].to_numpy()
-    active = counts_as_active[steps["state"].to_numpy(dtype=np.int64)].astype(np.int64)
-    first = np.r_[True, entry[1:] != entry[:-1]] if len(entry) else np.zeros(0, dtype=bool)
-    before = np.where(first, 0, np.r_[0, active[:-1]]) if len(entry) else active
+    is_chosen = np.zeros(len(prediction.entries), dtype=bool)
+    is_chosen[chosen] = True
+    parts = [_changes(steps, is_chosen, counts_as_active) for steps in prediction.parts()]
+    at_ns, active, entries = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(at_ns, kind="stable")
-    more = active - before
-    return CounterChanges(
-        at_ns=at_ns[order], active=more[order], entries=first.astype(np.int64)[order]
-    )
+    return CounterChanges(at_ns=at_ns[order], active=active[order], entries=entries[order])
+
+
+def _changes(
+    steps: pd.DataFrame, chosen: Bools, counts_as_active: Bools
+) -> tuple[Ints, Int8s, Int8s]:
+    """Of some steps those that change a counter: when, and ActiveConn and all entries by what."""
+    steps = steps if chosen.all() else steps[chosen[steps["entry"].to_numpy()]]
+    entry, at_ns = steps["entry"].to_numpy(), steps["at_ns"].to_numpy()
+    first = np.ones(len(entry), dtype=bool)
+    first[1:] = entry[1:] != entry[:-1]
+    active = counts_as_active[steps["state"].to_numpy(dtype=np.int64)].astype(np.int8)
+    more = active.copy()
+    more[1:] -= np.where(first[1:], np.int8(0), active[:-1])
+    changed = first | (more != 0)
+    return at_ns[changed], more[changed], first[changed].astype(np.int8)
 
 
 def predicted_curve(
@@ -215,8 +277,8 @@ def predicted_curve(
         prediction.entries[name].to_numpy(dtype=np.int64)[chosen] for name in ("state", "ends_ns")
     )
     times = np.r_[begun.at_ns, ends_ns]
-    more_active = np.r_[begun.active, -counts_as_active[state].astype(np.int64)]
-    more_entries = np.r_[begun.entries, np.full(len(ends_ns), -1)]
+    more_active = np.r_[begun.active, -counts_as_active[state].astype(np.int8)]
+    more_entries = np.r_[begun.entries, np.full(len(ends_ns), -1, dtype=np.int8)]
     order = np.argsort(times, kind="stable")
     times, more_active, more_entries = times[order], more_active[order], more_entries[order]
     changed = np.flatnonzero(np.r_[np.diff(times) > 0, True]) if len(times) else times

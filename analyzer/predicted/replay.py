@@ -124,6 +124,12 @@ class Handling:
     expire_nodest: Bools
     no_server: Bools
 
+    def only(self, chosen: Bools | slice) -> Handling:
+        """That of the chosen segments, in the same order."""
+        return Handling(
+            **{field.name: getattr(self, field.name)[chosen] for field in fields(Handling)}
+        )
+
 
 def handling(size: int, **masks: Bools) -> Handling:
     """Nothing out of the ordinary for ``size`` segments, but for these masks."""

@@ -137,6 +137,9 @@ def _stages(segments: Segments, rows: Ints, table: pd.DataFrame, connection: Int
 
 def _asked(segments: Segments, rows: Ints) -> dict[str, npt.NDArray[Any]]:
     """The packet that caused each reset: when it came, and after which pause."""
+    near = np.isin(segments.flow, segments.flow[rows])
+    rows = np.searchsorted(np.flatnonzero(near), rows)
+    segments = segments.only(near)
     numbers = np.arange(len(segments.flow))
     latest = np.maximum.accumulate(np.where(segments.to_vip, numbers, -1))
     asked = latest[np.maximum(rows - 1, 0)]

@@ -8,7 +8,7 @@ is an address of its own, and its TCP answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from analyzer.ipvs.states import Flag
 from analyzer.wire.segments import SENT_ON_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from analyzer.arrays import Bools, Ints
     from analyzer.wire.segments import Segments
@@ -56,7 +56,41 @@ def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers
         passed: those that passed it, as ``segments.passed`` gives them; replies are never answered.
         macs: the director's.
     """
-    from_director = np.isin(segments.source_mac, list(macs))
+    known = list(macs)
+    cut = segments.cuts() or [slice(0, 0)]
+    shown = [
+        _shown(part, passed[rows], known) for rows, part in zip(cut, segments.parts(), strict=True)
+    ]
+    has_copies, replies_pass = (any(facts) for facts in zip(*shown, strict=True))
+    tasks = (
+        (part, passed[rows], known, has_copies, replies_pass)
+        for rows, part in zip(cut, segments.parts(), strict=True)
+    )
+    parts = list(segments.store.map(_answers, tasks))
+    return Answers(
+        **{
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(Answers)
+        }
+    )
+
+
+def _shown(segments: Segments, passed: Bools, macs: Sequence[int]) -> tuple[bool, bool]:
+    """Whether a part shows what the director sends on, and replies but resets that leave it."""
+    from_director = np.isin(segments.source_mac, macs)
+    replies = from_director & ~segments.to_vip & (segments.flag != Flag.RST)
+    return bool((segments.to_vip & from_director & ~passed).any()), bool(replies.any())
+
+
+def _answers(
+    segments: Segments,
+    passed: Bools,
+    macs: Sequence[int],
+    has_copies: bool,
+    replies_pass: bool,
+) -> Answers:
+    """``answers`` of a part, where the whole capture shows copies and replies, or not."""
+    from_director = np.isin(segments.source_mac, macs)
     copies = segments.to_vip & from_director & ~passed
     sent_on = _sent_on(segments, passed & segments.to_vip, copies)
     rest = np.flatnonzero(~copies)  # each segment once
@@ -70,7 +104,8 @@ def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers
     again &= segments.flag[after] == segments.flag[rows]
     again &= segments.sequence[after] == segments.sequence[rows]
     is_reset = segments.flag == Flag.RST
-    director_resets = _director_resets(segments, from_director & ~segments.to_vip, is_reset)
+    # its TCP's only where nothing else from the VIP leaves it
+    director_resets = is_reset & from_director & ~segments.to_vip & (not replies_pass)
     rejected = is_reply & director_resets[after]
     is_new = _not_repeated(segments, rest)
     by_director = is_reply & is_new[after] & from_director[after] & ~is_reset[after]
@@ -79,7 +114,7 @@ def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers
     return Answers(
         taken=taken,
         answered=forth & is_reply & is_new[after] & ~rejected,
-        refused=forth & ~taken & bool(copies.any()),
+        refused=forth & ~taken & has_copies,
         unanswered=forth & ~taken & ((is_syn & ~is_reply) | again),
         rejected=(forth & rejected) | director_resets[rows],
     )
@@ -96,13 +131,6 @@ def _not_repeated(segments: Segments, rest: Ints) -> Bools:
     repeats &= ~np.isin(segments.flag[after], (Flag.RST, Flag.DATAGRAM))
     is_new[after[repeats]] = False
     return is_new
-
-
-def _director_resets(segments: Segments, by_director: Bools, is_reset: Bools) -> Bools:
-    """Resets by a director's TCP: only where nothing else from the VIP leaves it."""
-    if (by_director & ~is_reset).any():
-        return np.zeros(len(is_reset), dtype=bool)
-    return by_director & is_reset
 
 
 def _followers(segments: Segments, rows: Ints) -> Ints:

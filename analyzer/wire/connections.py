@@ -6,7 +6,7 @@ come in chunks, and a connection be in several of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,6 +60,9 @@ class ConnectionParts:
     replied_by: Ints
 
 
+_COLUMNS = tuple(column.name for column in fields(ConnectionParts))
+
+
 def connections(segments: Segments) -> pd.DataFrame:
     """One row per connection: a new one begins with each SYN of a new sequence number.
 
@@ -69,7 +72,9 @@ def connections(segments: Segments) -> pd.DataFrame:
     Returns:
         As ``table``.
     """
-    return table(parts_of(segments))
+    parts = list(segments.store.map(parts_of, ((part,) for part in segments.parts())))
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+    return table(ConnectionParts(**columns))
 
 
 def parts_of(segments: Segments) -> ConnectionParts:

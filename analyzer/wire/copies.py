@@ -28,6 +28,12 @@ SAME_DIRECTION_NS = 200_000
 
 def each_once(segments: Segments) -> Segments:
     """The segments without those that another interface of the same host has shown already."""
+    tasks = ((part,) for part in segments.parts())
+    again = np.concatenate(list(segments.store.map(_shown_already, tasks)))
+    return segments.only(~again)
+
+
+def _shown_already(segments: Segments) -> Bools:
     by_host = (segments.source_mac == THIS_HOST) | (segments.destination_mac == THIS_HOST)
     by_nobody = (segments.source_mac == NO_MAC) & (segments.destination_mac == NO_MAC)
     again = np.zeros(len(segments.flow), dtype=bool)
@@ -36,7 +42,7 @@ def each_once(segments: Segments) -> Segments:
     single = np.isin(segments.flag, (Flag.SYN, Flag.FIN, Flag.RST))
     if (by_nobody & single).any():
         again |= _again(segments, by_nobody & single, SENT_ON_NS)
-    return segments.only(~again) if again.any() else segments
+    return again
 
 
 def _again(segments: Segments, chosen: Bools, within_ns: int) -> Bools:

@@ -6,21 +6,25 @@ A *flow* is what the director hashes an entry by: protocol, client address and p
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import reduce
 from ipaddress import ip_address
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag, flag_of
+from analyzer.parts import IN_MEMORY, cuts
 from analyzer.wire.packets import NO_MAC, TCP, UDP
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
     from analyzer.arrays import Bools, Ints
+    from analyzer.parts import Store
     from analyzer.wire.packets import Indices, PacketTable, Ports
 
 
@@ -60,10 +64,6 @@ class TcpHeaders:
     payload_bytes: npt.NDArray[np.uint16] | Ints
     window: npt.NDArray[np.uint16] | Ints
 
-    def only(self, chosen: Bools | slice | Ints) -> TcpHeaders:
-        """The chosen rows, in the same order."""
-        return TcpHeaders(**{one.name: getattr(self, one.name)[chosen] for one in fields(self)})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segments:
@@ -78,6 +78,7 @@ class Segments:
         ttl, source_mac, destination_mac: as in PacketTable.
         flows: one row per flow, with ``CONNECTION_KEY``.
         tcp: the rest of their headers.
+        store: what keeps the arrays, and those of what is chosen of them.
     """
 
     flow: Ints
@@ -90,25 +91,66 @@ class Segments:
     destination_mac: Ints
     flows: pd.DataFrame
     tcp: TcpHeaders | None = None
+    store: Store = IN_MEMORY
 
     def only(self, chosen: Bools | slice) -> Segments:
         """The chosen rows, in the same order; flows keep their numbers."""
-        arrays = {
-            field.name: getattr(self, field.name)[chosen]
-            for field in fields(self)
-            if field.name not in ("flows", "tcp")
-        }
-        return replace(self, **arrays, tcp=self.tcp.only(chosen) if self.tcp else None)
+        if isinstance(chosen, slice):
+            return self._with({name: array[chosen] for name, array in self._columns().items()})
+        if chosen.all():
+            return self
+        writer = self.store.columns()
+        for rows in self.cuts():
+            columns = self._columns().items()
+            writer.append({name: array[rows][chosen[rows]] for name, array in columns})
+            self.store.release()
+        return self._with(writer.finish())
+
+    def cuts(self) -> list[slice]:
+        """The rows of each part: of whole flows; at least one where there are rows."""
+        return cuts(self.flow, self.store.part_rows)
+
+    def parts(self) -> Iterator[Segments]:
+        """The segments part by part, without the table of flows; at least one part."""
+        bare = replace(self, flows=self.flows.iloc[:0], store=IN_MEMORY)
+        for rows in self.cuts() or [slice(0, 0)]:
+            yield bare.only(rows)
+            self.store.release()
 
     def starts(self) -> Ints:
         """The row at which each flow begins; shape (flows that have rows,)."""
         if len(self.flow) == 0:
             return np.zeros(0, dtype=np.int64)
-        return np.flatnonzero(np.r_[True, np.diff(self.flow) != 0])
+        return np.flatnonzero(np.r_[True, self.flow[1:] != self.flow[:-1]])
+
+    def _columns(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays with a value for each row, by name; TCP's with their room's name before."""
+        own = {name: getattr(self, name) for name in _OWN}
+        tcp = {f"tcp.{name}": getattr(self.tcp, name) for name in _OF_TCP} if self.tcp else {}
+        return own | tcp
+
+    def _with(self, columns: Mapping[str, npt.NDArray[Any]]) -> Segments:
+        tcp = {name: columns[f"tcp.{name}"] for name in _OF_TCP} if self.tcp else None
+        own: dict[str, Any] = {name: columns[name] for name in _OWN}
+        return replace(self, **own, tcp=TcpHeaders(**tcp) if tcp else None)
 
 
-def service_segments(packets: PacketTable, ends: Iterable[VirtualEnd]) -> Segments:
-    """The packets between any client and the given virtual services."""
+_OF_TCP = tuple(field.name for field in fields(TcpHeaders))
+_OWN = tuple(
+    field.name for field in fields(Segments) if field.name not in ("flows", "tcp", "store")
+)
+
+
+def service_segments(
+    packets: PacketTable, ends: Iterable[VirtualEnd], store: Store = IN_MEMORY
+) -> Segments:
+    """The packets between any client and the given virtual services.
+
+    Args:
+        packets: all that was captured.
+        ends: the services.
+        store: keeps them.
+    """
     known = sorted(set(ends))
     forth = _ends_at(packets, known, packets.destination, packets.destination_port)
     back = _ends_at(packets, known, packets.source, packets.source_port)
@@ -139,6 +181,7 @@ def service_segments(packets: PacketTable, ends: Iterable[VirtualEnd]) -> Segmen
             payload_bytes=packets.payload_bytes[rows],
             window=packets.window[rows],
         ),
+        store=store,
     )
 
 
@@ -322,6 +365,10 @@ def is_virtual_router(mac: int) -> bool:
 
 def sides(segments: Segments) -> Sides:
     """The MACs that send and receive these segments, as far as the link shows them."""
+    return reduce(or_, map(_sides, segments.parts()))
+
+
+def _sides(segments: Segments) -> Sides:
     forth, back = segments.to_vip, ~segments.to_vip
     is_reset = segments.flag == Flag.RST
     return Sides(

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from loadgen.burst.progress import RunProgress
     from loadgen.cluster.crew import ClusterOptions, Crew
     from loadgen.director.links.client import DirectorClient
+    from loadgen.director.links.link import Link
     from loadgen.director.timeouts.restore import LeftTimeouts
     from loadgen.live.page_server import PageServer
     from loadgen.load.engines.tally import Tally
@@ -91,7 +92,7 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         return await _burst(plan, site, options, progress)
     from loadgen.cluster.crew import assembled
 
-    async with assembled(plan, options.cluster, progress.say) as crew:
+    async with assembled(plan, options.cluster, progress.say, site.directors) as crew:
         return await _burst(plan, site, options, progress, crew)
 
 
@@ -102,7 +103,7 @@ async def _burst(
     progress: RunProgress,
     crew: Crew | None = None,
 ) -> Ended:
-    clients = [director_client(link) for link in site.directors]
+    clients = [_client(link, crew) for link in site.directors]
     try:
         facts = await _connect(clients, plan.targets, options, progress)
         recording = RecordingWriter(
@@ -162,6 +163,15 @@ async def _burst(
     recording.update_manifest(sender.more_manifest(recording.manifest))
     recording.update_manifest({"engine": sender.manifest() | {"why": options.why_engine}})
     return ended
+
+
+def _client(link: Link, crew: Crew | None) -> DirectorClient:
+    """On a director, from this host or from a worker of a cluster."""
+    if link.worker is None or crew is None:
+        return director_client(link)
+    from loadgen.cluster.directors.client import director_client_of
+
+    return director_client_of(link, crew)
 
 
 def _sender(
@@ -237,6 +247,7 @@ def run_manifest(
         "plan": plan.manifest(),
         "directors": {
             client.link.name: manifest_of(known, client.link.spec)
+            | client.manifest()
             | service_facts(known, plan.targets)
             for client, known in zip(clients, facts, strict=True)
         },

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from loadgen.cluster.address import ClusterAddress
     from loadgen.cluster.connection import Cluster, ConnectedWorker
+    from loadgen.director.links.link import Link
     from loadgen.load.plan import LoadPlan
 
 ROUND_TRIPS = 20
@@ -37,6 +38,7 @@ GOOD_NS = 500_000
 """An uncertainty for which nobody need ask again."""
 
 MAX_CLOCK_OFFSET_S = 1.0
+_MOST_NAMES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,14 @@ class ClusterOptions:
     address: ClusterAddress
     max_clock_offset_s: float = MAX_CLOCK_OFFSET_S
     shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownWorker:
+    """A worker of the cluster, and its clock."""
+
+    worker: ConnectedWorker
+    offset: WorkerOffset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +87,14 @@ class Crew:
 
     Attributes:
         run: names this burst at the workers.
+        workers: all of the cluster.
         local: the workers are processes of ours, on this host.
         spare: how many workers the plan has no work for.
     """
 
     cluster: Cluster
     run: str
+    workers: tuple[KnownWorker, ...]
     members: tuple[Member, ...]
     local: bool
     shared: bool
@@ -91,30 +103,45 @@ class Crew:
 
 @asynccontextmanager
 async def assembled(
-    plan: LoadPlan, options: ClusterOptions, say: Callable[[str], None]
+    plan: LoadPlan,
+    options: ClusterOptions,
+    say: Callable[[str], None],
+    directors: Sequence[Link] = (),
 ) -> AsyncIterator[Crew]:
     """Connect to a cluster and divide a plan over its workers; nothing is sent yet.
 
+    A worker whose own machine is a director sends nothing.
+
+    Args:
+        plan: to send.
+        options: what the operator said of the cluster.
+        say: takes a line for the operator.
+        directors: of the run; some may be reached from a worker.
+
     Raises:
-        UsageProblem: the cluster cannot be reached or has no worker; a worker of another version,
-            with a clock too far off, or without an address to send from.
+        UsageProblem: the cluster cannot be reached or has no worker that sends, or not the one
+            that is to reach a director; a worker of another version, with a clock too far off, or
+            without an address to send from.
     """
     async with connected(options.address) as cluster:
         try:
-            crew = await _crew(cluster, plan, options)
+            crew = await _crew(cluster, plan, options, directors)
         except WorkerLost as error:
             raise UsageProblem(str(error)) from error
-        for line in _lines(crew, options):
+        for line in _lines(crew, options, directors):
             say(line)
         yield crew
 
 
-async def _crew(cluster: Cluster, plan: LoadPlan, options: ClusterOptions) -> Crew:
+async def _crew(
+    cluster: Cluster, plan: LoadPlan, options: ClusterOptions, directors: Sequence[Link]
+) -> Crew:
     workers = await cluster.workers()
     if not workers:
         raise UsageProblem(
             f"--cluster {options.address.text}: the scheduler has no workers; expected at least one"
         )
+    _check_named(directors, workers)
     answers = await all_of(*(_about(cluster, worker, plan.sources) for worker in workers))
     about = {worker.address: answer for worker, answer in zip(workers, answers, strict=True)}
     offsets = {  # one after another: they would slow each other's round trips down
@@ -125,8 +152,9 @@ async def _crew(cluster: Cluster, plan: LoadPlan, options: ClusterOptions) -> Cr
     }
     named = [(worker.name, offsets[worker.address]) for worker in workers]
     check_offsets(named, options.max_clock_offset_s)
-    shares = divide(plan, _pools(plan, workers, answers))
-    sending = [pair for pair in zip(workers, shares, strict=True) if pair[1].lanes]
+    free = _free(workers, directors)
+    shares = divide(plan, _pools(plan, free, [about[worker.address] for worker in free]))
+    sending = [pair for pair in zip(free, shares, strict=True) if pair[1].lanes]
     seen = [about[worker.address].network or worker.address for worker, _ in sending]
     members = tuple(
         Member(
@@ -142,11 +170,46 @@ async def _crew(cluster: Cluster, plan: LoadPlan, options: ClusterOptions) -> Cr
     return Crew(
         cluster=cluster,
         run=uuid.uuid4().hex[:12],
+        workers=tuple(
+            KnownWorker(worker=worker, offset=offsets[worker.address]) for worker in workers
+        ),
         members=members,
         local=bool(options.address.local),
         shared=options.shared,
-        spare=len(workers) - len(members),
+        spare=len(free) - len(members),
     )
+
+
+def _check_named(directors: Sequence[Link], workers: Sequence[ConnectedWorker]) -> None:
+    """See that each worker that is to reach a director is there.
+
+    Raises:
+        UsageProblem: names the first director whose worker is not, and the workers.
+    """
+    names = [worker.name for worker in workers]
+    for link in directors:
+        if link.worker is not None and link.worker not in names:
+            more = ", …" if len(names) > _MOST_NAMES else ""
+            raise UsageProblem(
+                f"--director {link.spec}: --cluster has no worker of that name; expected one of "
+                f"{', '.join(names[:_MOST_NAMES])}{more}"
+            )
+
+
+def _free(workers: list[ConnectedWorker], directors: Sequence[Link]) -> list[ConnectedWorker]:
+    """The workers that may send: those whose own machine is no director.
+
+    Raises:
+        UsageProblem: there is none.
+    """
+    own = {link.worker for link in directors if link.kind == "local"}
+    free = [worker for worker in workers if worker.name not in own]
+    if not free:
+        raise UsageProblem(
+            "--cluster: every worker runs on a director (--director worker:NAME), and such a "
+            "worker sends nothing; expected one more"
+        )
+    return free
 
 
 def _pools(
@@ -188,8 +251,8 @@ async def _offset(cluster: Cluster, worker: ConnectedWorker) -> WorkerOffset:
     return offset_of(trips)
 
 
-def _lines(crew: Crew, options: ClusterOptions) -> list[str]:
-    offsets = [member.offset for member in crew.members]
+def _lines(crew: Crew, options: ClusterOptions, directors: Sequence[Link]) -> list[str]:
+    offsets = [known.offset for known in crew.workers]
     furthest = max(offsets, key=lambda offset: abs(offset.offset_ns), default=None)
     lines = []
     if options.address.is_open:
@@ -206,4 +269,6 @@ def _lines(crew: Crew, options: ClusterOptions) -> list[str]:
         )
     spare = f", {crew.spare} more have nothing to do" if crew.spare else ""
     many = f"{len(crew.members)} worker{'s' if len(crew.members) != 1 else ''}"
-    return [*lines, f"cluster {options.address.text}: {many} will send{spare}{clocks}"]
+    lines.append(f"cluster {options.address.text}: {many} will send{spare}{clocks}")
+    polled = [f"{link.name} by {link.worker}" for link in directors if link.worker is not None]
+    return [*lines, f"polled by workers: {', '.join(polled)}"] if polled else lines

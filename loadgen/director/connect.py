@@ -82,8 +82,11 @@ def adopt_host_names(clients: Sequence[DirectorClient], own: str) -> None:
 
 def present_link(link: Link | None, clients: Sequence[DirectorClient]) -> Link | None:
     """A link under the name that its director has since it was connected."""
-    named = (client.link for client in clients if link and client.link.argv == link.argv)
-    return next(named, link)
+    if link is None:
+        return None
+    way = (link.argv, link.worker)
+    there = (client.link for client in clients)
+    return next((each for each in there if (each.argv, each.worker) == way), link)
 
 
 def _usable(reached: BootFacts | BaseException) -> BootFacts:

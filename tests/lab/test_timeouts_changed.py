@@ -13,15 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analyzer.compared import curves
-from analyzer.evidence.gather import gather
 from analyzer.ipvs.states import Timeouts
-from analyzer.measure import measure
-from analyzer.recording.directory import Recording
 from loadgen.errors import LoadgenError
 from loadgen.lab.lab import Lab
 from loadgen.lab.topology.model import exercise
 from tests.lab.delays import Delays, measured_delays
+from tests.lab.expiries import assert_expiries_predicted, measured_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,9 +97,7 @@ def ran(forgetful: Lab, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 @pytest.fixture(scope="module")
 def bal01(ran: Ran) -> Measured:
-    evidence = gather(Recording.open(ran.directory))
-    (director,) = [one for one in evidence.directors if one.name == "bal01"]
-    return measure(director, evidence, curves.observed_curves(evidence.services, evidence.zero_ns))
+    return measured_of(ran.directory, "bal01")
 
 
 def test_both_changes_are_placed_to_between_two_packets(ran: Ran, bal01: Measured) -> None:
@@ -117,16 +112,11 @@ def test_both_changes_are_placed_to_between_two_packets(ran: Ran, bal01: Measure
         assert change.until_ns - change.from_ns < 5e9 / RATE
 
 
-def test_every_entry_goes_as_predicted(ran: Ran, bal01: Measured) -> None:
+def test_every_entry_goes_as_predicted(ran: Ran) -> None:
     (row,) = [row for row in ran.document["agreement"] if row["director"] == "bal01"]
     assert row["state_matches"] == row["state_samples"] > 1000
     assert row["entries_observed"] == row["entries_predicted"] == RATE * DURATION_S
-    ended = bal01.tracked[bal01.tracked["absent_ns"].notna() & bal01.tracked["seen_ns"].notna()]
-    assert len(ended) == RATE * DURATION_S
-    late_s = (ended["ends_ns"] - ended["absent_by_ns"]).astype("int64") / 1e9
-    early_s = (ended["seen_ns"] - ended["ends_ns"]).astype("int64") / 1e9
-    # Beyond the poll that it went in.
-    assert max(late_s.max(), early_s.max()) < ran.delays.allowed_s(0.15)
+    assert_expiries_predicted(ran.directory, "bal01", ran.delays, n=RATE * DURATION_S, limit_s=0.15)
 
 
 def test_the_curve_is_the_predicted_one(ran: Ran) -> None:

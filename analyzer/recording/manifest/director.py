@@ -98,10 +98,20 @@ class ServiceFacts(Service):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PollingWorker:
+    """The worker of a cluster that polled a director: its clock less the client's."""
+
+    name: str
+    clock_offset_s: SecondsEitherWay = 0
+    clock_uncertainty_s: Seconds = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectorFacts:
     """What is written of one director; ``analyzer.recording.director.Director`` explains it."""
 
     link: str | None = None
+    worker: PollingWorker | None = None
     kind: Kind = "ipvs"
     kernel: str | None = None
     hz: Annotated[int, Meta(ge=1, le=100_000)] | None = None

@@ -16,6 +16,7 @@ import pandas as pd
 
 from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State
 from analyzer.ipvs.timers import granule_s
+from analyzer.parts import same_flows
 from analyzer.predicted.entries import TIMER
 from analyzer.recording.instants import latest_row
 from analyzer.traces.expired.answers import answer_to_client, answer_to_server, moved
@@ -74,14 +75,28 @@ def _without_entry(result: Measured, segments: Segments) -> pd.DataFrame:
     """The clients' packets that found no entry."""
     assert result.prediction is not None
     steps = result.prediction.steps
+    flow = steps["flow"].to_numpy()
+    return pd.concat(
+        [_without_step(part, steps.iloc[same_flows(part.flow, flow)]) for part in segments.parts()]
+    )
+
+
+def _without_step(segments: Segments, steps: pd.DataFrame) -> pd.DataFrame:
+    """The clients' packets that are none of the steps of these flows."""
     step_flow, step_ns = (steps[name].to_numpy(dtype=np.int64) for name in ("flow", "at_ns"))
     from_clients = segments.to_vip & ~np.isin(segments.flag, (Flag.SYN, Flag.RST, Flag.DATAGRAM))
-    rows = pd.DataFrame({"flow": segments.flow, "at_ns": segments.at_ns, "flag": segments.flag})
-    rows = rows[from_clients]
+    rows = pd.DataFrame(
+        {
+            "flow": segments.flow[from_clients],
+            "at_ns": segments.at_ns[from_clients],
+            "flag": segments.flag[from_clients],
+        }
+    )
     flow, at_ns = (rows[name].to_numpy(dtype=np.int64) for name in ("flow", "at_ns"))
     step = latest_row(step_flow, step_ns, flow, at_ns)
-    without: pd.DataFrame = rows[(step < 0) | (step_ns[step] != at_ns)]
-    return without
+    met = step >= 0
+    met[met] = step_ns[step[met]] == at_ns[met]
+    return rows[~met]
 
 
 def _from_servers(evidence: Evidence) -> pd.DataFrame:

@@ -58,8 +58,11 @@ def _reset_by_director(result: Measured, run_resets: pd.DataFrame) -> pd.DataFra
     rows = rows[rows["pause_s"] >= LEAST_PAUSE_S]
     asked = pd.DataFrame({"flow": rows["flow"], "at_ns": rows["asked_ns"]}).assign(answer="reset")
     assert result.passage is not None
+    if rows.empty:
+        return asked
     passed = result.passage.segments  # after a fail-over the rest goes to another director
-    here = pd.DataFrame({"flow": passed.flow, "at_ns": passed.at_ns}).drop_duplicates()
+    near = np.isin(passed.flow, rows["flow"].to_numpy(dtype=np.int64))
+    here = pd.DataFrame({"flow": passed.flow[near], "at_ns": passed.at_ns[near]}).drop_duplicates()
     return _after_their_packets(result, asked.merge(here, on=["flow", "at_ns"]))
 
 
@@ -86,7 +89,9 @@ def _after_their_packets(result: Measured, rows: pd.DataFrame) -> pd.DataFrame:
     assert result.prediction is not None
     if rows.empty:
         return rows
-    steps = result.prediction.steps[["flow", "at_ns", "entry", "state"]]
+    steps = result.prediction.steps
+    near = np.isin(steps["flow"].to_numpy(), rows["flow"].to_numpy(dtype=np.int64))
+    steps = steps.loc[near, ["flow", "at_ns", "entry", "state"]]
     steps = steps.assign(last_ns=steps["at_ns"]).sort_values("at_ns", kind="stable")
     met = pd.merge_asof(
         rows.astype({"flow": "int64", "at_ns": "int64"}).sort_values("at_ns", kind="stable"),

@@ -58,7 +58,8 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=CLUSTER,
             metavar="ADDRESS",
             help="Send from the workers of a Dask cluster: tls://SCHEDULER:8786, or local:N for N "
-            "processes on this machine.",
+            "processes on this machine. --director worker:WORKER[,LINK] has one of them poll a "
+            "director.",
         ),
     ):
         command = option(command)

@@ -9,7 +9,7 @@ ends when the shell is needed for something else. Without such a sed each poll c
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.proc.formats import parse_timeouts
 from analyzer.ipvs.table_status import parse_table_status
@@ -104,6 +104,10 @@ class DirectorClient:
         self.boot_id = boots[0] if boots else None
         hosts = [word.removeprefix(_HOST) for word in words if word.startswith(_HOST)]
         self.host_name = hosts[0] if hosts else None
+
+    def manifest(self) -> dict[str, Any]:
+        """What ``run.json`` has of the way to the director, besides its link."""
+        return {}
 
     async def close(self) -> None:
         """Let go of it."""

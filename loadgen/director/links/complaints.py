@@ -30,6 +30,8 @@ _KNOWN = (
     "not found",
     "/proc/uptime cannot be parsed",
     "not connected",
+    "no answer from the worker",
+    "the worker is not there",
     "no answer",
     "the link was closed",
 )

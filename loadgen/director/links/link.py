@@ -27,6 +27,7 @@ class Link:
         argv: the command that runs a POSIX shell on the director, its input and output ours.
         is_named: the operator gave the name.
         director_kind: what keeps the director's connections, where the operator says so.
+        worker: of a cluster, from which the rest reaches the director; None for this host.
     """
 
     name: str
@@ -35,14 +36,19 @@ class Link:
     argv: tuple[str, ...]
     is_named: bool = False
     director_kind: Kind | None = None
+    worker: str | None = None
 
 
-EXPECTED = "local, ssh://[user@]host[:port] or exec:COMMAND PREFIX, with or without NAME= before it"
+EXPECTED = (
+    "local, ssh://[user@]host[:port], exec:COMMAND PREFIX or worker:WORKER[,LINK], "
+    "with or without NAME= before it"
+)
 _KIND = re.compile(r"(ipvs|netfilter)\+(.*)", re.DOTALL)
 _NAMED = re.compile(
-    r"([0-9A-Za-z][0-9A-Za-z._-]{0,62})=((?:(?:ipvs|netfilter)\+)?(?:ssh://.*|exec:.*|local))",
+    r"([0-9A-Za-z][0-9A-Za-z._-]{0,62})=((?:(?:ipvs|netfilter)\+)?(?:ssh://.*|exec:.*|worker:.*|local))",
     re.DOTALL,
 )
+_AT_WORKER = re.compile(r"worker:([^,]{1,80})(?:,(.+))?", re.DOTALL)
 _KUBECTL = frozenset({"kubectl", "oc"})
 _KUBECTL_VALUES = frozenset(
     {
@@ -74,7 +80,9 @@ def by_hand(link: Link, words: Sequence[str]) -> str:
 def parse_link(spec: str) -> Link:
     """``local``, ``ssh://[user@]host[:port]`` or ``exec:COMMAND PREFIX``; ``NAME=`` before it.
 
-    ``netfilter+`` or ``ipvs+`` before the link says what keeps the director's connections.
+    ``netfilter+`` or ``ipvs+`` before the link says what keeps the director's connections,
+    ``worker:WORKER,`` from which worker of a cluster it is reached; ``worker:WORKER`` alone is that
+    worker's own machine.
 
     Raises:
         UsageProblem: none of these.
@@ -112,7 +120,16 @@ def _plain_link(spec: str) -> Link:
         return Link(name=_name_of(prefix), kind="exec", spec=spec, argv=(*prefix, "sh"))
     if spec.startswith("ssh://"):
         return _ssh_link(spec)
+    if (at_worker := _AT_WORKER.fullmatch(spec)) and not (at_worker[2] or "").startswith("worker:"):
+        return _worker_link(spec, at_worker[1], at_worker[2])
     raise UsageProblem(f"--director {spec}: expected {EXPECTED}")
+
+
+def _worker_link(spec: str, worker: str, beyond: str | None) -> Link:
+    """A link from a worker of a cluster; without one the worker's own machine, by its name."""
+    link = _plain_link(beyond or "local")
+    name = link.name if beyond else worker
+    return replace(link, name=name, spec=spec, worker=worker)
 
 
 def _name_of(prefix: Sequence[str]) -> str:

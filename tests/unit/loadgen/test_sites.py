@@ -212,6 +212,8 @@ def test_outside_of_a_lab_servers_are_those_with_a_link() -> None:
     assert [link.name for link in find_site(VIP, [], None, ["ssh://web1"]).servers] == ["web1"]
     with pytest.raises(UsageProblem, match="--server web1: expected"):
         find_site(VIP, [], None, ["web1"])
+    with pytest.raises(UsageProblem, match="--server worker:web1: only --director takes worker:"):
+        find_site(VIP, [], None, ["web1=worker:web1"])
     with pytest.raises(UsageProblem, match="--server ssh://web1: two hosts"):
         find_site(VIP, [], None, ["ssh://web1", "ssh://root@web1"])
 
@@ -240,6 +242,8 @@ def test_outside_of_a_lab_a_host_of_the_run_captures_or_one_with_a_link() -> Non
     assert shown == [lb1, lb1, web1, ("elsewhere", "ssh://elsewhere"), ("local", "local")]
     with pytest.raises(UsageProblem, match="--capture-on nobody: expected"):
         captures_on("nobody", given, servers)
+    with pytest.raises(UsageProblem, match="--capture-on worker:w: only --director takes worker:"):
+        captures_on("lb2", ["lb2=worker:w"])
 
 
 def test_a_lab_of_another_vip_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:

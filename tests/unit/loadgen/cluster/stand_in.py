@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from loadgen.cluster.clocks import WorkerOffset
 from loadgen.cluster.connection import ConnectedWorker
-from loadgen.cluster.crew import Crew, Member
+from loadgen.cluster.crew import Crew, KnownWorker, Member
 from loadgen.cluster.division import divide
 
 if TYPE_CHECKING:
@@ -71,15 +71,17 @@ def connected(*names: str) -> list[ConnectedWorker]:
 def crew_of(cluster: StandIn, plan: LoadPlan, workers: Sequence[ConnectedWorker]) -> Crew:
     """All of them, with equal shares, of our clock, each with a capture."""
     shares = divide(plan, [()] * len(workers))
+    same = WorkerOffset(offset_ns=0, uncertainty_ns=0)
     return Crew(
         cluster=cluster.as_cluster,
         run="ab12",
+        workers=tuple(KnownWorker(worker=worker, offset=same) for worker in workers),
         members=tuple(
             Member(
                 number=place + 1,
                 worker=worker,
                 host=worker.host,
-                offset=WorkerOffset(offset_ns=0, uncertainty_ns=0),
+                offset=same,
                 share=shares[place],
                 captures=True,
             )

@@ -17,10 +17,15 @@ from loadgen.cluster import remote
 from loadgen.cluster.address import ClusterAddress
 from loadgen.cluster.burst import ClusterBurst
 from loadgen.cluster.crew import ClusterOptions, assembled
+from loadgen.cluster.directors.client import director_client_of
+from loadgen.director.connect import connect_directors
+from loadgen.director.links.link import parse_link
+from loadgen.director.polling.poller import Poller
 from loadgen.errors import UsageProblem
 from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Stage
 from tests.unit.loadgen.load.engines.conduct import plan
 from tests.unit.loadgen.servers import OK, Server
+from tests.unit.loadgen.stand_in_director import director_of
 from tests.unit.waiting import until
 
 if TYPE_CHECKING:
@@ -72,6 +77,12 @@ def started(workers: int) -> Iterator[Any]:
 def scheduler() -> Iterator[str]:
     with started(2) as cluster:
         yield cluster.scheduler_address
+
+
+@pytest.fixture
+def director(tmp_path: Path) -> str:
+    """A link to a director with a service at port 80."""
+    return director_of(tmp_path, 80)
 
 
 @dataclass
@@ -295,6 +306,42 @@ def test_the_run_goes_on_without_a_worker_that_died_and_nothing_is_sent_twice(
     assert "of 150 requests, 50% of the load; the run goes on without it" in line
 
 
+def test_a_director_is_polled_by_its_worker(scheduler: str, tmp_path: Path, director: str) -> None:
+    link = parse_link(f"lb1=worker:worker-1,{director}")
+    said: list[str] = []
+
+    async def main() -> None:
+        options = ClusterOptions(address=ClusterAddress(scheduler=scheduler))
+        async with assembled(closed(1), options, said.append, [link]) as crew:
+            client = director_client_of(link, crew)
+            (facts,) = await connect_directors([client], None, said.append)
+            assert [each.port for each in facts.services.services] == [80]
+            writer = RecordingWriter(tmp_path / "run", {"not_measured": []})
+            worker = crew.workers[1].worker.address
+            assert await crew.cluster.run(worker, open_links) == ["lb1"]
+            async with Poller(client, writer, facts=facts) as poller:
+                first_ns = poller.polled_ns
+                assert await until(lambda: poller.polled_ns != first_ns)
+            writer.close("completed")
+            assert client.manifest()["worker"]["name"] == "worker-1"
+            assert await crew.cluster.run(worker, open_links) == []
+
+    asyncio.run(main())
+
+    assert said[-1] == "polled by workers: lb1 by worker-1"
+    recording = Recording.open(tmp_path / "run")
+    assert recording.table("events").empty
+    assert recording.table("polls")["director"].unique().tolist() == ["lb1"]
+    assert recording.table("services")["inactive"].unique().tolist() == [7]
+
+
+def open_links() -> list[str]:
+    """The directors that a worker, which calls this, has a link to."""
+    from loadgen.cluster.directors import at_worker
+
+    return [link.name for _, link in at_worker.held_links]
+
+
 @pytest.mark.usefixtures("scheduler")
 def test_a_scheduler_that_is_not_there_is_one_clear_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -321,7 +368,10 @@ def test_a_lost_scheduler_ends_the_load_and_the_run_says_so(
 ) -> None:
     for name in ("burst.SILENT_S", "burst.ASK_S", "connection.CONNECT_S"):
         monkeypatch.setattr(f"loadgen.cluster.{name}", 2.0)
-    with started(1) as cluster:
+    import dask
+
+    patience = {"distributed.comm.timeouts.connect": "5s"}  # of a cluster that closes without it
+    with dask.config.set(patience), started(1) as cluster:
 
         async def close(_: Burst, server: Server) -> None:
             await until(lambda: len(server.peers) >= 40)

@@ -16,6 +16,7 @@ from loadgen.cluster.address import ClusterAddress
 from loadgen.cluster.connection import ConnectedWorker, WorkerLost
 from loadgen.cluster.crew import ClusterOptions, assembled
 from loadgen.cluster.messages import About
+from loadgen.director.links.link import parse_link
 from loadgen.errors import UsageProblem
 from loadgen.load.plan import ClosedModel, LoadPlan
 from tests.unit.loadgen.cluster.stand_in import StandIn, connected
@@ -49,7 +50,9 @@ def now(_address: str) -> int:
 def crew_from(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The crew of a plan, of a cluster that answers as told."""
 
-    def assemble(cluster: StandIn, plan: LoadPlan = SIX) -> Crew:
+    def assemble(
+        cluster: StandIn, plan: LoadPlan = SIX, *directors: str, said: list[str] | None = None
+    ) -> Crew:
         @asynccontextmanager
         async def there(_: object) -> AsyncIterator[StandIn]:
             yield cluster
@@ -59,7 +62,9 @@ def crew_from(monkeypatch: pytest.MonkeyPatch) -> Any:
             options = ClusterOptions(
                 address=ClusterAddress(scheduler="tls://x:1"), max_clock_offset_s=1e9
             )
-            async with assembled(plan, options, lambda _: None) as crew:
+            say = (said if said is not None else []).append
+            links = [parse_link(spec) for spec in directors]
+            async with assembled(plan, options, say, links) as crew:
                 return crew
 
         return asyncio.run(main())
@@ -124,6 +129,45 @@ def test_workers_are_asked_for_their_facts_at_once_and_for_the_time_one_by_one(
     assert did == ["asked"] * 3 + ["answered"] * 3
     clocks = [address for address, what in cluster.asked if what == "time_ns"]
     assert [address for address, _ in groupby(clocks)] == ["a", "b", "c"]
+
+
+def everywhere(*names: str) -> StandIn:
+    """A cluster of these workers, each of a network of its own."""
+    return StandIn(connected(*names), {"about": lambda name, _: about(name), "time_ns": now})
+
+
+def test_a_worker_whose_own_machine_is_a_director_sends_nothing(crew_from: Any) -> None:
+    said: list[str] = []
+
+    crew = crew_from(
+        everywhere("a", "lb1", "lb2", "z"),
+        SIX,
+        *("worker:lb1", "two=worker:lb2", "worker:z,ssh://root@lb3", "ssh://lb4"),
+        said=said,
+    )
+
+    assert [(each.number, each.worker.name) for each in crew.members] == [(1, "a"), (2, "z")]
+    assert sum(each.share.requests or 0 for each in crew.members) == 60
+    assert [each.worker.name for each in crew.workers] == ["a", "lb1", "lb2", "z"]
+    assert crew.spare == 0
+    assert said[-1] == "polled by workers: lb1 by lb1, two by lb2, lb3 by z"
+
+
+def test_a_director_of_a_worker_that_is_not_there_is_refused_with_those_that_are(
+    crew_from: Any,
+) -> None:
+    names = [f"client{number}" for number in range(10)]
+    with pytest.raises(UsageProblem) as caught:
+        crew_from(everywhere(*names), SIX, "worker:client77")
+    assert str(caught.value) == (
+        "--director worker:client77: --cluster has no worker of that name; expected one of "
+        "client0, client1, client2, client3, client4, client5, client6, client7, …"
+    )
+
+
+def test_workers_on_directors_alone_send_nothing(crew_from: Any) -> None:
+    with pytest.raises(UsageProblem, match="every worker runs on a director"):
+        crew_from(everywhere("lb1"), SIX, "worker:lb1")
 
 
 def test_of_several_workers_that_cannot_run_loadgen_the_first_is_named(crew_from: Any) -> None:

@@ -46,6 +46,7 @@ def crew(cluster: Hostile) -> Crew:
     return Crew(
         cluster=cast("Cluster", cluster),
         run="ab12",
+        workers=(),
         members=(worker().member,),
         local=False,
         shared=False,

@@ -65,6 +65,13 @@ def test_the_host_that_captures_is_called_as_the_director_that_it_is() -> None:
     assert present_link(None, made) is None
 
 
+def test_the_same_link_from_two_workers_is_two_hosts() -> None:
+    one, other = (parse_link(f"{name}=worker:{name}") for name in ("lb1", "lb2"))
+    made = [DirectorClient(one), DirectorClient(other)]
+    assert present_link(other, made) is other
+    assert present_link(parse_link("local"), made) == parse_link("local")
+
+
 def test_names_are_asked_of_the_host() -> None:
 
     async def asked() -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from loadgen.director.links.clients import director_client
 from loadgen.director.links.link import is_link, lab_link, parse_link
 from loadgen.errors import UsageProblem
 
@@ -60,6 +61,41 @@ def test_a_director_may_have_a_name(spec: str) -> None:
 def test_a_name_is_a_word_before_a_link(spec: str) -> None:
     with pytest.raises(UsageProblem, match="with or without NAME= before it"):
         parse_link(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "worker", "kind"),
+    [
+        ("worker:lb1", "lb1", "lb1", "local"),
+        ("worker:10.0.0.3:4000", "10.0.0.3:4000", "10.0.0.3:4000", "local"),
+        ("worker:client3,ssh://root@lb1", "lb1", "client3", "ssh"),
+        ("worker:client 3,exec:docker exec -i lb1", "docker exec -i lb1", "client 3", "exec"),
+        ("worker:lb1,local", "local", "lb1", "local"),
+    ],
+)
+def test_a_director_may_be_reached_from_a_worker_of_a_cluster(
+    spec: str, name: str, worker: str, kind: str
+) -> None:
+    found = parse_link(spec)
+    assert (found.name, found.worker, found.kind, found.spec) == (name, worker, kind, spec)
+    beyond = spec.partition(",")[2] or "local"
+    assert (found.argv, parse_link(beyond).worker) == (parse_link(beyond).argv, None)
+    named = parse_link(f"a=netfilter+{spec}")
+    assert (named.name, named.director_kind, named.worker) == ("a", "netfilter", worker)
+    assert is_link(spec)
+
+
+@pytest.mark.parametrize(
+    "spec", ["worker:", "worker:a,", "worker:a,bal01", "worker:a,worker:b", "worker:,local"]
+)
+def test_a_worker_has_a_name_and_a_link_of_its_own(spec: str) -> None:
+    with pytest.raises(UsageProblem, match=r"worker:WORKER\[,LINK\]"):
+        parse_link(spec)
+
+
+def test_a_link_from_a_worker_is_none_from_this_host() -> None:
+    with pytest.raises(UsageProblem, match=r"--director worker:lb1: expected --cluster"):
+        director_client(parse_link("lb1=worker:lb1"))
 
 
 def test_ssh_never_asks_and_notices_when_the_other_end_is_gone() -> None:

@@ -1,0 +1,54 @@
+"""Tables in parts: whole flows together, nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyzer.parts import InMemory, cuts, same_flows, stretches
+
+FLOWS = st.lists(st.integers(0, 9), max_size=40).map(lambda rows: np.array(sorted(rows), dtype=int))
+
+
+@given(flow=FLOWS, part_rows=st.integers(1, 50))
+def test_the_parts_are_all_rows_in_order_and_no_flow_is_cut(
+    flow: np.ndarray, part_rows: int
+) -> None:
+    parts = [flow[rows] for rows in cuts(flow, part_rows)]
+    assert np.concatenate([*parts, flow[:0]]).tolist() == flow.tolist()
+    assert all(len(part) for part in parts)
+    seen = [number for part in parts for number in np.unique(part)]
+    assert len(seen) == len(set(seen))
+
+
+def test_parts_are_about_as_large_as_wanted() -> None:
+    sizes = [rows.stop - rows.start for rows in cuts(np.arange(1000), 300)]
+    assert sizes == [250, 250, 250, 250]
+
+
+@given(flow=FLOWS, part=FLOWS)
+def test_the_same_flows_of_another_table_are_found(flow: np.ndarray, part: np.ndarray) -> None:
+    chosen = flow[same_flows(part, flow)].tolist()
+    inside = [one for one in flow.tolist() if len(part) and part[0] <= one <= part[-1]]
+    assert chosen == inside
+
+
+def test_stretches_cover_a_table_once() -> None:
+    assert [(rows.start, rows.stop) for rows in stretches(7, 3)] == [(0, 3), (3, 6), (6, 7)]
+    assert not list(stretches(0, 3))
+
+
+def test_columns_and_buckets_keep_the_order_in_which_rows_came() -> None:
+    store = InMemory()
+    columns, buckets = store.columns(), store.buckets(2)
+    for number in range(4):
+        row = {"at": np.array([number]), "odd": np.array([bool(number % 2)])}
+        columns.append(row)
+        buckets.append(number % 2, row)
+    assert {name: one.tolist() for name, one in columns.finish().items()} == {
+        "at": [0, 1, 2, 3],
+        "odd": [False, True, False, True],
+    }
+    assert buckets.read(1)["at"].tolist() == [1, 3]
+    assert buckets.read(1) == {}
