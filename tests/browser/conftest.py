@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import pytest
 
 from tests.browser import chromium
+from tests.browser.chromium import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,18 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Window:
+    """One for all pages from disk; whoever shows a page in it ends the one before."""
+    return Window(browser)
+
+
+@pytest.fixture(scope="session")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each page stands while it is shown: what a browser compiled, it knows by its place."""
+    return tmp_path_factory.mktemp("shown") / "page.html"
+
+
 class Show(Protocol):
     """Opens a page from disk, without a network, in a window of some width."""
 
@@ -33,17 +45,14 @@ class Show(Protocol):
     ) -> Opened: ...
 
 
-@pytest.fixture
-def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
-    """Each page that it opened is closed after the test."""
-    file = tmp_path / "page.html"
-    with ExitStack() as contexts:
+@pytest.fixture(scope="session")
+def show(window: Window, file: Path) -> Show:
+    """Each page that it opens takes the place of the one before."""
 
-        def show_one(
-            html: str, width: int = 1000, scheme: Literal["light", "dark"] = "light"
-        ) -> Opened:
-            file.write_text(html, encoding="utf-8")
-            context = contexts.enter_context(closing(chromium.offline(browser, width, scheme)))
-            return chromium.opened(context, file)
+    def show_one(
+        html: str, width: int = 1000, scheme: Literal["light", "dark"] = "light"
+    ) -> Opened:
+        file.write_text(html, encoding="utf-8")
+        return window.show(file, width, scheme)
 
-        yield show_one
+    return show_one

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import pytest
 
 from reports.run.page import render_page
-from tests.browser import chromium
 from tests.browser.chromium import OVERFLOW, Opened, eventually
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from playwright.sync_api import Browser
-
     from analyzer.report import Analysis
+    from tests.browser.conftest import Show
 
 PATHS = """[...document.querySelectorAll('#timeline-chart .scatterlayer .trace path')]
   .filter((p) => (p.getAttribute('d') || '').length > 0 && p.getBoundingClientRect().width > 0)
@@ -25,36 +20,34 @@ PATHS = """[...document.querySelectorAll('#timeline-chart .scatterlayer .trace p
 RANGE = "document.getElementById('timeline-chart')._fullLayout.xaxis.range"
 
 
-@pytest.fixture
-def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
-    contexts: list[Any] = []
+class Open(Protocol):
+    """Opens the page of a run."""
 
+    def __call__(
+        self, analysis: Analysis, width: int = 1000, scheme: Literal["light", "dark"] = "light"
+    ) -> Opened: ...
+
+
+@pytest.fixture
+def opened(show: Show) -> Open:
     def open_page(
         analysis: Analysis, width: int = 1000, scheme: Literal["light", "dark"] = "light"
     ) -> Opened:
-        file = tmp_path / "report.html"
-        file.write_text(render_page(analysis), encoding="utf-8")
-        context = chromium.offline(browser, width, scheme)
-        contexts.append(context)
-        return chromium.opened(context, file)
+        return show(render_page(analysis), width, scheme)
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
 
 
 @pytest.mark.parametrize("name", build.RUNS)
-def test_it_opens_from_disk_without_a_complaint_or_a_request(
-    opened: Callable[..., Opened], name: str
-) -> None:
+def test_it_opens_from_disk_without_a_complaint_or_a_request(opened: Open, name: str) -> None:
     run = build.RUNS[name]()
     seen = opened(run)
     assert seen.page.inner_text("#verdict").split() == run.verdict.split()
     assert seen.complaints == []
-    assert [url.rpartition("/")[2] for url in seen.requests] == ["report.html"]
+    assert [url.rpartition("/")[2] for url in seen.requests] == ["page.html"]
 
 
-def test_the_curves_are_drawn(opened: Callable[..., Opened]) -> None:
+def test_the_curves_are_drawn(opened: Open) -> None:
     page = opened(build.demo()).page
     # two marks' lanes with packets; four series polled and three predicted, in two panels
     assert page.locator("#timeline-chart .scatterlayer .trace").count() >= 16
@@ -67,7 +60,7 @@ def test_the_curves_are_drawn(opened: Callable[..., Opened]) -> None:
     assert line["height"] > 80
 
 
-def test_long_names_do_not_widen_the_page(opened: Callable[..., Opened]) -> None:
+def test_long_names_do_not_widen_the_page(opened: Open) -> None:
     page = opened(build.hostile("x" * 300), 400).page
     assert page.evaluate(OVERFLOW) == 0
 
@@ -75,9 +68,7 @@ def test_long_names_do_not_widen_the_page(opened: Callable[..., Opened]) -> None
 @pytest.mark.parametrize(
     "text", ["<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "<b>%{x}</b>"]
 )
-def test_hostile_text_neither_runs_nor_becomes_markup(
-    opened: Callable[..., Opened], text: str
-) -> None:
+def test_hostile_text_neither_runs_nor_becomes_markup(opened: Open, text: str) -> None:
     seen = opened(build.hostile(text))
     assert seen.complaints == []
     assert len(seen.requests) == 1
@@ -85,7 +76,7 @@ def test_hostile_text_neither_runs_nor_becomes_markup(
     assert seen.page.inner_text("#verdict").endswith(text)
 
 
-def test_the_colours_follow_the_reader(opened: Callable[..., Opened]) -> None:
+def test_the_colours_follow_the_reader(opened: Open) -> None:
     page = opened(build.demo(), scheme="dark").page
     line = "document.querySelector('#timeline-chart .js-line')"
     dark = page.evaluate(f"{line}.style.stroke")
@@ -93,7 +84,7 @@ def test_the_colours_follow_the_reader(opened: Callable[..., Opened]) -> None:
     assert eventually(page, f"{line} && {line}.style.stroke !== '{dark}'")
 
 
-def test_a_button_zooms_and_the_legend_hides(opened: Callable[..., Opened]) -> None:
+def test_a_button_zooms_and_the_legend_hides(opened: Open) -> None:
     page = opened(build.demo()).page
     before = page.locator("#timeline-chart .scatterlayer .trace").count()
     page.get_by_role("button", name="Decay").click()
@@ -108,7 +99,7 @@ def test_a_button_zooms_and_the_legend_hides(opened: Callable[..., Opened]) -> N
     assert page.evaluate(RANGE) == [low, high]
 
 
-def test_another_width_moves_no_axis(opened: Callable[..., Opened]) -> None:
+def test_another_width_moves_no_axis(opened: Open) -> None:
     page = opened(build.demo()).page
     charts = "[...document.querySelectorAll('.chart[data-clock=run]')]"
     ranges = f"{charts}.map((chart) => chart._fullLayout.xaxis.range)"
@@ -121,7 +112,7 @@ def test_another_width_moves_no_axis(opened: Callable[..., Opened]) -> None:
     assert page.evaluate(ranges) == before
 
 
-def test_the_chart_offers_no_upload(opened: Callable[..., Opened]) -> None:
+def test_the_chart_offers_no_upload(opened: Open) -> None:
     page = opened(build.demo()).page
     titles = page.eval_on_selector_all(".modebar-btn", "all => all.map(e => e.dataset.title)")
     assert set(titles) == {"Download plot as a PNG", "Zoom", "Pan", "Reset axes"}

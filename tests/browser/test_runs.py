@@ -20,11 +20,10 @@ from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS, SIDEWAYS, Opened, ev
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from playwright.sync_api import Browser
+    from collections.abc import Callable
 
     from analyzer.report import Analysis
+    from tests.browser.conftest import Show
 
 DATA = Path(__file__).parents[1] / "data"
 TRACES = """(id) => Object.fromEntries(document.getElementById(id)._fullData.map(
@@ -68,21 +67,16 @@ KINDS: dict[str, Callable[[Path], Analysis]] = {
 
 @pytest.fixture(scope="module", params=list(KINDS))
 def shown(
-    request: pytest.FixtureRequest, browser: Browser, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Shown]:
+    request: pytest.FixtureRequest, show: Show, tmp_path_factory: pytest.TempPathFactory
+) -> Shown:
     """Each kind's page, opened once for all tests of it."""
-    path = tmp_path_factory.mktemp(request.param)
-    run = KINDS[request.param](path)
-    file = path / "report.html"
-    file.write_text(render_page(run), encoding="utf-8")
-    context = chromium.offline(browser)
-    yield Shown(run, chromium.opened(context, file))
-    context.close()
+    run = KINDS[request.param](tmp_path_factory.mktemp(request.param))
+    return Shown(run, show(render_page(run)))
 
 
 def test_nothing_is_asked_for_and_nothing_complains(shown: Shown) -> None:
     assert shown.seen.complaints == []
-    assert [url.rpartition("/")[2] for url in shown.seen.requests] == ["report.html"]
+    assert [url.rpartition("/")[2] for url in shown.seen.requests] == ["page.html"]
 
 
 def test_the_curves_are_those_of_the_analysis(shown: Shown) -> None:
@@ -208,7 +202,9 @@ def test_the_contrast_and_the_names_are_enough_for_every_reader(shown: Shown, sc
     page.emulate_media(color_scheme=scheme)
     page.wait_for_timeout(300)
     marks = {"exclude": [[".main-svg"]]}  # thousands of marks, and no text of ours but the titles
-    found = Axe().run(page, marks, {"runOnly": ["wcag2a", "wcag2aa"]})
+    found = Axe().run(
+        page, marks, {"runOnly": ["wcag2a", "wcag2aa"], "resultTypes": ["violations"]}
+    )
     violations = [
         (rule["id"], node["html"][:120], node["failureSummary"][:200])
         for rule in found.response["violations"]

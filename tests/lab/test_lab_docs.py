@@ -35,13 +35,8 @@ SHELL = [name for name, blocks in SECTIONS.items() if blocks[0][0] == "sh"]
 
 
 @pytest.fixture(scope="module")
-def place(
-    lab_prefix: str, tmp_path_factory: pytest.TempPathFactory, guest: object
-) -> Iterator[Path]:
-    """A working directory; the lab of this name is down at the end.
-
-    ``guest`` is another test's, and works while the page's commands sleep.
-    """
+def place(lab_prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A working directory; the lab of this name is down at the end."""
     yield tmp_path_factory.mktemp("docs")
     down(f"{lab_prefix}-docs")
 

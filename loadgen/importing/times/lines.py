@@ -11,15 +11,20 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from analyzer.ipvs.ipvsadm.lines import STAMP
-from loadgen.importing.times.written import MAY_BE_TIME, written_alone, written_before
+from loadgen.importing.times.written import (
+    MAY_BE_TIME,
+    lacks_half_of_the_day,
+    written_alone,
+    written_before,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DAY_FIRST = (  # date -R, and date where English is not America's
-    rf"(?:[MTWFS][a-z]{{2}},? +)?\d{{1,2}} +{_MONTH}(?: +\d{{4}})? +\d{{1,2}}:\d\d:\d\d"
-    r"(?: [AP]M)?(?: [A-Z]{3,5})?(?: [+-]\d{4})?(?: \d{4})?"
+    rf"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +)?\d{{1,2}} +{_MONTH}(?: +\d{{4}})?"
+    r" +\d{1,2}:\d\d:\d\d(?: [AP]M)?(?: [A-Z]{3,5})?(?: [+-]\d{4})?(?: \d{4})?"
 )
 _FINE_EPOCH = r"\d{16,19}"  # date +%s%6N, +%s%N
 _WATCH = re.compile(rf"Every [\d.,]+s: .*?({STAMP}|{_DAY_FIRST})\s*$")
@@ -27,11 +32,12 @@ _ALONE = re.compile(rf"[\s=#*\[-]*({STAMP}|{_DAY_FIRST}|{_FINE_EPOCH})[\s=#*\]-]
 _BEFORE = re.compile(rf"\[? *({STAMP})\]?(?:[:,]? |[:,]?\s|$)")
 _COMPACT = re.compile(r"\[?(\d{4})(\d\d)(\d\d)[T_ -]?(\d\d)(\d\d)(\d\d)(Z?)\]?(?: |$)")
 _TIME_ALONE = re.compile(r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?$")
-_ROW = re.compile(r" *->|(?:TCP|UDP|SCTP|FWM|IP Virtual|Prot|IPVS connection|pro) ")
+_ROW = re.compile(r" *->|(?:TCP|UDP|SCTP|FWM|IP Virtual|Prot|IPVS connection|pro +expire) ")
 """Begins most lines of a log; none of them has a stamp."""
 
 _ANY_WATCH = re.compile(r"\W*\w{1,20}(?: \w{1,20}){0,3} \d{1,6}[.,]\d{1,3} ?\w{0,6}: (.*)$|"
                         r"\d{1,6}[.,]\d{1,3} ?\w{1,6}: (.*)$")  # fmt: skip
+_AFTER_STAMP = re.compile(r"^(?:[\u202c\s]*[\]):,\u202c]+)? ?")
 _MOST_HEADING: Final = 400
 _HEAD_CHARACTERS: Final = 1 << 16
 
@@ -91,6 +97,8 @@ def _json_line(line: str) -> tuple[str | None, str | None] | None:
 
 
 def _plain_stamp(line: str) -> tuple[str | None, str | None]:
+    if lacks_half_of_the_day(line):
+        return None, line
     match = _WATCH.match(line) or _ALONE.match(line)
     if match:
         return _in_heading(line) or match[1] if _TIME_ALONE.match(match[1]) else match[1], None
@@ -118,8 +126,7 @@ def _written_stamp(line: str) -> tuple[str | None, str | None]:
         return alone, None
     before = written_before(line)
     if before:
-        rest = line[before.end :].lstrip("]:,")
-        return before.text, rest.removeprefix(" ")
+        return before.text, _AFTER_STAMP.sub("", line[before.end :], count=1)
     match = _BEFORE.match(line)
     return (match[1], line[match.end() :]) if match else (None, line)
 

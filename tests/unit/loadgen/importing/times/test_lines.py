@@ -35,6 +35,9 @@ def json_line(text: str, key: str, time_key: str, time: object) -> str:
 BEFORE_EACH: dict[str, str] = {
     "ts": "Nov 28 03:59:{s} {line}",
     "ts, French": "nov. 28 03:59:{s} {line}",
+    "ts, Chinese": "11月 28 03:59:{s} {line}",
+    "ts, Canadian French": "nov 28 03:59:{s} {line}",
+    "date %y/%m/%d": "26/11/28 03:59:{s} {line}",
     "ts %F %T": "[2026-11-28 03:59:{s}] {line}",
     "ts, American": "11/28/2026 03:59:{s} AM {line}",
     "syslog": "Nov 28 03:59:{s} lb1 ipvsmon[812]: {line}",
@@ -60,7 +63,7 @@ def test_a_tools_lines_are_the_lines_that_were_printed(tool: str) -> None:
         for number in range(3)
         for line in TABLE
     ]
-    polls = list(polls_in(lines, 2026))
+    polls = list(polls_in(lines, 2026, written_s=AT_S + 4))
     assert [poll.text for poll in polls] == ["\n".join(TABLE)] * 3
     assert [int(poll.at_s) for poll in polls] == [AT_S, AT_S + 2, AT_S + 4]
     assert without_times("\n".join(lines)) == "\n".join(TABLE * 3)
@@ -97,6 +100,9 @@ def test_json_lines_of_docker_and_the_journal_are_lines(
         "Every 2.0s: ipvsadm -Ln    lb1: 2026年11月28日 土曜日 03:59:40",
         "Elke 2,0s: ipvsadm -Ln   lb1: za 28 nov 2026  3:59:40",
         "Co 2,0s: ipvsadm -Ln   lb1: sob, 28 lis 2026, 03:59:40",
+        "Every 2.0s: ipvsadm -Ln     lb-01: Saturday, 28 November 2026 03:59:40",
+        "Toutes les 2,0s: ipvsadm -Ln    lb1: sam 28 nov 2026 03:59:40",
+        "Her 2,0s: ipvsadm -Ln    lb1: Cts 28 Kas 2026 03:59:40",
     ],
 )
 def test_the_heading_of_a_watch_in_any_language_is_a_stamp(heading: str) -> None:
@@ -113,6 +119,14 @@ def test_the_heading_of_a_watch_in_any_language_is_a_stamp(heading: str) -> None
 def test_compact_dates_are_read(line: str, stamp: str) -> None:
     assert stamp_of(line) == (stamp, None)
     assert stamp_of(f"{line} IP Virtual Server") == (stamp, "IP Virtual Server")
+
+
+@pytest.mark.parametrize("line", ["Rab 28 Jan 2026 03:59:07  UTC", "Sen 05 Jan 2026 12:59:07 "])
+def test_hours_that_lack_their_half_of_the_day_are_no_stamp(line: str) -> None:
+    """Glibc's Indonesian and Malay: 03:59 may be 15:59."""
+    assert stamp_of(line) == (None, line)
+    assert stamp_of(f"[{line}] IP Virtual Server")[0] is None
+    assert stamp_of(line.replace(":59:07", ":59:07 PM"))[0] is not None
 
 
 def test_numbers_of_lines_are_taken_off() -> None:
@@ -145,7 +159,7 @@ def test_of_two_readings_of_a_date_the_later_before_the_log_was_written_counts(
 ) -> None:
     """05/06 and 06/05: the log was written on 9 June, 17 May and 25 July 2026."""
     reader = StampReader(2026, before_s=written_s)
-    first = reader.read("05/06/2026 00:00:00")
+    first = reader.read("dmy=2026-06-05|mdy=2026-05-06 00:00:00")
     named = StampReader(2026).read(f"2026-{month:02}-{11 - month:02} 00:00:00")
     assert first is not None
     assert named is not None
