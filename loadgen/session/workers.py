@@ -1,0 +1,77 @@
+"""Processes of this host that run parts of an analysis."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Self
+
+from loadgen.errors import RunFailed
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+    from pathlib import Path
+
+MOST = 64
+"""Processes that are started without being asked for."""
+
+_PR_SET_PDEATHSIG = 1
+_PRELOADED = ["analyzer.analysis"]
+
+
+class LocalWorkers:
+    """So many processes; none is started before there is something to run."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._executor: Executor | None = None
+        self._closing = ExitStack()
+
+    def sees(self, folder: Path) -> bool:
+        """They are on this host."""
+        return True
+
+    def answer(self, running: Future[bytes]) -> bytes:
+        """The result of a task.
+
+        Raises:
+            RunFailed: a process has ended.
+        """
+        try:
+            return running.result()
+        except BrokenExecutor as error:
+            raise RunFailed(
+                "--processes: one of them was killed, perhaps for want of memory; expected all to "
+                "go on (--processes 1 uses none)"
+            ) from error
+
+    def executor(self) -> Executor:
+        """The pool, started when it is first asked for."""
+        if self._executor is None:
+            context = get_context("forkserver")  # a fork of this process could inherit held locks
+            context.set_forkserver_preload(_PRELOADED)
+            pool = ProcessPoolExecutor(self.count, mp_context=context, initializer=_begin)
+            self._closing.callback(pool.shutdown, wait=True, cancel_futures=True)
+            self._executor = pool
+        return self._executor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the process that was started; end when it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # of the fork server
+
+
+def cores() -> int:
+    """How many this process may run on, as far as they can be used."""
+    return min(len(os.sched_getaffinity(0)), MOST)
