@@ -22,7 +22,7 @@ from analyzer.compared.join import (
     with_packets,
     with_requests,
 )
-from analyzer.compared.passage import passage_of
+from analyzer.compared.passage import passage_of, without_untracked
 from analyzer.compared.servers import real_servers
 from analyzer.conntrack.proc import OFFLOAD
 from analyzer.conntrack.replay import ConntrackRules
@@ -34,8 +34,11 @@ from analyzer.estimate.in_force.model import InForce
 from analyzer.ipvs.states import Timeouts
 from analyzer.measured import Measured
 from analyzer.observed.entries import ns, state_samples
+from analyzer.observed.masquerades import hidden_connections
 from analyzer.predicted.conntrack import predict
+from analyzer.predicted.evictions import with_evictions
 from analyzer.predicted.rules import rules_of
+from analyzer.predicted.untracked import untracked
 from analyzer.results import NotMeasured
 
 if TYPE_CHECKING:
@@ -78,7 +81,11 @@ def measure_netfilter(
     if evidence.segments is None:
         return _without_packets(director, rules, evidence, polled)
     passage = passage_of(director, evidence, clock, record.tracked)
+    apart = untracked(passage.segments, record)
+    passage = without_untracked(passage, apart)
     prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
+    hidden = _hidden(evidence, director.name)
+    prediction = with_evictions(prediction, passage.segments.flows, hidden)
     prediction = with_outages(prediction, passage.outages)
     joined = with_first_packet(
         with_packets(record.tracked, prediction, clock.margin_s), passage.segments
@@ -126,6 +133,8 @@ def measure_netfilter(
         ],
         passage=passage,
         conntrack=rules,
+        untracked=apart,
+        hidden=hidden,
     )
 
 
@@ -155,7 +164,14 @@ def _without_packets(
         in_force=_NOTHING_IN_FORCE,
         not_measured=_not_measured(director, rules.settings, offloaded, polled),
         conntrack=rules,
+        hidden=_hidden(evidence, director.name),
     )
+
+
+def _hidden(evidence: Evidence, name: str) -> pd.DataFrame:
+    """The connections that a director hid."""
+    rows = evidence.masquerades
+    return hidden_connections(rows[rows["director"] == name], evidence.by_director[name].changes)
 
 
 def _tolerance(

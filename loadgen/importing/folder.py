@@ -21,6 +21,7 @@ from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker, joined
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
+from analyzer.recording.spill import store_for
 from analyzer.units import LATEST_NS, NS_PER_S
 from analyzer.wire.packets import mac_number, read_packets
 from analyzer.wire.segments import busiest_datagram_end, busiest_end
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.proc.formats import EntryTable
     from analyzer.ipvs.table_diff.tracking import Changes
+    from analyzer.wire.packets import PacketTable
     from loadgen.importing.polls import LoggedPoll
     from loadgen.importing.printed import Printed
     from loadgen.importing.sources.find import PollLog
@@ -104,6 +106,10 @@ class Sources:
     captures: Mapping[Path, Path]
     passed_by: Sequence[tuple[Path, str]] = ()
 
+    def size_bytes(self) -> int:
+        """Of all captures together."""
+        return sum(file.stat().st_size for file in self.captures.values())
+
     def contents(self) -> dict[str, memoryview]:
         """The captures' bytes, by name."""
         return {str(path): mapped(file) for path, file in self.captures.items()}
@@ -133,9 +139,9 @@ def import_folder(paths: Sequence[Path], directory: Path) -> list[str]:
 def _import(sources: Sources, directory: Path) -> list[str]:
     overview = overview_of(sources.log) if sources.log else Overview()
     try:
-        log_clock = _joined(sources, overview)
+        log_clock = _joined(sources, overview, directory)
         clock = _clock(sources.meta, overview, log_clock.offset_s)
-        service, guess = _service(sources)
+        service, guess = _service(sources, directory)
         timeouts = given_timeouts(sources.meta, META, overview.timeouts, DIRECTOR, clock.at_ns)
         manifest = _manifest(sources, clock, service, timeouts, log_clock)
         manifest_of(manifest)  # what an analysis could not use is refused here
@@ -182,7 +188,7 @@ def removed_on_failure(directory: Path) -> Iterator[None]:
         raise
 
 
-def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
+def _service(sources: Sources, directory: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The virtual service: as given, else, for a capture alone, the target of most SYNs."""
     meta = sources.meta
     if meta.get("vip") and meta.get("port") is not None:
@@ -191,7 +197,12 @@ def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
         return {"protocol": protocol, "vip": vip, "port": port}, []
     if sources.log or not sources.captures:
         return None, []
-    packets = read_packets(*sources.contents().values())
+    with store_for(directory.parent, sources.size_bytes()) as store:
+        packets = read_packets(*sources.contents().values(), store=store)
+        return _busiest(sources, packets)
+
+
+def _busiest(sources: Sources, packets: PacketTable) -> tuple[dict[str, Any] | None, list[str]]:
     opened, answered = busiest_end(packets), busiest_datagram_end(packets)
     end = opened or answered
     if end is None:
@@ -205,7 +216,7 @@ def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
     return service, [f"the virtual service is taken to be {shown}: {why}"]
 
 
-def _joined(sources: Sources, overview: Overview) -> Joined:
+def _joined(sources: Sources, overview: Overview, directory: Path) -> Joined:
     """How the log's times were read, and where they lie on the capture's clock."""
     given = (sources.meta.get("clock") or {}).get("offset_s_before") is not None
     mac = (sources.meta.get("director") or {}).get("mac")
@@ -215,13 +226,15 @@ def _joined(sources: Sources, overview: Overview) -> Joined:
     read = stamps_of(list(overview.stamps)) if overview.stamps else EPOCH
     if not sources.captures or given:
         return Joined(stamps=read)
-    placed = placed_by_events(
-        lambda: (Poll(t=poll.t, printed=poll.services()) for poll in polls_of(log)),
-        (overview.first_t, overview.last_t),
-        read,
-        sources.contents(),
-        frozenset([mac_number(str(mac))] if mac else []),
-    )
+    with store_for(directory.parent, sources.size_bytes()) as store:
+        placed = placed_by_events(
+            lambda: (Poll(t=poll.t, printed=poll.services()) for poll in polls_of(log)),
+            (overview.first_t, overview.last_t),
+            read,
+            sources.contents(),
+            frozenset([mac_number(str(mac))] if mac else []),
+            store,
+        )
     return Joined(stamps=read, placed=placed)
 
 
