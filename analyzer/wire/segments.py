@@ -57,12 +57,15 @@ class TcpHeaders:
         acknowledgement: the number; meaningless without the flag ACK.
         payload_bytes: of data.
         window: not scaled.
+        window_scale: of a SYN, by how many bits its sender scales later windows; else, and where
+            the options do not say, below 0 (``capture.options``).
     """
 
     flags: npt.NDArray[np.uint8]
     acknowledgement: npt.NDArray[np.uint32] | Ints
     payload_bytes: npt.NDArray[np.uint16] | Ints
     window: npt.NDArray[np.uint16] | Ints
+    window_scale: npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +183,7 @@ def service_segments(
             acknowledgement=packets.acknowledgement[rows],
             payload_bytes=packets.payload_bytes[rows],
             window=packets.window[rows],
+            window_scale=packets.window_scale[rows],
         ),
         store=store,
     )
