@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from analyzer.findings.workers import IN_WORDS
 from analyzer.units import NS_PER_S
 from loadgen.cluster import remote
+from loadgen.cluster.clocks import over_the_run
 from loadgen.cluster.connection import WorkerLost
+from loadgen.cluster.crew import measure_offset
 from loadgen.cluster.gather import gather
 from loadgen.cluster.messages import PartOrder, Prepared, Pulse, Stopped, part_name
 from loadgen.cluster.progress import WorkerProgress, merge
@@ -223,9 +225,20 @@ class ClusterBurst(Burst):
             self._keeping.cancel()
             with suppress(asyncio.CancelledError):
                 await self._keeping
+        await self._compare_clocks()
         await asyncio.gather(*(self._stop(worker) for worker in self.workers))
         await gather(self._crew, self._recording.path, self.workers, self._say)
         self._recording.update_manifest({"workers": [worker.manifest() for worker in self.workers]})
+
+    async def _compare_clocks(self) -> None:
+        """See how far the workers' clocks have moved since the start."""
+        for worker in self.workers:
+            before = worker.member.offset
+            if worker.why is not None or not before.uncertainty_ns:  # lost, or of our own kernel
+                continue
+            with suppress(WorkerLost):
+                after = await measure_offset(self._crew.cluster, worker.member.worker)
+                worker.offset = over_the_run(before, after)
 
     async def _stop(self, worker: WorkerProgress) -> None:
         """Have a worker close what it holds; one that had stalled may be back."""

@@ -1,7 +1,8 @@
 """A scheduler and four workers in the four client namespaces of a lab, with TLS, at the lab's VIP.
 
 Rows add up to the plan and to the directors' counters, and all workers start within 5 ms. A worker
-killed midway, a scheduler restarted, a clock an hour off: a clear line and a true report each.
+killed midway, a scheduler restarted, a clock an hour off: a clear line and a true report each. A
+director that a worker polls is seen as one that is polled from here, whatever the worker's clock.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.ipvs.states import Timeouts
+from analyzer.recording.clock import UPTIME_STEP_S
 from analyzer.recording.directory import Recording
 from loadgen.lab.topology.layout import HostCounts, lay_out
 from tests.bench.stand import REPOSITORY
@@ -37,14 +39,17 @@ PORT = 8786
 VIP = "192.168.10.2"
 START_MS = 5.0
 UP_S = 60.0
-HOUR_OFF = """\
+COUNTED_S = 8
+"""Of watching after the load: the counters are polled every 5 s."""
+
+AHEAD = """\
 import time
 
 _true_ns = time.time_ns
 
 
 def dask_setup(worker):
-    time.time_ns = lambda: _true_ns() + 3600 * 10**9
+    time.time_ns = lambda: _true_ns() + {ahead_ns}
 """
 
 
@@ -102,6 +107,20 @@ class Fleet:
             *("--memory-limit", "0", "--no-dashboard", *more),
         )
 
+    def worker_ahead(self, host: str, ahead_ns: int) -> None:
+        """Have a worker's place taken by one whose clock is ahead."""
+        self.kill(host)
+        (self.config / f"{host}.log").write_bytes(b"")
+        preload = self.config / "ahead.py"
+        preload.write_text(AHEAD.format(ahead_ns=ahead_ns))
+        self.worker(host, "--preload", str(preload))
+        await_workers(self, len(CLIENTS))
+
+    def link_by(self, worker: str, director: str) -> str:
+        """A director, as a worker reaches it by ssh."""
+        by_ssh = f"exec:ssh -F {self.lab.ssh_config} {director}"
+        return f"{director}=worker:{worker},{by_ssh}"
+
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
@@ -114,7 +133,8 @@ class Fleet:
         pool = ",".join(self.lab.topology.host(name).address for name in CLIENTS)
         argv = [str(Path(sys.executable).with_name("loadgen")), "burst", "--vip", VIP]
         argv += ["--lab", self.lab.name, "--cluster", self.address, "--local-ips", pool]
-        argv += ["--engine", "sockets", "-o", str(output), "--observe", "3s", "--json", *words]
+        argv += ["--engine", "sockets", "-o", str(output), "--observe", f"{COUNTED_S}s", "--json"]
+        argv += ["--director-cpu", "50%", *words]  # so that the counters are read every 5 s
         process = subprocess.Popen(
             argv,
             env=self.environment,
@@ -259,20 +279,93 @@ def test_a_scheduler_restarted_midway_is_said_and_the_report_is_true(
         assert row["sent"] + row["lost"] == row["planned"] == 1000
     assert rows["id"].is_unique
     assert len(rows) == sum(row["sent"] for row in workers(run).values())
+    counted = connections_counted(Recording.open(run).table("services"))
+    print(f"{len(rows)} rows, {counted} counted")
+    assert len(rows) <= counted <= len(rows) + 50
 
 
 def test_a_worker_whose_clock_is_an_hour_off_is_refused_by_name(
     fleet: Fleet, tmp_path: Path
 ) -> None:
-    preload = tmp_path / "hour_off.py"
-    preload.write_text(HOUR_OFF)
-    fleet.kill("client04")
-    (fleet.config / "client04.log").write_bytes(b"")
-    fleet.worker("client04", "--preload", str(preload))
-    await_workers(fleet, len(CLIENTS))
+    fleet.worker_ahead("client04", 3600 * 10**9)
 
     ended = fleet.burst(tmp_path / "run", "-n", "40")
 
     assert ended.returncode == 2
     assert "the clock of client04 is 3600 s" in ended.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_director_polled_by_a_worker_with_another_clock_is_as_one_polled_from_here(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    ahead_s = 0.4
+    fleet.worker_ahead("client04", int(ahead_s * 1e9))
+    words = ("-q", "200", "-z", "5s")
+
+    from_here = fleet.burst(tmp_path / "here", *words)
+    by_worker = fleet.burst(
+        tmp_path / "worker",
+        *(*words, "--director", fleet.link_by("client04", "bal01"), "--director", "bal02"),
+    )
+
+    assert (from_here.returncode, by_worker.returncode) == (0, 0)
+    here, there = (
+        json.loads((tmp_path / run / "run.json").read_text())["directors"]["bal01"]
+        for run in ("here", "worker")
+    )
+    assert there["worker"]["name"] == "client04"
+    assert (
+        abs(there["worker"]["clock_offset_s"] - ahead_s) <= there["worker"]["clock_uncertainty_s"]
+    )
+    apart_ms = abs(here["boot_at_ns"] - there["boot_at_ns"]) / 1e6
+    unsure_ms = [each["clock_uncertainty_ms"] for each in (here, there)]
+    errors_s = [
+        row["prediction_error_s"]
+        for ended in (from_here, by_worker)
+        for row in json.loads(ended.stdout)["lifetimes"]
+        if (row["director"], row["state"], row["timeout_s"]) == ("bal01", "FIN_WAIT", 10)
+    ]
+    print(f"bal01's boot {apart_ms:.1f} ms apart, known to {unsure_ms} ms; errors {errors_s}")
+    assert apart_ms <= sum(unsure_ms) + 2 * UPTIME_STEP_S * 1e3
+    assert len(errors_s) == 2
+    assert abs(errors_s[0]["mean"] - errors_s[1]["mean"]) < 0.1
+    recording = Recording.open(tmp_path / "worker")
+    polls = recording.table("polls").groupby("director")["took_ms"].agg(["count", "median"])
+    print(polls)
+    assert polls["count"]["bal01"] >= 0.8 * polls["count"]["bal02"]
+    assert connections_counted(recording.table("services")) == 1000
+
+
+def test_a_director_whose_worker_is_killed_is_polled_again_by_the_next_one(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+
+    def replace_worker() -> None:
+        fleet.kill("client04")
+        time.sleep(1)
+        fleet.worker("client04")
+
+    ended = fleet.burst(
+        run,
+        *("-q", "400", "-z", "10s", "--director", fleet.link_by("client04", "bal01")),
+        *("--director", "bal02"),
+        meanwhile=replace_worker,
+    )
+
+    assert ended.returncode == 1
+    assert "worker client04 lost" in ended.stderr
+    recording = Recording.open(run)
+    events = recording.table("events")
+    of_director = events[events["host"] == "bal01"].sort_values("at")
+    links = of_director[of_director["kind"].str.startswith("link-")]
+    print(links[["at", "kind", "detail"]])
+    assert links["kind"].tolist() == ["link-lost", "link-back"]
+    assert links["detail"].iloc[0] == "no answer from the worker"
+    polls = recording.table("polls")
+    assert (polls[polls["director"] == "bal01"]["at"] > links["at"].iloc[1]).sum() >= 10
+    rows = recording.table("requests")
+    counted = connections_counted(recording.table("services"))
+    print(f"{len(rows)} rows, {counted} counted")
+    assert len(rows) <= counted <= len(rows) + 300
