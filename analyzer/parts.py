@@ -62,8 +62,8 @@ class Store(Protocol):
     def buckets(self, count: int) -> Buckets:
         """New buckets."""
 
-    def release(self) -> None:
-        """Let the machine take back the memory of columns that lie in files."""
+    def release(self, *captures: memoryview) -> None:
+        """Let the machine take back the memory of columns, and of captures, that lie in files."""
 
     def map(
         self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]
@@ -85,8 +85,8 @@ class InMemory:
         """New buckets."""
         return _Lists([[] for _ in range(count)])
 
-    def release(self) -> None:
-        """Nothing lies in files."""
+    def release(self, *captures: memoryview) -> None:
+        """Nothing is to be released."""
 
     def map(
         self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]

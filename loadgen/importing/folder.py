@@ -21,6 +21,7 @@ from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker, joined
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
+from analyzer.recording.spill import store_for
 from analyzer.units import LATEST_NS, NS_PER_S
 from analyzer.wire.packets import mac_number, read_packets
 from analyzer.wire.segments import busiest_datagram_end, busiest_end
@@ -28,7 +29,7 @@ from loadgen.director.polling.rows import RESIZING, counters_alone, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
 from loadgen.importing.joining import EPOCH, Joined, Poll, placed_by_events
-from loadgen.importing.polls import Overview, in_order, overview_of, polls_of
+from loadgen.importing.polls import Overview, in_order, no_row, overview_of, polls_of
 from loadgen.importing.proofs import Proofs, table_resizes
 from loadgen.importing.sources.find import find_sources, unpacked
 from loadgen.importing.sources.meta import META
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.proc.formats import EntryTable
     from analyzer.ipvs.table_diff.tracking import Changes
+    from analyzer.wire.packets import PacketTable
     from loadgen.importing.polls import LoggedPoll
+    from loadgen.importing.printed import Printed
     from loadgen.importing.sources.find import PollLog
 
 DIRECTOR = "director"
@@ -103,6 +106,10 @@ class Sources:
     captures: Mapping[Path, Path]
     passed_by: Sequence[tuple[Path, str]] = ()
 
+    def size_bytes(self) -> int:
+        """Of all captures together."""
+        return sum(file.stat().st_size for file in self.captures.values())
+
     def contents(self) -> dict[str, memoryview]:
         """The captures' bytes, by name."""
         return {str(path): mapped(file) for path, file in self.captures.items()}
@@ -132,9 +139,9 @@ def import_folder(paths: Sequence[Path], directory: Path) -> list[str]:
 def _import(sources: Sources, directory: Path) -> list[str]:
     overview = overview_of(sources.log) if sources.log else Overview()
     try:
-        log_clock = _joined(sources, overview)
+        log_clock = _joined(sources, overview, directory)
         clock = _clock(sources.meta, overview, log_clock.offset_s)
-        service, guess = _service(sources)
+        service, guess = _service(sources, directory)
         timeouts = given_timeouts(sources.meta, META, overview.timeouts, DIRECTOR, clock.at_ns)
         manifest = _manifest(sources, clock, service, timeouts, log_clock)
         manifest_of(manifest)  # what an analysis could not use is refused here
@@ -153,9 +160,11 @@ def _import(sources: Sources, directory: Path) -> list[str]:
                 recording.write_capture(name, iter(partial(packets.read, _COPIED_BYTES), b""))
         recording.extend("events", [*events, *timeouts.events])
         polls = polls_of(sources.log) if sources.log else ()
-        doubts = _record_polls(polls, overview, clock, recording, sources.meta.get("kernel"))
+        kept = _record_polls(polls, overview, clock, recording, sources.meta.get("kernel"))
+        if sources.log and kept.holds_nothing:
+            raise no_row(sources.log, is_error=kept.only_errors)
         recording.close("completed")
-    return guess + doubts
+    return guess + kept.warnings
 
 
 def _capture_name(number: int, *, left_out: bool) -> str:
@@ -179,7 +188,7 @@ def removed_on_failure(directory: Path) -> Iterator[None]:
         raise
 
 
-def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
+def _service(sources: Sources, directory: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The virtual service: as given, else, for a capture alone, the target of most SYNs."""
     meta = sources.meta
     if meta.get("vip") and meta.get("port") is not None:
@@ -188,7 +197,12 @@ def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
         return {"protocol": protocol, "vip": vip, "port": port}, []
     if sources.log or not sources.captures:
         return None, []
-    packets = read_packets(*sources.contents().values())
+    with store_for(directory.parent, sources.size_bytes()) as store:
+        packets = read_packets(*sources.contents().values(), store=store)
+        return _busiest(sources, packets)
+
+
+def _busiest(sources: Sources, packets: PacketTable) -> tuple[dict[str, Any] | None, list[str]]:
     opened, answered = busiest_end(packets), busiest_datagram_end(packets)
     end = opened or answered
     if end is None:
@@ -202,7 +216,7 @@ def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
     return service, [f"the virtual service is taken to be {shown}: {why}"]
 
 
-def _joined(sources: Sources, overview: Overview) -> Joined:
+def _joined(sources: Sources, overview: Overview, directory: Path) -> Joined:
     """How the log's times were read, and where they lie on the capture's clock."""
     given = (sources.meta.get("clock") or {}).get("offset_s_before") is not None
     mac = (sources.meta.get("director") or {}).get("mac")
@@ -212,13 +226,15 @@ def _joined(sources: Sources, overview: Overview) -> Joined:
     read = stamps_of(list(overview.stamps)) if overview.stamps else EPOCH
     if not sources.captures or given:
         return Joined(stamps=read)
-    placed = placed_by_events(
-        lambda: (Poll(t=poll.t, printed=poll.services()) for poll in polls_of(log)),
-        (overview.first_t, overview.last_t),
-        read,
-        sources.contents(),
-        frozenset([mac_number(str(mac))] if mac else []),
-    )
+    with store_for(directory.parent, sources.size_bytes()) as store:
+        placed = placed_by_events(
+            lambda: (Poll(t=poll.t, printed=poll.services()) for poll in polls_of(log)),
+            (overview.first_t, overview.last_t),
+            read,
+            sources.contents(),
+            frozenset([mac_number(str(mac))] if mac else []),
+            store,
+        )
     return Joined(stamps=read, placed=placed)
 
 
@@ -298,25 +314,46 @@ def _not_measured(sources: Sources, log_clock: Joined) -> list[dict[str, str]]:
     return rows
 
 
+@dataclass(slots=True)
+class _Kept:
+    """What was understood of a log."""
+
+    warnings: list[str] = field(default_factory=list)
+    has_rows: bool = False
+    only_errors: bool = True
+
+    def add(self, printed: Printed) -> None:
+        """The next poll."""
+        self.warnings += printed.warnings[: MAX_WARNINGS - len(self.warnings)]
+        rows = printed.services or printed.counters or printed.rates or printed.timeouts
+        self.has_rows |= bool(rows or (printed.table and printed.table.lines))
+        self.only_errors &= printed.is_error
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether nothing is left of what was printed; an empty table is something."""
+        return not self.has_rows and (self.only_errors or bool(self.warnings))
+
+
 def _record_polls(
     polls: Iterable[LoggedPoll],
     overview: Overview,
     clock: Clock,
     recording: RecordingWriter,
     kernel: Any,
-) -> list[str]:
+) -> _Kept:
     tracker, names = TableTracker(busy_too=True), AddressNames()
     changes = _ChangesWriter(names, recording)
     sizes = overview.sizes
     proofs = Proofs(sizes) if table_resizes(str(kernel or ""), sizes) else None
-    warnings: list[str] = []
+    kept = _Kept()
     for number, (poll, size) in enumerate(zip(polls, sizes, strict=False)):  # a log may grow
         try:
             at_ns = clock.at_ns(poll.t)
         except ValueError as error:
             raise UsageProblem(f"poll {number + 1} of the log: {error}") from None
         printed = poll.printed()
-        warnings += printed.warnings[: MAX_WARNINGS - len(warnings)]
+        kept.add(printed)
         rows = [
             row
             for service in printed.services
@@ -334,7 +371,7 @@ def _record_polls(
         recording.append("polls", row | {"what": what, "buckets": size})
     changes.add(tracker.finish())
     changes.write()
-    return warnings
+    return kept
 
 
 @dataclass(slots=True)

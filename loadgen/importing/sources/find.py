@@ -37,10 +37,12 @@ class PollLog:
     Attributes:
         files: the parts of it, the earliest first.
         is_json: whether they are JSON lines; else texts.
+        times_after: of a text, whether each time stands after what was printed.
     """
 
     files: tuple[Path, ...]
     is_json: bool
+    times_after: bool = False
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.files))
