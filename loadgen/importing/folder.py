@@ -29,7 +29,7 @@ from loadgen.director.polling.rows import RESIZING, counters_alone, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
 from loadgen.importing.joining import EPOCH, Joined, Poll, placed_by_events
-from loadgen.importing.polls import Overview, in_order, overview_of, polls_of
+from loadgen.importing.polls import Overview, in_order, no_row, overview_of, polls_of
 from loadgen.importing.proofs import Proofs, table_resizes
 from loadgen.importing.sources.find import find_sources, unpacked
 from loadgen.importing.sources.meta import META
@@ -45,12 +45,17 @@ if TYPE_CHECKING:
     from analyzer.recording.spill import Means
     from analyzer.wire.packets import PacketTable
     from loadgen.importing.polls import LoggedPoll
+    from loadgen.importing.printed import Printed
     from loadgen.importing.sources.find import PollLog
 
 DIRECTOR = "director"
 NOT_JOINED = "not-joined.pcap"
 """A capture that cannot be analysed beside its log: no analysis reads it."""
 
+NO_COUNTS = {
+    "what": "ActiveConn and InActConn",
+    "why": "the log has none; ipvsadm -Ln prints them",
+}
 MAX_WARNINGS = 100
 _COPIED_BYTES = 1 << 20
 _ROWS_WRITTEN = 10_000
@@ -161,9 +166,14 @@ def _import(sources: Sources, directory: Path, means: Means) -> list[str]:
                 recording.write_capture(name, iter(partial(packets.read, _COPIED_BYTES), b""))
         recording.extend("events", [*events, *timeouts.events])
         polls = polls_of(sources.log) if sources.log else ()
-        doubts = _record_polls(polls, overview, clock, recording, sources.meta.get("kernel"))
+        kept = _record_polls(polls, overview, clock, recording, sources.meta.get("kernel"))
+        if sources.log and kept.holds_nothing:
+            raise no_row(sources.log, is_error=kept.only_errors, is_other=not kept.warnings)
+        if sources.log and not kept.has_counts:
+            rows = [*manifest["not_measured"], NO_COUNTS]
+            recording.update_manifest({"not_measured": rows})
         recording.close("completed")
-    return guess + doubts
+    return guess + kept.warnings
 
 
 def _capture_name(number: int, *, left_out: bool) -> str:
@@ -315,25 +325,51 @@ def _not_measured(sources: Sources, log_clock: Joined) -> list[dict[str, str]]:
     return rows
 
 
+@dataclass(slots=True)
+class _Kept:
+    """What was understood of a log."""
+
+    warnings: list[str] = field(default_factory=list)
+    has_rows: bool = False
+    has_tables: bool = False
+    has_counts: bool = False
+    only_errors: bool = True
+
+    def add(self, printed: Printed) -> None:
+        """The next poll."""
+        self.warnings += printed.warnings[: MAX_WARNINGS - len(self.warnings)]
+        servers = any(service.destinations for service in printed.services)
+        rows = servers or printed.counters or printed.rates or printed.timeouts
+        self.has_counts |= servers or printed.size is not None
+        self.has_rows |= bool(rows or (printed.table and printed.table.lines))
+        self.has_tables |= printed.size is not None or printed.table is not None
+        self.only_errors &= printed.is_error
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether nothing is left of what was printed; an empty table is something."""
+        return not self.has_rows and (bool(self.warnings) or not self.has_tables)
+
+
 def _record_polls(
     polls: Iterable[LoggedPoll],
     overview: Overview,
     clock: Clock,
     recording: RecordingWriter,
     kernel: Any,
-) -> list[str]:
+) -> _Kept:
     tracker, names = TableTracker(busy_too=True), AddressNames()
     changes = _ChangesWriter(names, recording)
     sizes = overview.sizes
     proofs = Proofs(sizes) if table_resizes(str(kernel or ""), sizes) else None
-    warnings: list[str] = []
+    kept = _Kept()
     for number, (poll, size) in enumerate(zip(polls, sizes, strict=False)):  # a log may grow
         try:
             at_ns = clock.at_ns(poll.t)
         except ValueError as error:
             raise UsageProblem(f"poll {number + 1} of the log: {error}") from None
         printed = poll.printed()
-        warnings += printed.warnings[: MAX_WARNINGS - len(warnings)]
+        kept.add(printed)
         rows = [
             row
             for service in printed.services
@@ -351,7 +387,7 @@ def _record_polls(
         recording.append("polls", row | {"what": what, "buckets": size})
     changes.add(tracker.finish())
     changes.write()
-    return warnings
+    return kept
 
 
 @dataclass(slots=True)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import ExitStack
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TYPE_CHECKING, Self
 
 from loadgen.errors import RunFailed
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
+    from multiprocessing.process import BaseProcess as ParentProcess
     from pathlib import Path
 
 MOST = 64
 """Processes that are started without being asked for."""
 
-_PR_SET_PDEATHSIG = 1
 _PRELOADED = ["analyzer.analysis"]
 
 
@@ -67,9 +67,16 @@ class LocalWorkers:
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the process that was started; end when it is killed."""
+    """Leave Ctrl-C to the process that this one works for; end when that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # of the fork server
+    employer = parent_process()
+    if employer is not None:
+        Thread(target=_end_with, args=(employer,), daemon=True).start()
+
+
+def _end_with(employer: ParentProcess) -> None:
+    employer.join()
+    os._exit(1)
 
 
 def cores() -> int:

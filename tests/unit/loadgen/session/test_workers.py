@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from analyzer.report import to_json
 from loadgen.cluster.parts import ClusterWorkers
 from loadgen.errors import RunFailed
 from loadgen.session.workers import LocalWorkers
+from tests.unit.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +89,23 @@ def test_a_process_that_is_killed_is_a_failed_run() -> None:
         killed: Any = workers.executor().submit(_end)
         with pytest.raises(RunFailed, match=r"^--processes: one of them was killed"):
             workers.answer(killed)
+
+
+def test_processes_end_with_the_one_that_started_them_when_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "starts.py"
+    script.write_text(
+        "import os, signal\n"
+        "from loadgen.session.workers import LocalWorkers\n"
+        "if __name__ == '__main__':\n"
+        "    workers = LocalWorkers(1)\n"
+        "    print(workers.executor().submit(os.getpid).result(), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert wait_until(lambda: not Path(f"/proc/{int(done.stdout)}").exists())
 
 
 def _end() -> None:

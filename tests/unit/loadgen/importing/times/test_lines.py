@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.importing.log import polls_in
+from loadgen.errors import UsageProblem
+from loadgen.importing.log import polls_before_times, polls_in, times_stand_after
 from loadgen.importing.times.lines import stamp_of, unnumbered, without_times
 from loadgen.importing.times.stamps import StampReader
 
@@ -52,6 +53,14 @@ BEFORE_EACH: dict[str, str] = {
     "docker logs -t": DOCKER + " {line}",
     "CRI": DOCKER + " stdout F {line}",
     "compose -t": "director-1  | " + DOCKER + " {line}",
+    "syslog of busybox": "Nov 28 03:59:{s} lb1 user.notice root: {line}",
+    "docker service logs -t": DOCKER + " lb_mon.1.x7y8z9@node1    | {line}",
+    "docker logs -t --details": DOCKER + " tag=x,env=prod {line}",
+    "podman logs -t -n": "lb1 " + DOCKER + " {line}",
+    "stern -t": "kube-proxy-x7 kube-proxy " + DOCKER + " {line}",
+    "kail": "kube-system/kube-proxy-x7[kube-proxy]: " + DOCKER + " {line}",
+    "logcli": ISO + 'Z {{app="lb"}} {line}',
+    "logging": "2026-11-28 03:59:{s},123 INFO {line}",
     "kubectl --prefix --timestamps": "[pod/kube-proxy-x7/kube-proxy] " + DOCKER + " {line}",
 }
 
@@ -74,6 +83,8 @@ def test_a_tools_lines_are_the_lines_that_were_printed(tool: str) -> None:
     [
         ("log", "time", lambda s: f"2026-11-28T03:59:{s}.1Z"),
         ("MESSAGE", "__REALTIME_TIMESTAMP", lambda s: str((AT_S + s - 40) * 10**6)),
+        ("message", "@timestamp", lambda s: f"2026-11-28T03:59:{s}.123Z"),
+        ("msg", "ts", lambda s: AT_S + s - 39.5),
     ],
 )
 def test_json_lines_of_docker_and_the_journal_are_lines(
@@ -87,6 +98,51 @@ def test_json_lines_of_docker_and_the_journal_are_lines(
     polls = list(polls_in(lines, 2026))
     assert [poll.text.strip() for poll in polls] == ["\n".join(TABLE)] * 2
     assert [int(poll.at_s) for poll in polls] == [AT_S, AT_S + 2]
+
+
+@pytest.mark.parametrize("before", ["\x1e", "data: "])
+def test_the_journals_json_may_be_a_sequence_with_bytes(before: str) -> None:
+    """It writes what is not printable as an array of bytes."""
+    message = list(b"\x1b[1mTCP  192.0.2.80:80 wlc")
+    line = json.dumps({"__REALTIME_TIMESTAMP": "1795838380000000", "MESSAGE": message})
+    assert stamp_of(before + line) == ("1795838380000000", "\x1b[1mTCP  192.0.2.80:80 wlc")
+    assert stamp_of(line.replace("[27", "[270")) == (None, line.replace("[27", "[270"))
+
+
+TWO_SOURCES = {
+    "syslog": "Nov 28 03:59:{s} lb{n} mon[8]: {line}",
+    "RFC 5424": "<13>1 " + ISO + "Z lb{n} mon 8 - - {line}",
+    "compose": "mon-{n}  | " + DOCKER + " {line}",
+    "kubectl": "[pod/mon-{n}/c] " + DOCKER + " {line}",
+    "swarm": DOCKER + " mon.{n}.x7y8z9@node1    | {line}",
+    "stern": "mon-{n} c " + DOCKER + " {line}",
+}
+
+
+@pytest.mark.parametrize("tool", TWO_SOURCES)
+def test_tables_of_two_directors_in_one_log_are_refused(tool: str) -> None:
+    lines = [
+        TWO_SOURCES[tool].format(s=40 + second, n=1 + second % 2, line=line)
+        for second in range(4)
+        for line in TABLE
+    ]
+    assert len(list(polls_in(lines[: len(TABLE)], 2026))) == 1
+    with pytest.raises(UsageProblem, match="several hosts or containers"):
+        list(polls_in(lines, 2026))
+
+
+def test_times_may_stand_after_what_was_printed() -> None:
+    lines = [
+        line for second in range(3) for line in (*TABLE, "", f"Sat Nov 28 03:59:4{second} UTC 2026")
+    ]
+    assert times_stand_after(lines)
+    assert times_stand_after(["# a loop", *lines, "", ""])
+    polls = list(polls_before_times(lines, 2026))
+    assert [int(poll.at_s) for poll in polls] == [AT_S, AT_S + 1, AT_S + 2]
+    assert {poll.text for poll in polls} == {"\n".join([*TABLE, ""])}
+    assert not times_stand_after(lines[-1:] + lines)
+    assert not times_stand_after(lines[:-1])
+    assert not times_stand_after(["1795838380"])
 
 
 @pytest.mark.parametrize(
@@ -114,7 +170,12 @@ def test_the_heading_of_a_watch_in_any_language_is_a_stamp(heading: str) -> None
 
 @pytest.mark.parametrize(
     ("line", "stamp"),
-    [("20261128T035940Z", "2026-11-28 03:59:40 UTC"), ("20261128-035940", "2026-11-28 03:59:40")],
+    [
+        ("20261128T035940Z", "2026-11-28 03:59:40 UTC"),
+        ("20261128T035940+0100", "2026-11-28 03:59:40 +0100"),
+        ("20261128-035940", "2026-11-28 03:59:40"),
+        ("2026-11-28_03-59-40", "2026-11-28 03:59:40"),
+    ],
 )
 def test_compact_dates_are_read(line: str, stamp: str) -> None:
     assert stamp_of(line) == (stamp, None)
