@@ -71,6 +71,7 @@ def measure_netfilter(
     rules = ConntrackRules(
         settings=settings,
         law=law_of(director.kernel),
+        follows_windows=not evidence.misses_packets,
         hz=director.hz,
         phase_s=director.phase_s,
         changes=tuple(
@@ -128,7 +129,9 @@ def measure_netfilter(
         rules=rules_of(director, evidence),
         in_force=_NOTHING_IN_FORCE,
         not_measured=[
-            *_not_measured(director, settings, offloaded, polled),
+            *_not_measured(
+                director, settings, offloaded, polled, follows_windows=rules.follows_windows
+            ),
             *passage.not_measured(director.name),
         ],
         passage=passage,
@@ -238,6 +241,8 @@ def _not_measured(
     settings: ConntrackSettings,
     offloaded: frozenset[int],
     polled: list[Curve],
+    *,
+    follows_windows: bool = True,
 ) -> list[NotMeasured]:
     name = director.name
     what = "schedulers and weights" if polled else "ActiveConn and InActConn"
@@ -257,6 +262,14 @@ def _not_measured(
             NotMeasured(
                 what=f"conntrack's timeouts of {name}",
                 why=f"they could not be read; predictions assume the kernel's defaults ({values})",
+            )
+        )
+    if not follows_windows and not settings.liberal:
+        missing.append(
+            NotMeasured(
+                what=f"TCP windows on {name}",
+                why="the capture misses packets, without which they are not known; packets count "
+                "as within them, and so restart timeouts that conntrack may not have restarted",
             )
         )
     if offloaded:

@@ -87,6 +87,7 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     wire.arp_flux,
     wire.server_held_open,
     wire.port_reuse_delay,
+    wire.outside_windows,
     reused.port_reuse,
     masquerade.insert_failed,
     masquerade.masquerade_collision,

@@ -13,6 +13,7 @@ IDS = frozenset(
         "conntrack-half-closed",
         "conntrack-idle",
         "conntrack-insert-failed",
+        "conntrack-outside-window",
         "conntrack-port-reuse",
         "director-lost",
         "draining",

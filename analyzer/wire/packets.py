@@ -18,6 +18,7 @@ from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
 from analyzer.wire.capture.links import NO_MAC, THIS_HOST, Link, link_layer
 from analyzer.wire.capture.network import SKIPPED, TCP, UDP, VRRP, Network, network_layer
+from analyzer.wire.capture.options import window_scales
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,6 +60,8 @@ class PacketTable:
         sequence, acknowledgement: the TCP numbers; 0 of a datagram.
         payload_bytes: of TCP's data, by the IP header's length; 0 of a datagram.
         window: as in the TCP header, not scaled; 0 of a datagram.
+        window_scale: of a SYN, by how many bits its sender scales later windows
+            (``options.window_scales``).
         ttl: the time to live (IPv4), or hop limit (IPv6).
         source_mac, destination_mac: as 48-bit numbers, NO_MAC where the link has none; THIS_HOST
             where the link says that the capturing host sent or took it, whatever its interface.
@@ -80,6 +83,7 @@ class PacketTable:
     acknowledgement: npt.NDArray[np.uint32]
     payload_bytes: npt.NDArray[np.uint16]
     window: npt.NDArray[np.uint16]
+    window_scale: npt.NDArray[np.int8]
     ttl: UInt8s
     source_mac: Ints
     destination_mac: Ints
@@ -169,6 +173,7 @@ def _decoded(frames: Frames) -> _Chunk:
         "acknowledgement": np.where(is_tcp, file.numbers(transport + 8, 4), 0).astype(np.uint32),
         "payload_bytes": _payload_bytes(file, link.network[whole], transport, is_tcp, is_v6),
         "window": np.where(is_tcp, file.numbers(transport + 14, 2), 0).astype(np.uint16),
+        "window_scale": window_scales(frames, whole, transport, is_tcp),
         "ttl": file.numbers(ttl_at, 1).astype(np.uint8),
         "source_mac": np.where(link.went_out, THIS_HOST, link.source_mac)[whole],
         "destination_mac": np.where(link.came_in, THIS_HOST, link.destination_mac)[whole],

@@ -57,12 +57,15 @@ class TcpHeaders:
         acknowledgement: the number; meaningless without the flag ACK.
         payload_bytes: of data.
         window: not scaled.
+        window_scale: of a SYN, by how many bits its sender scales later windows; else, and where
+            the options do not say, below 0 (``capture.options``).
     """
 
     flags: npt.NDArray[np.uint8]
     acknowledgement: npt.NDArray[np.uint32] | Ints
     payload_bytes: npt.NDArray[np.uint16] | Ints
     window: npt.NDArray[np.uint16] | Ints
+    window_scale: npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +217,7 @@ def _of_services(packets: PacketTable, known: list[VirtualEnd], rows: slice) -> 
         "tcp.acknowledgement": packets.acknowledgement[chosen],
         "tcp.payload_bytes": packets.payload_bytes[chosen],
         "tcp.window": packets.window[chosen],
+        "tcp.window_scale": packets.window_scale[chosen],
     }
 
 

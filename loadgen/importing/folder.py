@@ -51,6 +51,10 @@ DIRECTOR = "director"
 NOT_JOINED = "not-joined.pcap"
 """A capture that cannot be analysed beside its log: no analysis reads it."""
 
+NO_COUNTS = {
+    "what": "ActiveConn and InActConn",
+    "why": "the log has none; ipvsadm -Ln prints them",
+}
 MAX_WARNINGS = 100
 _COPIED_BYTES = 1 << 20
 _ROWS_WRITTEN = 10_000
@@ -162,7 +166,10 @@ def _import(sources: Sources, directory: Path) -> list[str]:
         polls = polls_of(sources.log) if sources.log else ()
         kept = _record_polls(polls, overview, clock, recording, sources.meta.get("kernel"))
         if sources.log and kept.holds_nothing:
-            raise no_row(sources.log, is_error=kept.only_errors)
+            raise no_row(sources.log, is_error=kept.only_errors, is_other=not kept.warnings)
+        if sources.log and not kept.has_counts:
+            rows = [*manifest["not_measured"], NO_COUNTS]
+            recording.update_manifest({"not_measured": rows})
         recording.close("completed")
     return guess + kept.warnings
 
@@ -320,19 +327,24 @@ class _Kept:
 
     warnings: list[str] = field(default_factory=list)
     has_rows: bool = False
+    has_tables: bool = False
+    has_counts: bool = False
     only_errors: bool = True
 
     def add(self, printed: Printed) -> None:
         """The next poll."""
         self.warnings += printed.warnings[: MAX_WARNINGS - len(self.warnings)]
-        rows = printed.services or printed.counters or printed.rates or printed.timeouts
+        servers = any(service.destinations for service in printed.services)
+        rows = servers or printed.counters or printed.rates or printed.timeouts
+        self.has_counts |= servers or printed.size is not None
         self.has_rows |= bool(rows or (printed.table and printed.table.lines))
+        self.has_tables |= printed.size is not None or printed.table is not None
         self.only_errors &= printed.is_error
 
     @property
     def holds_nothing(self) -> bool:
         """Whether nothing is left of what was printed; an empty table is something."""
-        return not self.has_rows and (self.only_errors or bool(self.warnings))
+        return not self.has_rows and (bool(self.warnings) or not self.has_tables)
 
 
 def _record_polls(

@@ -27,6 +27,7 @@ class Kind(Enum):
     JSON_LOG = "poll log as JSON lines"
     TEXT_LOG = "log of ipvsadm"
     UNKNOWN_TEXT = "text"  # nothing in its first lines is IPVS': it may come later
+    UNKNOWN_JSON = "JSON"  # whose first key is none of a poll's
 
 
 _HEAD_BYTES: Final = 512
@@ -49,6 +50,7 @@ _OTHER_CAPTURES = {
 }
 _TAR_AT, _TAR = 257, b"ustar"
 
+_POLL = re.compile(r'\s*\{\s*"(?:t|services|connections)"\s*:')
 _IPVS = re.compile(
     r"IP Virtual Server version|IPVS connection entries|RemoteAddress:Port|pro +expire +state"
     r"|(?:TCP|UDP|SCTP) +(?:\S+:\S+ +\w+|\d+:\d\d +[A-Z])|FWM +\d+ +\w+|-> \S+:\S+ "
@@ -103,5 +105,5 @@ def _refuse_binary(path: Path, head: bytes) -> None:
 def _kind_of_text(lines: list[str]) -> Kind:
     first = next((line for line in lines if line.strip()), "")
     if first.startswith("{") and not is_wrapped_line(first):
-        return Kind.JSON_LOG
+        return Kind.JSON_LOG if _POLL.match(first) else Kind.UNKNOWN_JSON
     return Kind.TEXT_LOG if first_ipvs_line(lines) else Kind.UNKNOWN_TEXT
