@@ -24,7 +24,7 @@ _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[0-~])"
 )
-_RETURN_WITHIN = re.compile(r"\r+(?![\r\n]|$)")
+_RETURN_WITHIN = re.compile(r"(?<!\r)\r+(?![\r\n]|$)")
 _WITH_END = re.compile(r"[^\n]*\n|[^\n]+")
 _HEAD_BYTES: Final = 1 << 17
 
