@@ -120,10 +120,9 @@ def give_way() -> None:
 
 
 LONGEST = (
-    *("lab/test_lab_docs", "lab/test_sweep", "lab/test_burst", "lab/test_engines"),
-    *("lab/test_setup", "lab/test_lab_options", "lab/test_lab_matrix", "lab/test_lab"),
-    *("lab/test_lab_faults", "lab/test_kernels", "browser/test_runs", "lab/test_kubernetes_docs"),
-    *("lab/test_capacity_proof", "lab/test_plugin", "lab/test_collect", "browser/test_page"),
+    *("test_lab_docs", "test_sweep", "test_burst", "test_engines", "test_setup", "test_lab_matrix"),
+    *("test_kernels", "test_kubernetes_docs", "test_lab_options", "test_lab", "test_lab_faults"),
+    *("test_collect", "test_plugin", "test_capacity_proof", "test_runs", "test_page"),
 )
 """Files by how long they take."""
 
@@ -131,14 +130,19 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first, so that no worker has one left when the others have ended.
 
-    What asks the guest comes last: it has its minutes of work while others wait for timers.
+    The pages come after the labs: a browser that has been driven leaves an event loop running, in
+    which tests of labs could not run theirs. What asks the guest comes last of the labs: it has its
+    minutes of work while others wait for timers.
     """
-    items.sort(key=lambda item: (_asks_the_guest(item), _rank(item)))
+    items.sort(key=lambda item: (_is_of_a_page(item), _asks_the_guest(item), _rank(item)))
+
+
+def _is_of_a_page(item: pytest.Item) -> bool:
+    return "browser" in item.path.parts
 
 
 def _rank(item: pytest.Item) -> int:
-    file = f"{item.path.parent.name}/{item.path.stem}"
-    return LONGEST.index(file) if file in LONGEST else len(LONGEST)
+    return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
 
 
 def _asks_the_guest(item: pytest.Item) -> bool:
