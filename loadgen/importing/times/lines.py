@@ -89,9 +89,11 @@ def stamp_of(line: str) -> tuple[str | None, str | None]:
     stamp, rest = _plain_stamp(wrapped)
     if stamp is None or rest is None:
         return stamp, rest
-    behind = None if _ROW.match(rest) else _BEHIND.match(rest)
+    if _ROW.match(rest):
+        return stamp, rest
+    behind = _BEHIND.match(rest)
     rest = rest[behind.end() :] if behind else rest
-    return stamp, "" if _is_stamp_alone(rest) else rest
+    return stamp, "" if not _ROW.match(rest) and _is_stamp_alone(rest) else rest
 
 
 def source_of(line: str) -> str:
@@ -180,17 +182,20 @@ def _plain_stamp(line: str) -> tuple[str | None, str | None]:
 
 def _goes_on(rest: str) -> bool:
     """Whether what follows a stamp may belong to it: a zone, a year."""
-    return rest[:1].isupper() or rest[:1].isdigit()
+    return (rest[:1].isupper() or rest[:1].isdigit()) and not _ROW.match(rest)
 
 
 def _written_stamp(line: str) -> tuple[str | None, str | None]:
     """A stamp in any language."""
+    before = written_before(line)
+    rest = _AFTER_STAMP.sub("", line[before.end :], count=1) if before else ""
+    if before and _ROW.match(rest):
+        return before.text, rest
     alone = written_alone(line) or _in_heading(line)
     if alone:
         return alone, None
-    before = written_before(line)
     if before:
-        return before.text, _AFTER_STAMP.sub("", line[before.end :], count=1)
+        return before.text, rest
     match = _BEFORE.match(line)
     return (match[1], line[match.end() :]) if match else (None, line)
 
