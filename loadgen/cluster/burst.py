@@ -290,9 +290,11 @@ def _packets_missed(worker: WorkerProgress, size_bytes: int | None) -> list[dict
     if not worker.member.captures:
         return []
     packets, stopped = f"packets of {worker.name}", worker.stopped
-    if not worker.captures or stopped is None:
-        why = "no privilege or no way to capture there, or the worker was lost"
-        return [{"what": packets, "why": why}]
+    if not worker.captures:
+        return [{"what": packets, "why": "no privilege or no way to capture there"}]
+    if stopped is None:
+        what = f"{packets} from some instant on" if worker.is_whole else packets
+        return [{"what": what, "why": "the worker was lost"}]
     kept = f"its capture is kept below {size_bytes} bytes (--capture-size)"
     missed = (
         ("", "not all that the worker recorded could be fetched", not worker.is_whole),

@@ -31,7 +31,7 @@ from loadgen.importing.printed import (
 )
 from loadgen.importing.sources.find import PollLog
 from loadgen.importing.sources.kinds import first_ipvs_line
-from loadgen.importing.sources.lines import head_lines, lines_of, text_lines
+from loadgen.importing.sources.lines import head_lines, is_redrawn, lines_of, text_lines
 from loadgen.importing.sources.packed import refuse_bomb
 from loadgen.importing.sources.refusals import LOOP, ROWS, foreign_line, refusal
 from loadgen.importing.times.lines import stamp_of, unnumbered
@@ -148,7 +148,9 @@ def _no_poll(path: Path, is_json: bool) -> UsageProblem:
         return UsageProblem(f"{path}: line 1: expected {JSON_LINE}")
     lines = head_lines(path)
     number = first_ipvs_line(lines)
-    if foreign_line(lines):
+    if is_redrawn(path):
+        what = f"a screen that was redrawn in place, as script keeps of watch; expected {LOOP}"
+    elif foreign_line(lines):
         what = refusal(lines, "")
     elif number is None:
         what = f"line 1: expected a time, then what ipvsadm prints, again and again: {LOOP}"
@@ -160,17 +162,20 @@ def _no_poll(path: Path, is_json: bool) -> UsageProblem:
     return UsageProblem(f"{path}: no output with a time found in it: {what}")
 
 
-def no_row(log: PollLog, *, is_error: bool) -> UsageProblem:
+def no_row(log: PollLog, *, is_error: bool, is_other: bool) -> UsageProblem:
     """Nothing that a log printed was understood: the first line that may have been a row.
 
     Args:
         log: of texts, or JSON lines.
         is_error: every poll printed a tool's error.
+        is_other: all was understood, but is no table (``ipvsadm -S``, ``ip_vs_stats``).
     """
     lines = [] if log.is_json else unnumbered(head_lines(log.files[0]))
     rests = ((number, stamp_of(line)[1] or "") for number, line in enumerate(lines, 1))
     rows = (number for number, rest in rests if rest.strip() and not _TITLES.search(rest))
-    what = "an error instead of a table" if is_error else "no row of it was understood"
+    what = "no row of it was understood"
+    if is_error or is_other:
+        what = "an error instead of a table" if is_error else "neither real servers nor entries"
     return UsageProblem(
         f"{log.files[0]}: line {next(rows, 1)}: {what}; expected rows such as {ROWS}"
     )
@@ -263,10 +268,14 @@ _known_entries = lru_cache(maxsize=MOST_KNOWN)(parse_entries)
 def _printed(poll: Mapping[str, Any]) -> Printed:
     services = _services_of(_text(poll, "services"))
     if poll.get("connections") is None:
-        return Printed(services=services.services, warnings=services.warnings)
+        return Printed(
+            services=services.services, size=services.conn_tab_size, warnings=services.warnings
+        )
     table = _entries_of(_text(poll, "connections"))
     warnings = services.warnings + table.warnings
-    return Printed(services=services.services, table=table, warnings=warnings)
+    return Printed(
+        services=services.services, table=table, size=services.conn_tab_size, warnings=warnings
+    )
 
 
 def _services(poll: Mapping[str, Any]) -> Printed:

@@ -315,8 +315,18 @@ def test_the_bound_of_a_capture_is_the_reason_for_what_was_deleted(make: Make) -
     assert {row["why"] for row in rows} == {"its capture is kept below 4096 bytes (--capture-size)"}
 
 
-@pytest.mark.parametrize("bad", [{"stop": None}, {"part_files": None}])
-def test_packets_that_are_not_here_are_not_measured(make: Make, bad: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("bad", "expected"),
+    [
+        ({"stop": None}, "packets of b from some instant on"),
+        ({"stop": LOST}, "packets of b from some instant on"),
+        ({"part_files": None}, "packets of b"),
+    ],
+    ids=["it began anew", "it was lost, and its part is here", "its part is not"],
+)
+def test_packets_that_are_not_here_are_not_measured(
+    make: Make, bad: dict[str, Any], expected: str
+) -> None:
     ((question, answer),) = bad.items()
     good: dict[str, Any] = {"stop": Stopped(cpu_s=()), "part_files": []}
     stand = make(**{question: lambda name, *_: answer if name == "b" else good[question]})
@@ -324,4 +334,4 @@ def test_packets_that_are_not_here_are_not_measured(make: Make, bad: dict[str, A
 
     rows = stand.burst.more_manifest({"not_measured": []})["not_measured"]
 
-    assert [row["what"] for row in rows] == ["packets of b"]
+    assert [row["what"] for row in rows] == [expected]

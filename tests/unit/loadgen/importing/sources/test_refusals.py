@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.recording.directory import Recording
 from loadgen.errors import UsageProblem
 from loadgen.importing.folder import import_folder
 from loadgen.importing.sources.refusals import foreign_line
@@ -135,6 +136,7 @@ def test_what_belongs_to_a_log_is_not_refused(line: str) -> None:
         ("bash: ipvsadm: command not found", "line 2: an error instead of a table"),
         ("Can't initialize ipvs: Permission denied", "line 2: an error instead of a table"),
         ("lb1: TCP  192.0.2.80:80 wlc", "line 2: no row of it was understood"),
+        ("-A -t 192.0.2.80:80 -s wlc", "line 2: neither real servers nor entries"),
         ("IP Virtual Server version 1.2.1 (size=4096)\nlb1: TCP  192.0.2.80:80 wlc", "line 3: no"),
     ],
 )
@@ -147,6 +149,25 @@ def test_a_log_of_nothing_but_errors_or_lost_rows_is_refused(
     assert what in str(caught.value)
     assert "expected rows such as 'TCP  192.0.2.80:80 wlc'" in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_script_keeps_of_watch_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text(
+        "\x1b[H\x1b[2JEvery 1.0s: ipvsadm -Ln\x1b[1;53Hlb1: Sun Nov 29 22:06:24 2026\x1b[3;1H"
+        "IP Virtual Server version 1.2.1 (size=4096)\r\x1b[4dProt LocalAddress:Port\x1b[1;75H5"
+    )
+    with pytest.raises(UsageProblem, match=r"redrawn in place.*; expected while sleep 1"):
+        import_folder([tmp_path / "x"], tmp_path / "run")
+
+
+def test_a_log_of_entries_alone_says_that_counts_are_missing(tmp_path: Path) -> None:
+    entry = "TCP 00:59  FIN_WAIT    192.0.2.9:40000 192.0.2.80:80      192.0.2.21:80"
+    (tmp_path / "x").write_text("".join(f"{1795838380 + n}\n{entry}\n" for n in range(3)))
+    import_folder([tmp_path / "x"], tmp_path / "run")
+    missing = Recording.open(tmp_path / "run").manifest.raw["not_measured"]
+    assert {row["what"]: row["why"] for row in missing}["ActiveConn and InActConn"] == (
+        "the log has none; ipvsadm -Ln prints them"
+    )
 
 
 def test_a_log_of_an_empty_table_is_read(tmp_path: Path) -> None:
