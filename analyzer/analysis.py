@@ -34,7 +34,7 @@ from analyzer.pictures.pictures import Pictures
 from analyzer.pictures.shares import shares
 from analyzer.predicted.rules import segments_passed
 from analyzer.recording.ending import ending_of
-from analyzer.recording.spill import store_for
+from analyzer.recording.spill import ALONE, store_for
 from analyzer.report import Analysis, DirectorTable, KernelLaw, Timeline
 from analyzer.results import Event
 from analyzer.traces.build import traces
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from analyzer.recording.director import Director
     from analyzer.recording.directory import Recording
     from analyzer.recording.ending import Ending
+    from analyzer.recording.spill import Means
     from analyzer.results import WhatIf
     from analyzer.wire.segments import Segments
 
@@ -63,7 +64,10 @@ _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
 
 
 def analyse(
-    recording: Recording, assumptions: Sequence[Assumption] = (), store: Store | None = None
+    recording: Recording,
+    assumptions: Sequence[Assumption] = (),
+    store: Store | None = None,
+    means: Means = ALONE,
 ) -> Analysis:
     """The whole analysis of a recording.
 
@@ -72,13 +76,14 @@ def analyse(
         assumptions: what is taken to be otherwise for ``Analysis.what_if``.
         store: keeps what is known of each packet, and says how large a part is; by default memory
             or, of long captures, files in the run's directory that are deleted at the end.
+        means: what the analysis of a long capture may use, where no store is given.
 
     Raises:
         RecordingError: the manifest is not one, or there is no room for the files.
     """
     if store is not None:
         return _analyse(recording, assumptions, store)
-    with store_for(recording.path, recording.capture_bytes()) as own:
+    with store_for(recording.path, recording.capture_bytes(), means) as own:
         return _analyse(recording, assumptions, own)
 
 

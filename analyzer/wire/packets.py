@@ -113,10 +113,13 @@ def read_packets(
         ParseError: neither pcap nor pcapng.
     """
     writer, chunks = store.columns(), []
-    for frames in _frames_of(captures, chunk_bytes):
-        chunk = _decoded(frames)
+    packets, read_bytes, size_bytes = 0, 0, sum(map(len, captures))
+    tasks = ((frames.alone(),) for frames in _frames_of(captures, chunk_bytes))
+    for chunk in store.map(_decoded, tasks):
         writer.append(chunk.columns)
         chunks.append(replace(chunk, columns={}))
+        packets, read_bytes = packets + chunk.rows, read_bytes + chunk.read_bytes
+        store.reading(packets, read_bytes / max(size_bytes, 1))
         store.release(*captures)
     columns = writer.finish()
     addresses, numbers = shared([chunk.book for chunk in chunks])
@@ -138,12 +141,14 @@ class _Chunk:
         columns: the arrays of PacketTable, and ``tunnelled`` (it came in a tunnel); ``source`` and
             ``destination`` are rows of ``book``.
         rows: how many.
+        read_bytes: of the file, about.
         book: the chunk's addresses as numbers.
         neighbours, host_macs, skipped, unread: as in PacketTable.
     """
 
     columns: Mapping[str, npt.NDArray[Any]]
     rows: int
+    read_bytes: int
     book: UInts
     neighbours: Mapping[int, str]
     host_macs: frozenset[int]
@@ -182,6 +187,7 @@ def _decoded(frames: Frames) -> _Chunk:
     return _Chunk(
         columns=columns,
         rows=len(whole),
+        read_bytes=int(frames.start[-1] - frames.start[0]) if len(frames.start) else 0,
         book=ends.book,
         neighbours=_arp_senders(frames, link) | _vrrp_senders(frames, link, network),
         host_macs=frozenset(np.unique(link.source_mac[link.went_out]).tolist()) - {NO_MAC},

@@ -22,7 +22,7 @@ from analyzer.wire.segments import SENT_ON_NS
 
 if TYPE_CHECKING:
     from analyzer.arrays import Bools, Ints
-    from analyzer.parts import Buckets, Columns
+    from analyzer.parts import Bucket, Buckets, Columns
     from analyzer.wire.packets import PacketTable
     from analyzer.wire.segments import Segments
 
@@ -88,7 +88,12 @@ def rewriting(packets: PacketTable, segments: Segments) -> Rewriting:
     rows, first_flows = _parts_of_clients(segments, clients)
     inside = _dealt_out(packets, segments, clients, first_flows)
     tasks = (
-        (inside, number, segments.part(part), clients, part.start)
+        (
+            inside.bucket(number),
+            segments.part(part),
+            _clients_of(segments, part, clients),
+            part.start,
+        )
         for number, part in enumerate(rows)
     )
     writer, macs, flows = segments.store.columns(), frozenset[int](), 0
@@ -122,6 +127,11 @@ def _parts_of_clients(segments: Segments, clients: Ints) -> tuple[list[slice], I
     first_flows = np.unique(starts)
     bounds = [*np.searchsorted(segments.flow, first_flows).tolist(), len(segments.flow)]
     return [slice(*pair) for pair in pairwise(bounds)], first_flows
+
+
+def _clients_of(segments: Segments, rows: slice, clients: Ints) -> Ints:
+    """The keys of the flows that some rows are of, and of those between them."""
+    return clients[segments.flow[rows.start] : segments.flow[rows.stop - 1] + 1]
 
 
 def _dealt_out(
@@ -190,23 +200,20 @@ class _Part:
     flows: int
 
 
-def _rewritten(
-    buckets: Buckets, number: int, segments: Segments, clients: Ints, first_row: int
-) -> _Part:
+def _rewritten(bucket: Bucket, segments: Segments, clients: Ints, first_row: int) -> _Part:
     """The legs of a part's clients.
 
     Args:
-        buckets: packets between clients and others, by parts.
-        number: of the part.
+        bucket: packets between these clients and others.
         segments: of the part.
-        clients: the client's key of each flow of the capture.
+        clients: the client's key of each of the part's flows, from its first to its last.
         first_row: where the part begins among the capture's segments.
     """
-    columns = buckets.read(number)
+    columns = bucket.read()
     if not columns:
         return _Part(columns={}, macs=frozenset(), flows=0)
     inside = pd.DataFrame(columns).sort_values("at_ns", kind="stable", ignore_index=True)
-    outside = _keyed(segments, clients[segments.flow])
+    outside = _keyed(segments, clients[segments.flow - segments.flow[0]])
     forth = _partners(inside[inside["to_server"]], outside[outside["to_vip"]], direction="backward")
     back = _partners(inside[~inside["to_server"]], outside[~outside["to_vip"]], direction="forward")
     inside["partner"] = NO_PARTNER

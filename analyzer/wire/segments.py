@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.arrays import Bools, Ints
-    from analyzer.parts import Buckets, Columns, Store
+    from analyzer.parts import Bucket, Columns, Store
     from analyzer.wire.packets import Indices, PacketTable, Ports
 
 
@@ -174,7 +174,7 @@ def service_segments(
         store.release()
     writer, keys, flows = store.columns(), [], 0
     for columns, flow_keys in store.map(
-        _in_order, ((buckets, number) for number in range(len(bounds) + 1))
+        _in_order, ((buckets.bucket(number),) for number in range(len(bounds) + 1))
     ):
         if columns:
             writer.append(columns | {"flow": columns["flow"] + flows})
@@ -242,9 +242,9 @@ def _bounds(packets: PacketTable, known: list[VirtualEnd], parts: int) -> Ints:
     return np.unique(keys[len(keys) * np.arange(1, parts) // parts])
 
 
-def _in_order(buckets: Buckets, number: int) -> tuple[Columns, Ints]:
+def _in_order(bucket: Bucket) -> tuple[Columns, Ints]:
     """A part's columns by flow, then time, with the flows' numbers; and the flows' keys."""
-    columns = buckets.read(number)
+    columns = bucket.read()
     if not columns:
         return {}, np.zeros(0, dtype=np.int64)
     in_time = _by_time(columns["at_ns"])

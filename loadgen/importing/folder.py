@@ -21,7 +21,7 @@ from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker, joined
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
-from analyzer.recording.spill import store_for
+from analyzer.recording.spill import ALONE, store_for
 from analyzer.units import LATEST_NS, NS_PER_S
 from analyzer.wire.packets import mac_number, read_packets
 from analyzer.wire.segments import busiest_datagram_end, busiest_end
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.proc.formats import EntryTable
     from analyzer.ipvs.table_diff.tracking import Changes
+    from analyzer.recording.spill import Means
     from analyzer.wire.packets import PacketTable
     from loadgen.importing.polls import LoggedPoll
     from loadgen.importing.printed import Printed
@@ -119,12 +120,13 @@ class Sources:
         return {str(path): mapped(file) for path, file in self.captures.items()}
 
 
-def import_folder(paths: Sequence[Path], directory: Path) -> list[str]:
+def import_folder(paths: Sequence[Path], directory: Path, means: Means = ALONE) -> list[str]:
     """Write a run directory from what is found; at most ``MAX_WARNINGS`` lines for the operator.
 
     Args:
         paths: captures, logs and a ``meta.json``, packed or not, patterns of them, or folders.
         directory: the run's.
+        means: what the reading of long captures may use.
 
     Raises:
         UsageProblem: nothing to import, or a file that is not what it should be; then nothing is
@@ -135,17 +137,17 @@ def import_folder(paths: Sequence[Path], directory: Path) -> list[str]:
     log = in_order(found.log) if found.log else None
     with unpacked(found.captures, directory) as captures:
         sources = Sources(meta=found.meta, log=log, captures=captures, passed_by=found.passed_by)
-        doubts = _import(sources, directory)
+        doubts = _import(sources, directory, means)
     passed_by = [f"{path}: passed by: {why}" for path, why in found.passed_by]
     return [*passed_by, *doubts][:MAX_WARNINGS]
 
 
-def _import(sources: Sources, directory: Path) -> list[str]:
+def _import(sources: Sources, directory: Path, means: Means) -> list[str]:
     overview = overview_of(sources.log) if sources.log else Overview()
     try:
-        log_clock = _joined(sources, overview, directory)
+        log_clock = _joined(sources, overview, directory, means)
         clock = _clock(sources.meta, overview, log_clock.offset_s)
-        service, guess = _service(sources, directory)
+        service, guess = _service(sources, directory, means)
         timeouts = given_timeouts(sources.meta, META, overview.timeouts, DIRECTOR, clock.at_ns)
         manifest = _manifest(sources, clock, service, timeouts, log_clock)
         manifest_of(manifest)  # what an analysis could not use is refused here
@@ -195,7 +197,9 @@ def removed_on_failure(directory: Path) -> Iterator[None]:
         raise
 
 
-def _service(sources: Sources, directory: Path) -> tuple[dict[str, Any] | None, list[str]]:
+def _service(
+    sources: Sources, directory: Path, means: Means
+) -> tuple[dict[str, Any] | None, list[str]]:
     """The virtual service: as given, else, for a capture alone, the target of most SYNs."""
     meta = sources.meta
     if meta.get("vip") and meta.get("port") is not None:
@@ -204,7 +208,7 @@ def _service(sources: Sources, directory: Path) -> tuple[dict[str, Any] | None, 
         return {"protocol": protocol, "vip": vip, "port": port}, []
     if sources.log or not sources.captures:
         return None, []
-    with store_for(directory.parent, sources.size_bytes()) as store:
+    with store_for(directory.parent, sources.size_bytes(), means) as store:
         packets = read_packets(*sources.contents().values(), store=store)
         return _busiest(sources, packets)
 
@@ -223,7 +227,7 @@ def _busiest(sources: Sources, packets: PacketTable) -> tuple[dict[str, Any] | N
     return service, [f"the virtual service is taken to be {shown}: {why}"]
 
 
-def _joined(sources: Sources, overview: Overview, directory: Path) -> Joined:
+def _joined(sources: Sources, overview: Overview, directory: Path, means: Means) -> Joined:
     """How the log's times were read, and where they lie on the capture's clock."""
     given = (sources.meta.get("clock") or {}).get("offset_s_before") is not None
     mac = (sources.meta.get("director") or {}).get("mac")
@@ -233,7 +237,7 @@ def _joined(sources: Sources, overview: Overview, directory: Path) -> Joined:
     read = stamps_of(list(overview.stamps)) if overview.stamps else EPOCH
     if not sources.captures or given:
         return Joined(stamps=read)
-    with store_for(directory.parent, sources.size_bytes()) as store:
+    with store_for(directory.parent, sources.size_bytes(), means) as store:
         placed = placed_by_events(
             lambda: (Poll(t=poll.t, printed=poll.services()) for poll in polls_of(log)),
             (overview.first_t, overview.last_t),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.errors import RecordingError
-from analyzer.recording.directory.files import not_written
+from analyzer.recording.directory.files import MappedFile, not_written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,26 +25,18 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
-class MappedColumn(mmap.mmap):
-    """A column's file, mapped; ``path`` says which."""
-
-    path: Path
-
-
 @dataclass(slots=True)
 class Mappings:
     """The files that are mapped now. Each is deleted when nothing refers to its column any more."""
 
-    alive: dict[int, weakref.ref[MappedColumn]] = field(default_factory=dict)
+    alive: dict[int, weakref.ref[MappedFile]] = field(default_factory=dict)
 
     def column(self, path: Path, dtype: np.dtype[Any]) -> Array:
         """A column whose file has been written."""
         if not path.stat().st_size:
             path.unlink()
             return np.zeros(0, dtype=dtype)
-        with path.open("rb") as file:
-            content = MappedColumn(file.fileno(), 0, access=mmap.ACCESS_READ)
-        content.path = path
+        content = MappedFile.of(path)
         number = id(content)
         self.alive[number] = weakref.ref(content)
         weakref.finalize(content, self._forget, number, path)
@@ -102,6 +94,22 @@ class FileColumns:
         return self.stem.with_name(f"{self.stem.name}.{name}")
 
 
+@dataclass(frozen=True, slots=True)
+class FileBucket:
+    """Packed records in a file, which need not be there if there are none."""
+
+    path: Path
+    dtype: np.dtype[Any] | None
+
+    def read(self) -> Columns:
+        """All rows; the file is deleted."""
+        if self.dtype is None or not self.path.exists():
+            return {}
+        records = np.fromfile(self.path, dtype=self.dtype)
+        self.path.unlink()
+        return {name: np.ascontiguousarray(records[name]) for name in self.dtype.names or ()}
+
+
 @dataclass(slots=True)
 class FileBuckets:
     """Rows dealt out to numbered files, as packed records."""
@@ -126,14 +134,9 @@ class FileBuckets:
         except OSError as error:
             raise RecordingError(not_written(self.stem.parent, error)) from error
 
-    def read(self, bucket: int) -> Columns:
-        """All rows of a bucket; it is deleted."""
-        path = self._path(bucket)
-        if self.dtype is None or not path.exists():
-            return {}
-        records = np.fromfile(path, dtype=self.dtype)
-        path.unlink()
-        return {name: np.ascontiguousarray(records[name]) for name in self.dtype.names or ()}
+    def bucket(self, number: int) -> FileBucket:
+        """One of them."""
+        return FileBucket(self._path(number), self.dtype)
 
     def _path(self, bucket: int) -> Path:
         return self.stem.with_name(f"{self.stem.name}.{bucket}")

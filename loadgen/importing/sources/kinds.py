@@ -11,7 +11,7 @@ from analyzer.wire.capture.pcap import MAGIC
 from analyzer.wire.capture.pcapng import SECTION_MAGIC
 from loadgen.errors import UsageProblem
 from loadgen.importing.sources.lines import head_lines
-from loadgen.importing.sources.packed import first_bytes
+from loadgen.importing.sources.packed import PACKINGS, first_bytes
 from loadgen.importing.sources.refusals import foreign_line, refusal
 from loadgen.importing.times.lines import is_wrapped_line
 
@@ -37,6 +37,15 @@ _ARCHIVES = {
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"\x04\x22\x4d\x18": "packed by lz4",
     b"\x1f\x9d": "packed by compress",
+    b"\x5d\0\0": "packed by lzma",
+    b"LZIP": "packed by lzip",
+    b"\x89LZO": "packed by lzop",
+    b"Rar!": "a RAR archive",
+    b"PAR1": "a Parquet table",
+    b"\x7fELF": "a program",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+    **{packing.magic: "packed twice" for packing in PACKINGS.values()},
     b"SQLite format 3": "an SQLite database",
 }
 _OTHER_CAPTURES = {

@@ -62,7 +62,7 @@ _BEHIND = re.compile(
     r"|(?P<task>[\w./@-]{1,300}) +\| ?"  # swarm
     r"|\{[^{}]{0,400}\} "  # Loki
     r"|\[?(?:DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR)\]?:? "
-    r"|(?:[\w./-]{1,128}=[^\s,]{0,256},?){1,16} "  # docker's details
+    r"|[\w./-]{1,128}=[^\s,]{0,256}(?:,[\w./-]{1,128}=[^\s,]{0,256}){0,15} "  # docker's details
 )
 _WRAPPED_KEYS = (
     ("log", "time"),

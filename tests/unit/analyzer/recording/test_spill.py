@@ -52,12 +52,12 @@ def test_buckets_give_their_rows_once_in_the_order_in_which_they_came(tmp_path: 
         buckets = store.buckets(2)
         for number in range(4):
             buckets.append(number % 2, {"at": np.array([number]), "flag": np.array([number == 3])})
-        assert {name: one.tolist() for name, one in buckets.read(1).items()} == {
+        assert {name: one.tolist() for name, one in buckets.bucket(1).read().items()} == {
             "at": [1, 3],
             "flag": [False, True],
         }
-        assert buckets.read(1) == {}
-        assert store.buckets(1).read(0) == {}
+        assert buckets.bucket(1).read() == {}
+        assert store.buckets(1).bucket(0).read() == {}
 
 
 def test_a_column_that_nobody_needs_any_more_gives_its_room_back(tmp_path: Path) -> None:
