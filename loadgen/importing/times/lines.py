@@ -11,7 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from analyzer.ipvs.ipvsadm.lines import STAMP
+from analyzer.ipvs.ipvsadm.lines import ESCAPES, STAMP
 from loadgen.importing.times.written import (
     MAY_BE_TIME,
     lacks_half_of_the_day,
@@ -75,6 +75,7 @@ _WRAPPED_KEYS = (
     ("line", "timestamp"),
     ("log", "timestamp"),
 )
+_OBJECTS = ("{", "\x1e{", "data: {")
 _BEFORE_JSON = ("\x1e", "data: ")  # journalctl -o json-seq, json-sse
 _NUMBERED = re.compile(r" {0,9}(\d{1,9})(?:\t|:|  )")
 
@@ -225,6 +226,7 @@ def without_times(text: str) -> str:
 
     Texts of ipvsadm alone, which have neither, are returned as they are.
     """
+    text = ESCAPES.sub("", text) if "\x1b" in text else text
     head = text[:_HEAD_CHARACTERS].split("\n")
     if [*unnumbered(map(_without_time, head))] == head:
         return text
@@ -233,8 +235,9 @@ def without_times(text: str) -> str:
 
 def _without_time(line: str) -> str:
     stamp, rest = stamp_of(line)
-    if stamp is not None and ":" not in stamp and not line.startswith("{"):
-        return line  # a number, which may be a counter
+    is_number = stamp is not None and ":" not in stamp and not line.startswith(_OBJECTS)
+    if is_number and not (rest and _ROW.match(rest)):
+        return line  # it may be a counter
     return rest or ""
 
 
