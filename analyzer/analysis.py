@@ -28,13 +28,13 @@ from analyzer.measure import measure
 from analyzer.observed.entries import ns, span_ms
 from analyzer.other_settings.tcpfin import other_tcpfins
 from analyzer.other_settings.what_if import what_if
-from analyzer.parts import IN_MEMORY
 from analyzer.pictures.fin_waits import fin_waits
 from analyzer.pictures.lifetime_samples import lifetime_samples
 from analyzer.pictures.pictures import Pictures
 from analyzer.pictures.shares import shares
 from analyzer.predicted.rules import segments_passed
 from analyzer.recording.ending import ending_of
+from analyzer.recording.spill import ALONE, store_for
 from analyzer.report import Analysis, DirectorTable, KernelLaw, Timeline
 from analyzer.results import Event
 from analyzer.traces.build import traces
@@ -44,7 +44,7 @@ from analyzer.traces.resets import resets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.arrays import Floats
+    from analyzer.arrays import Floats, Ints
     from analyzer.charts.curves import Curve, SocketCurve
     from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.versions import VersionChange
@@ -55,25 +55,39 @@ if TYPE_CHECKING:
     from analyzer.recording.director import Director
     from analyzer.recording.directory import Recording
     from analyzer.recording.ending import Ending
+    from analyzer.recording.spill import Means
     from analyzer.results import WhatIf
+    from analyzer.wire.segments import Segments
 
 _SHOWN_AFTER_NS = 600_000_000_000
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
 
 
 def analyse(
-    recording: Recording, assumptions: Sequence[Assumption] = (), store: Store = IN_MEMORY
+    recording: Recording,
+    assumptions: Sequence[Assumption] = (),
+    store: Store | None = None,
+    means: Means = ALONE,
 ) -> Analysis:
     """The whole analysis of a recording.
 
     Args:
         recording: the run.
         assumptions: what is taken to be otherwise for ``Analysis.what_if``.
-        store: keeps what is known of each packet, and says how large a part is.
+        store: keeps what is known of each packet, and says how large a part is; by default memory
+            or, of long captures, files in the run's directory that are deleted at the end.
+        means: what the analysis of a long capture may use, where no store is given.
 
     Raises:
-        RecordingError: the manifest is not one.
+        RecordingError: the manifest is not one, or there is no room for the files.
     """
+    if store is not None:
+        return _analyse(recording, assumptions, store)
+    with store_for(recording.path, recording.capture_bytes(), means) as own:
+        return _analyse(recording, assumptions, own)
+
+
+def _analyse(recording: Recording, assumptions: Sequence[Assumption], store: Store) -> Analysis:
     began = time.perf_counter()
     evidence = gather(recording, store)
     read_s = time.perf_counter() - began
@@ -330,8 +344,12 @@ def _timeline(
 def _marks(evidence: Evidence) -> dict[str, Floats]:
     if evidence.captured is None:
         return {}
-    once = evidence.captured.once
+    marks = [_marks_of(part) for part in evidence.captured.once.parts()]
     return {
-        name: np.sort(seconds(once.at_ns[once.to_vip & (once.flag == flag)], evidence.zero_ns))
-        for name, flag in _MARKED.items()
+        name: np.sort(seconds(np.concatenate([part[name] for part in marks]), evidence.zero_ns))
+        for name in _MARKED
     }
+
+
+def _marks_of(once: Segments) -> dict[str, Ints]:
+    return {name: once.at_ns[once.to_vip & (once.flag == flag)] for name, flag in _MARKED.items()}

@@ -22,7 +22,7 @@ from analyzer.compared.join import (
     with_packets,
     with_requests,
 )
-from analyzer.compared.passage import passage_of
+from analyzer.compared.passage import passage_of, without_untracked
 from analyzer.compared.servers import real_servers
 from analyzer.conntrack.proc import OFFLOAD
 from analyzer.conntrack.replay import ConntrackRules
@@ -34,8 +34,11 @@ from analyzer.estimate.in_force.model import InForce
 from analyzer.ipvs.states import Timeouts
 from analyzer.measured import Measured
 from analyzer.observed.entries import ns, state_samples
+from analyzer.observed.masquerades import hidden_connections
 from analyzer.predicted.conntrack import predict
+from analyzer.predicted.evictions import with_evictions
 from analyzer.predicted.rules import rules_of
+from analyzer.predicted.untracked import untracked
 from analyzer.results import NotMeasured
 
 if TYPE_CHECKING:
@@ -68,6 +71,7 @@ def measure_netfilter(
     rules = ConntrackRules(
         settings=settings,
         law=law_of(director.kernel),
+        follows_windows=not evidence.misses_packets,
         hz=director.hz,
         phase_s=director.phase_s,
         changes=tuple(
@@ -78,7 +82,11 @@ def measure_netfilter(
     if evidence.segments is None:
         return _without_packets(director, rules, evidence, polled)
     passage = passage_of(director, evidence, clock, record.tracked)
+    apart = untracked(passage.segments, record)
+    passage = without_untracked(passage, apart)
     prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
+    hidden = _hidden(evidence, director.name)
+    prediction = with_evictions(prediction, passage.segments.flows, hidden)
     prediction = with_outages(prediction, passage.outages)
     joined = with_first_packet(
         with_packets(record.tracked, prediction, clock.margin_s), passage.segments
@@ -121,11 +129,15 @@ def measure_netfilter(
         rules=rules_of(director, evidence),
         in_force=_NOTHING_IN_FORCE,
         not_measured=[
-            *_not_measured(director, settings, offloaded, polled),
+            *_not_measured(
+                director, settings, offloaded, polled, follows_windows=rules.follows_windows
+            ),
             *passage.not_measured(director.name),
         ],
         passage=passage,
         conntrack=rules,
+        untracked=apart,
+        hidden=hidden,
     )
 
 
@@ -155,7 +167,14 @@ def _without_packets(
         in_force=_NOTHING_IN_FORCE,
         not_measured=_not_measured(director, rules.settings, offloaded, polled),
         conntrack=rules,
+        hidden=_hidden(evidence, director.name),
     )
+
+
+def _hidden(evidence: Evidence, name: str) -> pd.DataFrame:
+    """The connections that a director hid."""
+    rows = evidence.masquerades
+    return hidden_connections(rows[rows["director"] == name], evidence.by_director[name].changes)
 
 
 def _tolerance(
@@ -222,6 +241,8 @@ def _not_measured(
     settings: ConntrackSettings,
     offloaded: frozenset[int],
     polled: list[Curve],
+    *,
+    follows_windows: bool = True,
 ) -> list[NotMeasured]:
     name = director.name
     what = "schedulers and weights" if polled else "ActiveConn and InActConn"
@@ -241,6 +262,14 @@ def _not_measured(
             NotMeasured(
                 what=f"conntrack's timeouts of {name}",
                 why=f"they could not be read; predictions assume the kernel's defaults ({values})",
+            )
+        )
+    if not follows_windows and not settings.liberal:
+        missing.append(
+            NotMeasured(
+                what=f"TCP windows on {name}",
+                why="the capture misses packets, without which they are not known; packets count "
+                "as within them, and so restart timeouts that conntrack may not have restarted",
             )
         )
     if offloaded:

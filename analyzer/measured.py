@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analyzer.observed.masquerades import no_hidden_connections
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from analyzer.predicted.entries import Prediction
     from analyzer.predicted.phase import InferredPhase
     from analyzer.predicted.replay import DirectorRules
+    from analyzer.predicted.untracked import Untracked
     from analyzer.recording.director import Director
     from analyzer.results import Agreement, EndedEarly, Lifetime, NotMeasured
 
@@ -33,6 +36,8 @@ class Measured:
         rules: those of the prediction, HZ and phase as learnt.
         in_force: its timeouts, as reported and as its entries show them.
         passage: what passed it; None without a capture.
+        untracked: of a netfilter director, what of its passage made no entry; None without packets.
+        hidden: of a netfilter director, ``hidden_connections``.
         conntrack: of a netfilter director, its rules; ``rules`` and ``in_force`` then mean nothing.
     """
 
@@ -51,3 +56,5 @@ class Measured:
     counted: list[CountedService] = field(default_factory=list)  # by counters alone
     passage: Passage | None = None
     conntrack: ConntrackRules | None = None
+    untracked: Untracked | None = None
+    hidden: pd.DataFrame = field(default_factory=no_hidden_connections)

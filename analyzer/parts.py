@@ -39,14 +39,21 @@ class ColumnWriter(Protocol):
         """The whole columns."""
 
 
+class Bucket(Protocol):
+    """Rows that are read once, and are then gone."""
+
+    def read(self) -> Columns:
+        """All of them, in the order in which they were added; no column if there are none."""
+
+
 class Buckets(Protocol):
-    """Rows dealt out to numbered buckets, of which each is read once, and is then gone."""
+    """Rows dealt out to numbered buckets."""
 
     def append(self, bucket: int, columns: Mapping[str, npt.NDArray[Any]]) -> None:
         """Add rows to a bucket; the same names and types at each call."""
 
-    def read(self, bucket: int) -> Columns:
-        """All rows of a bucket, in the order in which they were added; none if there are none."""
+    def bucket(self, number: int) -> Bucket:
+        """One of them, once all rows have been added."""
 
 
 class Store(Protocol):
@@ -62,8 +69,11 @@ class Store(Protocol):
     def buckets(self, count: int) -> Buckets:
         """New buckets."""
 
-    def release(self) -> None:
-        """Let the machine take back the memory of columns that lie in files."""
+    def reading(self, packets: int, share: float) -> None:
+        """Take note that so many packets, and this share of the captures' bytes, have been read."""
+
+    def release(self, *captures: memoryview) -> None:
+        """Let the machine take back the memory of columns, and of captures, that lie in files."""
 
     def map(
         self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]
@@ -85,8 +95,11 @@ class InMemory:
         """New buckets."""
         return _Lists([[] for _ in range(count)])
 
-    def release(self) -> None:
-        """Nothing lies in files."""
+    def reading(self, packets: int, share: float) -> None:
+        """It takes no time worth a line."""
+
+    def release(self, *captures: memoryview) -> None:
+        """Nothing is to be released."""
 
     def map(
         self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]
@@ -116,9 +129,17 @@ class _Lists:
     def append(self, bucket: int, columns: Mapping[str, npt.NDArray[Any]]) -> None:
         self.rows[bucket].append(columns)
 
-    def read(self, bucket: int) -> Columns:
-        rows, self.rows[bucket] = self.rows[bucket], []
-        return joined(rows)
+    def bucket(self, number: int) -> Bucket:
+        rows, self.rows[number] = self.rows[number], []
+        return _Rows(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    rows: list[Mapping[str, npt.NDArray[Any]]]
+
+    def read(self) -> Columns:
+        return joined(self.rows)
 
 
 def joined(rows: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Columns:

@@ -13,8 +13,8 @@ import struct
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
-from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
-from analyzer.wire.capture.links import BARE, ETHERNET, MOST_SHIMS, VLAN_TAGS
+from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6, VLAN_TAGS
+from analyzer.wire.capture.links import BARE, ETHERNET, MOST_SHIMS
 from analyzer.wire.capture.tunnels import IP_IN_IP
 
 if TYPE_CHECKING:

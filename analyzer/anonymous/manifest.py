@@ -84,7 +84,7 @@ _DIRECTOR = {
         words(
             "hz timer_phase_s timer_phase_uncertainty_s conn_tab_size entry_bytes "
             "uptime_step_s boot_at_ns clock_uncertainty_ms clock_uncertainty_s "
-            "clock_is_known has_service real_servers"
+            "clock_is_known has_service real_servers insert_failed"
         )
     ),
     "services": [_TARGET | numbers(["has_service", "real_servers"])],

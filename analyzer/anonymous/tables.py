@@ -59,6 +59,7 @@ RULES: Mapping[str, Mapping[str, texts.Rule]] = {
         "state": texts.one_of({state.name for state in State} | STATE_NAMES),
         "origin": texts.one_of(("LOCAL", "SYNC")),
     },
+    "masquerades": {},
     "polls": {"what": texts.one_of(["services", "entries", "resizing"])},
     "sockets": {
         "state": texts.one_of(

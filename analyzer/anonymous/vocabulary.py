@@ -21,8 +21,8 @@ EVENTS = FAULTS | frozenset(
     words(
         "burst-start burst-end neighbour link-lost link-back rebooted "
         "clock-stepped slow-answer entries-resumed entries-given-up "
-        "entries-unreadable lines-unreadable timeouts-changed sysctl-changed vip-gained vip-lost "
-        "vrrp-state sync-daemon capture-drop capture-deleted "
+        "entries-unreadable lines-unreadable timeouts-changed sysctl-changed insert-failed "
+        "vip-gained vip-lost vrrp-state sync-daemon capture-drop capture-deleted "
         "capture-interface-down capture-stopped fault fault-undone keepalived "
         "sockets-lost sockets-unreadable recording-thinned command server-removed "
         "server-added server-edited services-cleared worker-lost"

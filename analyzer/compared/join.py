@@ -104,9 +104,12 @@ def _by_its_end(
 
 def with_first_packet(tracked: pd.DataFrame, segments: Segments) -> pd.DataFrame:
     """``first_packet_ns`` of each entry's flow that passed this director; <NA> if none did."""
-    starts = segments.starts()
-    first_ns = pd.Series(segments.at_ns[starts], index=segments.flow[starts], dtype="Int64")
-    return tracked.assign(first_packet_ns=tracked["flow"].map(first_ns).astype("Int64"))
+    flow = tracked["flow"].to_numpy(dtype=np.int64)
+    if not len(flow) or not len(segments.flow):
+        return tracked.assign(first_packet_ns=pd.array([pd.NA] * len(flow), dtype="Int64"))
+    row = np.minimum(np.searchsorted(segments.flow, flow), len(segments.flow) - 1)
+    first_ns = pd.arrays.IntegerArray(segments.at_ns[row], segments.flow[row] != flow)
+    return tracked.assign(first_packet_ns=first_ns)
 
 
 def servers_seen(joined: pd.DataFrame, entries: pd.DataFrame) -> pd.Series:

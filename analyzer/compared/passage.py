@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from analyzer.observed.record import DirectorRecord
     from analyzer.predicted.outages import Outage
     from analyzer.predicted.replay import Handling
+    from analyzer.predicted.untracked import Untracked
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
     from analyzer.wire.answers import Answers
@@ -127,6 +128,12 @@ def passage_of(
         unsure=unsure(segments, answered, out) | near,
         near_removal=near,
     )
+
+
+def without_untracked(passage: Passage, apart: Untracked) -> Passage:
+    """The same, where what conntrack made no entry for never got there."""
+    dropped = passage.handled.dropped | apart.opened_here | apart.refused
+    return replace(passage, handled=replace(passage.handled, dropped=dropped))
 
 
 def _handled(

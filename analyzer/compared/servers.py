@@ -81,7 +81,8 @@ def _answered_by(
     names = _servers_of_macs(answered.sort_values("first_ns"), evidence, tracked)
     if not names:
         return pd.Series(pd.NA, index=rows.index, dtype="string")
-    found = [_nearest(*both, itself=itself) for both in _of_same_flows(rows, answered, segments)]
+    tasks = ((*both, itself) for both in _of_same_flows(rows, answered, segments))
+    found = list(segments.store.map(_nearest, tasks))
     by: pd.Series = pd.concat(found).reindex(rows.index)
     return by.map(names).astype("string")
 
@@ -95,7 +96,7 @@ def _of_same_flows(
         yield rows.iloc[same_flows(flow[part], of_row)], answered.iloc[part]
 
 
-def _nearest(rows: pd.DataFrame, answered: pd.DataFrame, *, itself: bool) -> pd.Series:
+def _nearest(rows: pd.DataFrame, answered: pd.DataFrame, itself: bool) -> pd.Series:
     """Who answered the latest connection of each row's flow, by the row's index."""
     nearest = pd.merge_asof(
         rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),

@@ -1,7 +1,6 @@
 """What conntrack keeps of each connection: its state, and what either side sent and acknowledged.
 
-Source: ``struct ip_ct_tcp`` and ``tcp_in_window`` in net/netfilter/nf_conntrack_proto_tcp.c.
-Windows and their scaling are not followed.
+Source: ``struct ip_ct_tcp`` in include/linux/netfilter/nf_conntrack_tcp.h.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.conntrack.settings import FIXED
-from analyzer.conntrack.states import CtState, Kind
 from analyzer.ipvs.flow_steps import NO_ENTRY
 
 if TYPE_CHECKING:
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     Int8s = npt.NDArray[np.int8]
 
 NO_KIND = -1
+NO_NUMBER = -1
 ORIGINAL, REPLY = 0, 1
 """Directions of a packet: from the client, and back."""
 
@@ -37,7 +36,10 @@ def after(number: Ints, other: Ints) -> Bools:
 class Flows:
     """What conntrack keeps of each flow's entry; arrays of shape (flows,) or (2, flows).
 
-    Those of two rows are by direction of the sender: original, reply.
+    Those of two rows are by direction of the sender: original, reply. ``end`` is what it sent,
+    ``max_end`` what it may send, ``max_window`` the largest window that it gave, 0 before its first
+    packet; ``lenient`` where windows are not judged. ``refused_at`` is the sequence number of the
+    reset with which the director itself answers the client's packet that was not translated.
     """
 
     def __init__(self, size: int) -> None:
@@ -48,14 +50,16 @@ class Flows:
         self.expiry_s = np.full(size, np.nan)
         self.replied, self.assured = np.zeros((2, size), dtype=bool)
         self.close_begun, self.exchallenge, self.both_open = np.zeros((3, size), dtype=bool)
-        self.picked_up = np.zeros(size, dtype=bool)
+        self.picked_up, self.lenient = np.zeros((2, size), dtype=bool)
         self.stream_s = np.zeros(size)
-        self.end, self.acked = np.zeros((2, 2, size), dtype=np.int64)
-        self.seen, self.has_acked, self.unacked = np.zeros((3, 2, size), dtype=bool)
+        self.end, self.max_end, self.max_window, self.acked = np.zeros((4, 2, size), dtype=np.int64)
+        self.scale = np.zeros((2, size), dtype=np.int8)
+        self.has_scale, self.has_acked, self.unacked = np.zeros((3, 2, size), dtype=bool)
         self.last_kind = np.full(size, NO_KIND, dtype=np.int8)
-        self.last_direction = np.zeros(size, dtype=np.int8)
+        self.last_direction, self.last_scale = np.zeros((2, size), dtype=np.int8)
         self.last_sequence, self.last_end, self.last_window = np.zeros((3, size), dtype=np.int64)
         self.last_acknowledgement, self.retransmitted = np.zeros((2, size), dtype=np.int64)
+        self.refused_at = np.full(size, NO_NUMBER, dtype=np.int64)
 
     def clear(self, slots: Ints) -> None:
         """Forget an entry, so that the next one begins with nothing."""
@@ -80,6 +84,7 @@ class Step:
     acknowledgement: Ints
     has_ack: Bools
     window: Ints
+    window_scale: Int8s
     uptime_s: Floats
 
     def only(self, chosen: Bools) -> Step:
@@ -87,52 +92,3 @@ class Step:
         if chosen.all():
             return self
         return Step(**{name: getattr(self, name)[chosen] for name in self.__slots__})
-
-
-def follow(flows: Flows, step: Step) -> None:
-    """Follow what each side sent and acknowledged, and count retransmissions."""
-    slots, sender, other = step.slots, step.direction, 1 - step.direction
-    acknowledgement = _acknowledgement(flows, step)
-    fresh = ~flows.seen[sender, slots]
-    further = after(step.end, flows.end[sender, slots])
-    anew = fresh | (_begins(flows, step) & further)
-    flows.unacked[sender, slots] |= further & ~anew
-    flows.end[sender, slots] = np.where(anew | further, step.end, flows.end[sender, slots])
-    flows.seen[sender, slots] = True
-    acked = flows.acked[sender, slots]
-    newer = step.has_ack & (~flows.has_acked[sender, slots] | after(acknowledgement, acked))
-    flows.acked[sender, slots] = np.where(newer, acknowledgement, acked)
-    flows.has_acked[sender, slots] |= step.has_ack
-    flows.unacked[other, slots] &= acknowledgement != flows.end[other, slots]
-    _count_retransmissions(flows, step.only(step.kind == Kind.ACK))
-
-
-def _begins(flows: Flows, step: Step) -> Bools:
-    """SYNs of either side while the handshake lasts: a further one begins it anew."""
-    begins = np.asarray((step.kind == Kind.SYN) | (step.kind == Kind.SYNACK))
-    if begins.any():
-        state = flows.state[step.slots]
-        begins &= (state == CtState.SYN_SENT) | (state == CtState.SYN_RECV)
-    return begins
-
-
-def _acknowledgement(flows: Flows, step: Step) -> Ints:
-    """What a packet acknowledges; without a number, all that there was."""
-    without = ~step.has_ack | ((step.kind == Kind.RST) & (step.acknowledgement == 0))
-    all_of_it = flows.end[1 - step.direction, step.slots]
-    return np.where(without, all_of_it, step.acknowledgement)
-
-
-def _count_retransmissions(flows: Flows, step: Step) -> None:
-    slots = step.slots
-    again = (
-        (flows.last_direction[slots] == step.direction)
-        & (flows.last_sequence[slots] == step.sequence)
-        & (flows.last_acknowledgement[slots] == step.acknowledgement)
-        & (flows.last_end[slots] == step.end)
-        & (flows.last_window[slots] == step.window)
-    )
-    flows.retransmitted[slots] = np.where(again, flows.retransmitted[slots] + 1, 0)
-    flows.last_sequence[slots], flows.last_end[slots] = step.sequence, step.end
-    flows.last_acknowledgement[slots] = step.acknowledgement
-    flows.last_window[slots] = step.window

@@ -2,21 +2,24 @@
 
 Read are ``/proc/net/nf_conntrack`` (``ct_seq_show`` in nf_conntrack_standalone.c) and what
 ``conntrack -L`` prints, with ``-o extended`` or without. An entry has two tuples: the original
-direction's, from the client to the virtual IP, and the reply's, whose source is the real server.
-Flags, counters, marks, zones and the like are left out, and so are entries without ports (ICMP,
-GRE). The texts come from another machine and are untrusted: a row that is not understood costs
-itself and becomes a warning, and nothing raises.
+direction's, from the client to the virtual IP, and the reply's, from the real server to the client,
+or, of a masqueraded connection, to the address and port that stand for it there. Flags, counters,
+marks, zones and the like are left out, and so are entries without ports (ICMP, GRE). The texts come
+from another machine and are untrusted: a row that is not understood costs itself and becomes a
+warning, and nothing raises.
 """
 
 from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.conntrack.masqueraded import MASQUERADED
 from analyzer.conntrack.states import UDP_STATES, CtState
 from analyzer.ipvs.proc.entry_rows import ENDS, ENTRY, EntryRows
 from analyzer.ipvs.proc.formats import EXPECTED_ENTRY, MAX_LINE, ParserWarnings, whole_lines
@@ -46,7 +49,7 @@ CHUNK_BYTES = 1 << 17
 """Of text, read at a time: the event loop waits no longer than that takes."""
 
 _TUPLE = rb"src=([0-9a-f.:]{2,39}) dst=([0-9a-f.:]{2,39}) sport=(\d{1,5}) dport=(\d{1,5})"
-_REPLY = rb"src=([0-9a-f.:]{2,39}) dst=[0-9a-f.:]{2,39} sport=(\d{1,5}) dport=\d{1,5}"
+_REPLY = _TUPLE
 _EXTRAS = rb"(?: zone[a-z-]{0,8}=\d{1,5})?(?: packets=\d{1,20} bytes=\d{1,20})?"
 _PREFIX = rb"^[ \t]*(?:ipv[46] +\d{1,3} +)?([a-z0-9]{1,8}) +\d{1,3} +"
 _ENTRY = re.compile(
@@ -66,14 +69,23 @@ _WITHOUT_PORTS = re.compile(
 _SUMMARY = re.compile(rb"conntrack v[0-9.]{1,12} \(conntrack-tools\): ")
 
 _PROTOCOL, _EXPIRES, _STATE, _CLIENT, _VIP, _CLIENT_PORT, _PORT = range(7)
-_UNREPLIED, _SERVER, _SERVER_PORT, _FLAG = range(7, 11)
+_UNREPLIED, _SERVER, _SOURCE, _SERVER_PORT, _SOURCE_PORT, _FLAG = range(7, 13)
 _ADDRESSES = (_CLIENT, _VIP, _SERVER)
 _PORTS = (_CLIENT_PORT, _PORT, _SERVER_PORT)
+_ALL_BUT_CLIENT = np.uint8(0xFE)
+"""Of the bits that say which ends are IPv6."""
 _OFFLOAD_FLAGS = (b"OFFLOAD", b"HW_OFFLOAD")
 _LOW = (1 << 64) - 1
 
 
-def read_conntrack(text: str | bytes) -> EntryRows:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConntrackRows(EntryRows):
+    """The table as it came; ``masqueraded`` are those of its rows whose client is, MASQUERADED."""
+
+    masqueraded: Rows
+
+
+def read_conntrack(text: str | bytes) -> ConntrackRows:
     """Read the table whole; never raises.
 
     Args:
@@ -87,6 +99,7 @@ def read_conntrack(text: str | bytes) -> EntryRows:
     warnings = ParserWarnings()
     addresses = _Addresses()
     parts: list[Rows] = []
+    masqueraded: list[Rows] = []
     number = 1
     for chunk in whole_lines(raw, CHUNK_BYTES):
         fields = _ENTRY.findall(chunk)
@@ -97,13 +110,17 @@ def read_conntrack(text: str | bytes) -> EntryRows:
                 texts = chunk.split(b"\n")
                 for place in np.flatnonzero(~is_good).tolist():
                     _warn(warnings, number + place, texts[place])
-                rows = rows[is_good]
         else:
-            rows = _read_lines(chunk, number, addresses, warnings)
-        parts.append(rows)
+            fields, rows, is_good = _read_lines(chunk, number, addresses, warnings)
+        masqueraded.append(_masqueraded(fields, rows, is_good, addresses))
+        parts.append(rows if is_good.all() else rows[is_good])
         number += lines
-    rows = np.concatenate(parts) if parts else np.empty(0, ENTRY)
-    return EntryRows(rows=rows, warnings=warnings.lines, unread=warnings.count)
+    return ConntrackRows(
+        rows=np.concatenate(parts) if parts else np.empty(0, ENTRY),
+        warnings=warnings.lines,
+        unread=warnings.count,
+        masqueraded=np.concatenate(masqueraded) if masqueraded else np.empty(0, MASQUERADED),
+    )
 
 
 def translated(rows: Rows) -> Mask:
@@ -117,8 +134,8 @@ def translated(rows: Rows) -> Mask:
 
 def _read_lines(
     chunk: bytes, first_number: int, addresses: _Addresses, warnings: ParserWarnings
-) -> Rows:
-    """Read one line after another, where some are no entries."""
+) -> tuple[list[Fields], Rows, Mask]:
+    """The entries among lines of which some are none, as ``_rows`` has them."""
     found: list[Fields] = []
     numbers: list[int] = []
     texts: list[bytes] = []
@@ -134,7 +151,7 @@ def _read_lines(
     rows, is_good = _rows(found, addresses)
     for place in np.flatnonzero(~is_good).tolist():
         _warn(warnings, numbers[place], texts[place])
-    return rows[is_good]
+    return found, rows, is_good
 
 
 def _warn(warnings: ParserWarnings, number: int, text: bytes) -> None:
@@ -164,6 +181,31 @@ def _rows(fields: Sequence[Fields], addresses: _Addresses) -> tuple[Rows, Mask]:
     rows["protocol"] = np.char.upper(np.array(columns[_PROTOCOL]))
     rows["state"], is_complete = _states(columns)
     return rows, is_good & is_complete
+
+
+def _masqueraded(
+    fields: Sequence[Fields], rows: Rows, is_good: Mask, addresses: _Addresses
+) -> Rows:
+    """Those of the good rows whose replies go to another end than the client's."""
+    places, known, ports = [], [], []
+    for place, one in enumerate(fields):
+        if one[_SOURCE] == one[_CLIENT] and one[_SOURCE_PORT] == one[_CLIENT_PORT]:
+            continue
+        address, port = addresses[one[_SOURCE]], int(one[_SOURCE_PORT])
+        if is_good[place] and address[2] and port <= 0xFFFF:
+            places.append(place)
+            known.append(address)
+            ports.append(port)
+    made = np.zeros(len(places), MASQUERADED)
+    if places:
+        made["entry"] = made["source"] = rows[places]
+        source = made["source"]
+        source["client_ip_high"] = [high for high, _, _ in known]
+        source["client_ip_low"] = [low for _, low, _ in known]
+        source["client_port"] = ports
+        source["ipv6"] &= _ALL_BUT_CLIENT
+        source["ipv6"] |= np.array([version == 6 for _, _, version in known], np.uint8)
+    return made
 
 
 def _states(columns: Sequence[tuple[bytes, ...]]) -> tuple[NDArray[np.bytes_], Mask]:

@@ -15,6 +15,11 @@ the tests says the same. The rules, from net/netfilter/nf_conntrack_proto_tcp.c 
 * a reset closes at once where its number is the one that the other side expects; another one
   leaves ESTABLISHED, but either way the timeout is that of CLOSE. One whose number has been
   acknowledged already is invalid. If no other answer was seen, it deletes the entry;
+* a client's packet beyond its window is INVALID and so not translated: the director itself resets
+  it, and that reset belongs to no entry. A reply that was translated was not INVALID;
+* a packet outside of the windows moves no state and restarts no timeout, unless
+  nf_conntrack_tcp_be_liberal is on or the entry began in the middle (``conntrack.windows``); a FIN
+  or reset beyond them shortens a long timeout where the other side's was too;
 * the timeout is nf_conntrack_tcp_timeout_max_retrans at the most after so many retransmissions or
   under a window of 0, and nf_conntrack_tcp_timeout_unacknowledged while data is not acknowledged,
   or before an entry of the middle of a connection saw an answer;
@@ -22,7 +27,7 @@ the tests says the same. The rules, from net/netfilter/nf_conntrack_proto_tcp.c 
   nf_conntrack_udp_timeout_stream.
 
 An entry expires in the jiffy that is its last packet's plus the timeout: never late, as without a
-timer wheel; up to a jiffy early. Windows are not followed: packets count as within them.
+timer wheel; up to a jiffy early.
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.conntrack.flows import ORIGINAL, REPLY, Flows, Step, after, follow
+from analyzer.conntrack.flows import ORIGINAL, REPLY, Flows, Step, after
 from analyzer.conntrack.settings import (
     FIXED,
     MAX_RETRANS,
@@ -54,6 +59,7 @@ from analyzer.conntrack.states import (
     CtState,
     Kind,
 )
+from analyzer.conntrack.windows import BEYOND, CUT_OFF, LATE, WITHIN, follow, keep_options
 from analyzer.ipvs.flow_steps import NO_ENTRY, flow_steps
 from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S
 
@@ -72,6 +78,8 @@ _CLOSE, _MAX_RETRANS, _UNACKNOWLEDGED, _UDP_STREAM, _UDP_UNREPLIED = (
     np.int8(SYSCTLS.index(name))
     for name in (TIMEOUT_OF[CtState.CLOSE], MAX_RETRANS, UNACKNOWLEDGED, UDP_STREAM, UDP_UNREPLIED)
 )
+_SHORTENED_S = 120.0
+"""An entry that expires sooner is not shortened (``nf_tcp_handle_invalid``)."""
 _IS_CLOSING = np.array([number in CLOSING for number in range(STATES)])
 
 
@@ -87,6 +95,7 @@ class Packets:
         sequence, acknowledgement: modulo 2^32; the latter counts where ``has_ack``.
         payload_bytes: of TCP's data.
         window: as in the header.
+        window_scale: a SYN's; below 0 as in ``analyzer.wire.capture.options``.
         lost: it never got there: it changes nothing.
     """
 
@@ -99,6 +108,7 @@ class Packets:
     has_ack: Bools
     payload_bytes: Ints
     window: Ints
+    window_scale: Int8s
     lost: Bools
 
 
@@ -111,12 +121,14 @@ class ConntrackRules:
         changes: later ones, each with the uptime from which it holds; ascending. A packet's timeout
             is read as it comes; what it set stays.
         law: of its kernel.
+        follows_windows: False where packets are missing, without which windows cannot be known.
         hz: its jiffies per second; None where not known: entries expire at the nominal instant.
         phase_s: by how much its jiffies lag its uptime; None likewise.
     """
 
     settings: ConntrackSettings
     law: ConntrackLaw
+    follows_windows: bool = True
     hz: int | None = None
     phase_s: float | None = None
     changes: tuple[tuple[float, ConntrackSettings], ...] = ()
@@ -143,6 +155,7 @@ class Tracked:
         reused: the packet ended the entry before it (port reuse).
         counted: it moved the state or restarted the timeout; else it left the entry as it was.
         killed: it deleted its entry: a reset that was the only answer.
+        outside: WITHIN, LATE or BEYOND its window, as ``windows`` has them.
         assured: the entry is marked ASSURED.
     """
 
@@ -155,6 +168,7 @@ class Tracked:
     counted: Bools
     killed: Bools
     assured: Bools
+    outside: Int8s
 
 
 def replay(packets: Packets, rules: ConntrackRules) -> Tracked:
@@ -177,11 +191,14 @@ class _Walk:
         self._at = np.searchsorted(since_s, packets.uptime_s, side="right")
         self._timeouts_s = np.array([settings.timeout_by_sysctl_s() for settings in in_force])
         self._loose = np.array([settings.loose for settings in in_force])
+        lenient = not rules.follows_windows
+        self._liberal = np.array([settings.liberal or lenient for settings in in_force])
         self._max_retrans = np.array([settings.max_retrans for settings in in_force])
         has_end = np.isin(packets.kind, (Kind.SYN, Kind.SYNACK, Kind.FIN))
         self._end = (packets.sequence + packets.payload_bytes + has_end) & 0xFFFFFFFF
         self._made, self._reused, self._counted, self._killed = np.zeros((4, size), dtype=bool)
         self._assured = np.zeros(size, dtype=bool)
+        self._outside = np.full(size, WITHIN, dtype=np.int8)
         self._state = np.full(size, NO_ENTRY, dtype=np.int8)
         self._number = np.full(size, NO_ENTRY, dtype=np.int64)
         self._sysctl = np.full(size, FIXED, dtype=np.int8)
@@ -200,7 +217,7 @@ class _Walk:
         else:
             is_udp = step.kind == Kind.DATAGRAM
             self._datagrams(step.only(is_udp))
-            self._segments(step.only(~is_udp))
+            self._segments(self._of_entries(step.only(~is_udp)))
         self._note(slots, rows)
 
     def tracked(self) -> Tracked:
@@ -223,6 +240,7 @@ class _Walk:
             counted=self._counted,
             killed=self._killed,
             assured=self._assured,
+            outside=self._outside,
         )
 
     def _step(self, slots: Ints, rows: Ints) -> Step:
@@ -237,6 +255,7 @@ class _Walk:
             acknowledgement=packets.acknowledgement[rows],
             has_ack=packets.has_ack[rows],
             window=packets.window[rows],
+            window_scale=packets.window_scale[rows],
             uptime_s=packets.uptime_s[rows],
         )
 
@@ -281,11 +300,33 @@ class _Walk:
 
     def _go_on(self, step: Step) -> None:
         """What the rest would come to for such packets."""
-        flows, slots = self._flows, step.slots
-        follow(flows, step)
+        flows = self._flows
+        step = step.only(self._follow(step) == WITHIN)
+        slots = step.slots
         flows.last_kind[slots], flows.last_direction[slots] = step.kind, step.direction
         flows.assured[slots] = True
         self._restart(step, self._sysctl_of(step, flows.state[slots]))
+
+    def _follow(self, step: Step) -> Int8s:
+        """Where packets lie in their windows.
+
+        Replies are captured as the director sent them, translated: none of them was INVALID.
+        """
+        flows, slots = self._flows, step.slots
+        liberal = self._liberal[self._at[step.rows]]
+        places = follow(flows, step, liberal)
+        passes = places == LATE if self._rules.law.passes_late else places == WITHIN
+        places = np.where((step.direction == REPLY) & ~passes, np.int8(WITHIN), places)
+        refused = (places != WITHIN) & ~passes & step.has_ack
+        flows.refused_at[slots[refused]] = step.acknowledgement[refused]
+        self._outside[step.rows] = places
+        return places
+
+    def _of_entries(self, step: Step) -> Step:
+        """Without the director's own resets of what it did not translate."""
+        own = (step.kind == Kind.RST) & (step.direction == REPLY)
+        own &= self._flows.refused_at[step.slots] == step.sequence
+        return step.only(~own)
 
     # -- UDP --------------------------------------------------------------------------------------
 
@@ -326,12 +367,19 @@ class _Walk:
         challenged = self._challenged(step, old, new)
         flows.exchallenge[step.slots[challenged]] = False
         new = np.where(challenged, np.int8(IGNORED), new)
-        new = self._after_reset(step, old, new)
-        answered = (step.direction == REPLY) & (new != INVALID)
+        new, unchecked = self._after_reset(step, old, new)
         both = flows.both_open[step.slots] & (step.direction == REPLY)
         both &= (step.kind == Kind.ACK) & (new == CtState.SYN_RECV)
         new = np.where(both, np.int8(CtState.ESTABLISHED), new)
-        accepted = new >= 0
+        checked = np.flatnonzero((new >= 0) & ~unchecked)
+        places = np.full(len(new), WITHIN, dtype=np.int8)
+        is_checked = np.zeros(len(new), dtype=bool)
+        is_checked[checked] = True
+        places[checked] = self._follow(step.only(is_checked))
+        invalid = (places != WITHIN) & ((places == BEYOND) | (not self._rules.law.passes_late))
+        self._shorten(step.only(invalid))
+        accepted = (new >= 0) & (places == WITHIN)
+        answered = (step.direction == REPLY) & (new != INVALID) & ~invalid
         self._accept(step.only(accepted), old[accepted], new[accepted])
         flows.replied[step.slots[answered]] = True
 
@@ -358,9 +406,13 @@ class _Walk:
         makes &= (step.kind == Kind.SYN) | ((step.kind == Kind.ACK) & loose)
         first = step.only(makes)
         self._make(first, CtState.NONE)
+        picked_up = first.kind == Kind.ACK
+        window = np.maximum(first.window, 1)
         flows.end[ORIGINAL, first.slots] = first.end
-        flows.seen[ORIGINAL, first.slots] = True
-        flows.picked_up[first.slots] = first.kind == Kind.ACK
+        flows.max_window[ORIGINAL, first.slots] = window
+        flows.max_end[ORIGINAL, first.slots] = first.end + np.where(picked_up, window, 0)
+        flows.picked_up[first.slots] = picked_up
+        keep_options(flows, first.only(~picked_up), ORIGINAL)
         return np.asarray(flows.state[slots], dtype=np.int8)
 
     def _acknowledges_ignored(self, step: Step) -> Bools:
@@ -375,9 +427,15 @@ class _Walk:
     def _get_in_step(self, step: Step) -> None:
         """Take over what the ignored SYN said, as if it had begun the connection."""
         flows, slots = self._flows, step.slots
-        sender, receiver = flows.last_direction[slots], step.direction
-        flows.end[sender, slots] = flows.last_end[slots]
-        flows.seen[sender, slots], flows.seen[receiver, slots] = True, False
+        sender = flows.last_direction[slots]
+        for side in (ORIGINAL, REPLY):  # the receiver begins with the packet itself
+            flows.end[side, slots] = flows.max_end[side, slots] = flows.max_window[side, slots] = 0
+            flows.scale[side, slots], flows.has_scale[side, slots] = 0, False
+        flows.end[sender, slots] = flows.max_end[sender, slots] = flows.last_end[slots]
+        flows.max_window[sender, slots] = np.maximum(flows.last_window[slots], 1)
+        scale = flows.last_scale[slots]
+        flows.scale[sender, slots] = np.maximum(scale, 0)
+        flows.has_scale[sender, slots] = scale >= 0
         flows.exchallenge[slots] = False
         flows.close_begun[slots] = False
         flows.unacked[:, slots], flows.has_acked[:, slots] = False, False
@@ -391,6 +449,8 @@ class _Walk:
         flows.exchallenge[slots] = np.where(
             is_syn, old == CtState.LAST_ACK, flows.exchallenge[slots]
         )
+        flows.last_scale[slots] = np.where(is_syn, step.window_scale, flows.last_scale[slots])
+        flows.lenient[slots] |= is_syn & (step.window_scale == CUT_OFF)
         flows.both_open[slots] &= ~is_syn
         challenge = (old == CtState.SYN_SENT) & (step.kind == Kind.ACK) & (step.direction == REPLY)
         flows.last_acknowledgement[slots[challenge]] = step.acknowledgement[challenge]
@@ -407,28 +467,63 @@ class _Walk:
             & flows.exchallenge[slots]
         )
 
-    def _after_reset(self, step: Step, old: Int8s, new: Int8s) -> Int8s:
-        """What resets lead to: CLOSE, ESTABLISHED as it was, or nothing."""
+    def _after_reset(self, step: Step, old: Int8s, new: Int8s) -> tuple[Int8s, Bools]:
+        """What resets lead to: CLOSE, ESTABLISHED as it was, or nothing; and which need no window.
+
+        These are resets of a connection that closes already, and those that answer what was let
+        through: a SYN, or an ACK for a SYN.
+        """
         flows, slots = self._flows, step.slots
         other = 1 - step.direction
-        judged = (step.kind == Kind.RST) & (new == CtState.CLOSE) & ~_IS_CLOSING[old]
+        closes = (step.kind == Kind.RST) & (new == CtState.CLOSE)
+        judged = closes & ~_IS_CLOSING[old]
         judged &= flows.has_acked[other, slots] & (flows.last_kind[slots] != Kind.SYN)
         acked = flows.acked[other, slots]
         is_open = (old == CtState.ESTABLISHED) & flows.assured[slots]
-        judged &= ~((step.sequence == 0) & ~is_open)
+        was_judged = judged
+        judged = judged & ~((step.sequence == 0) & ~is_open)
         stale = judged & after(acked, step.sequence)
         train = flows.last_kind[slots] == Kind.ACK
         train &= flows.last_direction[slots] == step.direction
         train &= step.sequence == flows.last_end[slots]
         inexact = judged & ~stale & is_open & (step.sequence != acked) & ~train
-        return np.asarray(np.select([stale, inexact], [np.int8(INVALID), old], new), dtype=np.int8)
+        unchecked = closes & _IS_CLOSING[old]
+        unchecked |= closes & (~was_judged | inexact) & self._answers_what_passed(step, old)
+        states = np.select([stale, inexact], [np.int8(INVALID), old], new)
+        return np.asarray(states, dtype=np.int8), np.asarray(unchecked & ~stale)
+
+    def _answers_what_passed(self, step: Step, old: Int8s) -> Bools:
+        flows, slots = self._flows, step.slots
+        let_through = flows.replied[slots] & (flows.last_kind[slots] == Kind.SYN)
+        let_through |= ~flows.assured[slots] & (flows.last_kind[slots] == Kind.ACK)
+        let_through &= step.acknowledgement == flows.last_end[slots]
+        challenged = (old == CtState.SYN_SENT) & (flows.last_kind[slots] == Kind.ACK)
+        challenged &= flows.last_direction[slots] == REPLY
+        challenged &= step.sequence == flows.last_acknowledgement[slots]
+        return np.asarray(let_through | challenged)
+
+    def _shorten(self, step: Step) -> None:
+        """FINs and resets beyond their windows, on either side: what is left is not to last."""
+        if not self._rules.law.passes_late:
+            return
+        flows = self._flows
+        ends = (step.kind == Kind.FIN) | (step.kind == Kind.RST)
+        step = step.only(ends & flows.assured[step.slots])
+        slots, last = step.slots, flows.last_kind[step.slots]
+        answers = (flows.last_direction[slots] != step.direction) & (
+            (last == Kind.FIN) | (last == Kind.RST)
+        )
+        left_s = flows.expiry_s[slots] - step.uptime_s
+        sysctl = np.full(len(slots), _UNACKNOWLEDGED, dtype=np.int8)
+        long = answers & (left_s >= _SHORTENED_S) & (left_s > self._set_to(step, sysctl))
+        self._restart(step.only(long), sysctl[long])
+        first = ~answers
+        flows.last_kind[slots[first]] = step.kind[first]
+        flows.last_direction[slots[first]] = step.direction[first]
 
     def _accept(self, step: Step, old: Int8s, new: Int8s) -> None:
         """Move states and restart timeouts (from ``in_window`` on)."""
         flows, slots = self._flows, step.slots
-        unchecked = _IS_CLOSING[old] & (step.kind == Kind.RST)
-        unchecked |= flows.picked_up[slots] & ~flows.seen[1 - step.direction, slots]
-        follow(flows, step.only(~unchecked))
         flows.last_kind[slots], flows.last_direction[slots] = step.kind, step.direction
         flows.state[slots] = new
         flows.close_begun[slots] |= (new == CtState.FIN_WAIT) & (old != new)

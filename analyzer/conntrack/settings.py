@@ -79,6 +79,7 @@ class ConntrackSettings:
     Attributes:
         timeouts_s: by sysctl, all of ``DEFAULTS_S``; seconds.
         assumed: those of them that were not read, and are the kernel's defaults.
+        liberal: packets outside of their windows count too (``nf_conntrack_tcp_be_liberal``).
         loose: an ACK in the middle of a connection makes an entry (``nf_conntrack_tcp_loose``).
         max_retrans: retransmissions from which on the timeout is ``MAX_RETRANS`` at the most.
         table_max: entries that the table may hold (``nf_conntrack_max``); None where not read.
@@ -87,6 +88,7 @@ class ConntrackSettings:
 
     timeouts_s: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULTS_S))
     assumed: frozenset[str] = frozenset()
+    liberal: bool = False
     loose: bool = True
     max_retrans: int = 3
     table_max: int | None = None
@@ -134,6 +136,8 @@ def with_change(settings: ConntrackSettings, name: str, value: int) -> Conntrack
             timeouts_s={**settings.timeouts_s, name: float(value)},
             assumed=settings.assumed - {name},
         )
+    if name == "nf_conntrack_tcp_be_liberal":
+        return replace(settings, liberal=bool(value))
     if name == "nf_conntrack_tcp_loose":
         return replace(settings, loose=bool(value))
     if name == "nf_conntrack_tcp_max_retrans":
@@ -156,6 +160,7 @@ def settings_of(sysctl: Mapping[str, int | None]) -> ConntrackSettings:
     return ConntrackSettings(
         timeouts_s={**DEFAULTS_S, **read},
         assumed=frozenset(DEFAULTS_S) - read.keys(),
+        liberal=bool(_or(sysctl.get("nf_conntrack_tcp_be_liberal"), 0)),
         loose=bool(_or(sysctl.get("nf_conntrack_tcp_loose"), 1)),
         max_retrans=max(_or(sysctl.get("nf_conntrack_tcp_max_retrans"), 3), 0),
         table_max=_positive(sysctl.get("nf_conntrack_max")),

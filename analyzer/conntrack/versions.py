@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SYN_NOT_RENEWED = (5, 14)
 ASSURED_IS_STREAM = (5, 16)
 UDP_STREAM_AFTER_2_S = (5, 0)
+LATE_IS_NOT_INVALID = (6, 1)
 
 _IN_STABLE: Mapping[Release, Mapping[Release, int]] = {
     SYN_NOT_RENEWED: {(5, 4): 231, (5, 10): 167},
@@ -55,6 +56,15 @@ CHANGES: tuple[VersionChange, ...] = (
         source="net/netfilter/nf_conntrack_proto_udp.c (commit b7b1d02fc439)",
         carried_back="5.4.160, 5.10.80 and 5.15.3 have it, and so may distributions",
     ),
+    VersionChange(
+        since=LATE_IS_NOT_INVALID,
+        what="A packet before its window is translated; before, it was INVALID, as one beyond its "
+        "window still is. FINs or resets beyond their windows on both sides shorten the timeout to "
+        "that of unacknowledged data.",
+        known="source",
+        source="net/netfilter/nf_conntrack_proto_tcp.c, tcp_in_window, nf_tcp_handle_invalid "
+        "(commits 6e250dcbff1d, 628d694344a0)",
+    ),
 )
 """Differences in the order of their releases."""
 
@@ -68,6 +78,8 @@ class ConntrackLaw:
         assures_at_once: a UDP flow is marked ASSURED with the first packet after an answer, stream
             or not.
         streams_at_once: a UDP flow is a stream from the first packet after an answer.
+        passes_late: a packet before its window is not INVALID; FINs and resets beyond their windows
+            shorten the timeout.
         since: the changes that it has, or that are taken for granted where it is not known;
             those that its stable release took over too.
         uncertain: those that its version does not have but its distributor may.
@@ -76,6 +88,7 @@ class ConntrackLaw:
     renews_unanswered_syn: bool
     assures_at_once: bool
     streams_at_once: bool
+    passes_late: bool
     since: tuple[VersionChange, ...]
     uncertain: tuple[VersionChange, ...]
 
@@ -96,6 +109,7 @@ def law_of(kernel: str | None) -> ConntrackLaw:
         renews_unanswered_syn=not has(SYN_NOT_RENEWED),
         assures_at_once=not has(ASSURED_IS_STREAM),
         streams_at_once=not has(UDP_STREAM_AFTER_2_S),
+        passes_late=has(LATE_IS_NOT_INVALID),
         since=tuple(one for one in CHANGES if has(one.since)),
         uncertain=tuple(one for one in CHANGES if one.carried_back and not has(one.since)),
     )

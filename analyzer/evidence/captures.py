@@ -73,7 +73,7 @@ def read_captures(
     usable, lost = readable(captures)
     if not usable:
         return None, lost
-    packets = read_packets(*usable)
+    packets = read_packets(*usable, store=store)
     segments = each_once(service_segments(packets, ends, store))
     before = masqueraded(segments)
     segments = segments.only(~np.isin(segments.flow, before)) if len(before) else segments

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from analyzer.observed.masquerades import no_masquerades
 from analyzer.observed.record import DirectorRecord, record_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Evidence:
             capture of others without a service; else, and without a capture, None.
         seen_on: VRRP of a fail-over as each director captured it, by the director's name.
         forwarded: the forwarding method and its evidence; None where nothing depends on it.
+        masquerades: entries of netfilter directors that hide their clients.
         by_director: each director's part of these tables.
     """
 
@@ -63,6 +65,7 @@ class Evidence:
     announcements: Announcements | None
     forwarded: Forwarding | None = None
     services_sent_to: tuple[VirtualEnd, ...] = ()
+    masquerades: pd.DataFrame = field(default_factory=no_masquerades)
     by_director: Mapping[str, DirectorRecord] = field(default_factory=dict)
     seen_on: Mapping[str, Announcements] = field(default_factory=dict)
 

@@ -248,11 +248,13 @@ def _by_macs(captured: Captured | None) -> _Indication | None:
 
 def _replies_bypass(segments: Segments, macs: frozenset[int]) -> bool:
     """Whether there are replies, and none of them comes from, or goes to, where requests go."""
-    back = _replies(segments)
-    at_macs = np.isin(segments.source_mac, list(macs)) | np.isin(
-        segments.destination_mac, list(macs)
+    back, known = _replies(segments), list(macs)
+    if not macs or not back.any():
+        return False
+    at_macs = segments.where(
+        lambda part: np.isin(part.source_mac, known) | np.isin(part.destination_mac, known)
     )
-    return bool(macs) and bool(back.any()) and not (back & at_macs).any()
+    return not (back & at_macs).any()
 
 
 def _were_sent_on(segments: Segments) -> bool:
@@ -278,7 +280,9 @@ def _sent_on_unchanged(segments: Segments, macs: frozenset[int]) -> int:
 
 def _take_replies(segments: Segments, macs: frozenset[int]) -> bool:
     """Whether replies other than resets arrive at these MACs: a router's, or a gateway's."""
-    return bool((_replies(segments) & np.isin(segments.destination_mac, list(macs))).any())
+    known = list(macs)
+    taken = segments.where(lambda part: np.isin(part.destination_mac, known))
+    return bool((_replies(segments) & taken).any())
 
 
 def _why_unknown(captured: Captured) -> str:

@@ -64,6 +64,7 @@ def gather(recording: Recording, store: Store = IN_MEMORY) -> Evidence:
         captured=captured,
         not_measured=(),
         in_flight=recording.table("in_flight"),
+        masquerades=recording.table("masquerades"),
         announcements=None,
         forwarded=forwarding_of(manifest, services, entries, captured),
     )

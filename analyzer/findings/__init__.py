@@ -20,6 +20,7 @@ from analyzer.findings import (
     wire,
     workers,
 )
+from analyzer.findings.collisions import masquerade, node_ports, reused
 from analyzer.findings.decay import changed, conntrack, draining, expired, timeouts
 from analyzer.findings.decay.counted import counter_sentences
 from analyzer.findings.decay.timeouts import governing
@@ -86,6 +87,11 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     wire.arp_flux,
     wire.server_held_open,
     wire.port_reuse_delay,
+    wire.outside_windows,
+    reused.port_reuse,
+    masquerade.insert_failed,
+    masquerade.masquerade_collision,
+    node_ports.node_port_collision,
     servers.imbalance,
     servers.removed_server_entries,
     servers.weight_zero_still_served,
@@ -107,6 +113,7 @@ OF_IPVS = frozenset(
         timeouts.expires_late,
         resets.reset_closes_early,
         wire.half_open,
+        wire.port_reuse_delay,
         limits.table_full,
         limits.table_memory,
     }

@@ -105,6 +105,37 @@ def _saw_replies(segments: Segments) -> bool:
     return bool((~segments.to_vip).any())
 
 
+def outside_windows(figures: Figures) -> Finding | None:
+    """Clients' packets that conntrack did not count, as they lay outside of their TCP windows."""
+    found = [
+        (result, result.prediction.outside)
+        for result in figures.by_conntrack
+        if result.prediction is not None and result.prediction.outside is not None
+    ]
+    found = [(result, rows) for result, rows in found if len(rows)]
+    if not found:
+        return None
+    n = sum(len(rows) for _, rows in found)
+    invalid = any(rows["invalid"].any() for _, rows in found)
+    return Finding(
+        id="conntrack-outside-window",
+        severity="warning" if invalid else "info",
+        title=f"{n:,} packet{'s' * (n > 1)} of clients lay outside of "
+        f"{'their' if n > 1 else 'its'} TCP window{'s' * (n > 1)}, and restarted no timeout",
+        evidence=" ".join(
+            f"On {result.director.name} {len(rows):,}, {int(rows['invalid'].sum()):,} of them "
+            f"INVALID, so not translated: {figures.ends(rows['flow'])} "
+            f"({figures.when(rows['at_ns'])})."
+            for result, rows in found
+        ),
+        advice="A client's INVALID packet reaches the director itself, which answers with a reset; "
+        "a real server's leaves with its own address. Drop them (ct state invalid drop, as "
+        "kube-proxy does), or set net.netfilter.nf_conntrack_tcp_be_liberal=1, with which only "
+        "resets are judged. Causes are packets on another way than through the director, and "
+        "hosts that keep old connections.",
+    )
+
+
 def server_held_open(figures: Figures) -> Finding | None:
     """The server closed and the client did not: in dr the entry stays in ESTABLISHED."""
     rows = figures.connections

@@ -55,15 +55,18 @@ def clocks_uncertain(figures: Figures) -> Finding | None:
     if not unsure:
         return None
     worst = max(unsure, key=lambda worker: worker.clock_uncertainty_s)
+    unsure_ms = worst.clock_uncertainty_s * 1e3
     return Finding(
         id="worker-clocks",
         severity="info",
-        title=f"The workers' starts agree only within {worst.clock_uncertainty_s * 1e3:,.0f} ms",
+        title=f"The workers' clocks are known only within {unsure_ms:,.0f} ms",
         evidence=f"The clock of {worst.name} is {worst.clock_offset_s * 1e3:,.1f} ± "
-        f"{worst.clock_uncertainty_s * 1e3:,.1f} ms off this host's, by round trips through the "
-        "scheduler.",
+        f"{unsure_ms:,.1f} ms off this host's, by round trips through the "
+        "scheduler before the start and after the end. Instants of different workers can be "
+        "compared no better.",
         advice="A less loaded scheduler, or one nearer to its workers, answers faster, and the "
-        "offset is known as well as the fastest round trip is short.",
+        "offset is known as well as the fastest round trip is short. In a run of hours clocks "
+        "drift: NTP or PTP on the workers and on this host.",
     )
 
 

@@ -61,8 +61,8 @@ def fin_waits(director: str, passed: Segments, once: Segments, *, sees_replies: 
         once: all segments that were captured, without copies: also those that bypass it.
         sees_replies: the servers' packets pass it too (nat).
     """
-    parts = [_of_part(part, sees_replies=sees_replies) for part in passed.parts()]
-    half_closed_s = [_half_closed_s(part) for part in once.parts()]
+    parts = list(passed.store.map(_of_part, ((part, sees_replies) for part in passed.parts())))
+    half_closed_s = list(once.store.map(_half_closed_s, ((part,) for part in once.parts())))
     return FinWaits(
         director=director,
         connections=sum(part.connections for part in parts),
@@ -83,7 +83,7 @@ class _Waits:
     longest_ack_s: float | None
 
 
-def _of_part(passed: Segments, *, sees_replies: bool) -> _Waits:
+def _of_part(passed: Segments, sees_replies: bool) -> _Waits:
     seen = passed if sees_replies else passed.only(passed.to_vip)
     begins = _begins(seen)
     fins = (seen.flag == Flag.FIN) & seen.to_vip

@@ -12,6 +12,7 @@ import pandas as pd
 from analyzer.conntrack.replay import Packets, replay
 from analyzer.conntrack.settings import SYSCTLS
 from analyzer.conntrack.states import Kind, kind_of
+from analyzer.conntrack.windows import BEYOND, WITHIN
 from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import Flag
 from analyzer.predicted.entries import (
@@ -26,7 +27,7 @@ from analyzer.predicted.replay import Beliefs
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from analyzer.conntrack.replay import ConntrackRules
+    from analyzer.conntrack.replay import ConntrackRules, Tracked
     from analyzer.predicted.entries import Prediction
     from analyzer.predicted.replay import Handling
     from analyzer.recording.clock import DirectorClock
@@ -88,7 +89,20 @@ def _predict(
         timeout_name=_timeout_names(tracked.sysctl[first_and_last(beliefs)[1]]),
         ends_ns=np.where(refused, last_ns, ends_ns),
     )
-    return replace(prediction, entries=entries)
+    return replace(prediction, entries=entries, outside=_outside(segments, tracked, rules))
+
+
+def _outside(segments: Segments, tracked: Tracked, rules: ConntrackRules) -> pd.DataFrame:
+    """The client's packets outside of their windows."""
+    rows = np.flatnonzero((tracked.outside != WITHIN) & segments.to_vip)
+    place = tracked.outside[rows]
+    return pd.DataFrame(
+        {
+            "flow": segments.flow[rows],
+            "at_ns": segments.at_ns[rows],
+            "invalid": (place == BEYOND) | (not rules.law.passes_late),
+        }
+    )
 
 
 def _timeout_names(sysctl: npt.NDArray[np.int8]) -> pd.Series:
@@ -111,5 +125,6 @@ def packets_of(segments: Segments, clock: DirectorClock, handled: Handling) -> P
         has_ack=(tcp.flags & _TCP_ACK) != 0,
         payload_bytes=tcp.payload_bytes.astype(np.int64),
         window=tcp.window.astype(np.int64),
+        window_scale=tcp.window_scale,
         lost=handled.dropped,
     )

@@ -47,6 +47,8 @@ class Prediction:
         steps: one row per packet that belongs to an entry: ``entry, flow, at_ns, state``.
         dropped_syns: SYNs that the director dropped for the sake of an old conntrack entry.
         store: what keeps the columns of the steps.
+        outside: of a netfilter director, the client's packets outside of their windows that moved
+            no entry: ``flow, at_ns``, and ``invalid`` (so it was not translated); None of IPVS.
     """
 
     director: str
@@ -54,6 +56,7 @@ class Prediction:
     steps: pd.DataFrame
     dropped_syns: int
     store: Store = IN_MEMORY
+    outside: pd.DataFrame | None = None
 
     def parts(self) -> Iterator[pd.DataFrame]:
         """The steps part by part: of whole flows, and so of whole entries; at least one part."""
@@ -112,18 +115,21 @@ def predicted_by_parts(
     cut = segments.cuts() or [slice(0, 0)]
     tasks = ((part, handled.only(rows)) for rows, part in zip(cut, segments.parts(), strict=True))
     writer, entries, count, dropped_syns = store.columns(), [], 0, 0
+    outside: list[pd.DataFrame] = []
     for made in store.map(predict_part, tasks):
         steps = {name: made.steps[name].to_numpy() for name in made.steps}
         writer.append(steps | {"entry": steps["entry"] + count})
         entries.append(made.entries)
         count += len(made.entries)
         dropped_syns += made.dropped_syns
+        outside += [] if made.outside is None else [made.outside]
     return replace(
         made,
         entries=pd.concat(entries, ignore_index=True) if len(entries) > 1 else entries[0],
         steps=pd.DataFrame(writer.finish(), copy=False),
         dropped_syns=dropped_syns,
         store=store,
+        outside=pd.concat(outside, ignore_index=True) if outside else None,
     )
 
 

@@ -74,8 +74,10 @@ def outages(
     segments = evidence.segments
     if segments is None:
         return ()
-    passing = segments.only(passed)
     ordered, gaps = candidates(director, evidence, clock)
+    if not ordered and not gaps:
+        return ()
+    passing = segments.only(passed)
     taken = answered.taken | (~passing.to_vip & ~answered.rejected)
     taken_ns, signs_ns = (
         np.sort(passing.at_ns[each]) for each in (taken, taken | answered.answered)

@@ -54,7 +54,7 @@ def _passed(director: Director, evidence: Evidence, segments: Segments) -> Bools
     to_directors = passed(segments, macs)
     if len(evidence.directors) > 1 or to_directors[segments.to_vip].any():
         return to_directors
-    has_no_mac = segments.to_vip & (segments.destination_mac == NO_MAC)
+    has_no_mac = segments.where(lambda part: part.to_vip & (part.destination_mac == NO_MAC))
     if macs and not has_no_mac.any():
         return to_directors
     return (has_no_mac if macs else segments.to_vip) | (evidence.forwarding == "nat") & (

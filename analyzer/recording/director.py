@@ -39,6 +39,8 @@ class Director:
     Attributes:
         kind: what keeps its connections: IPVS, or netfilter's connection tracking.
         conntrack_sysctls: of a netfilter director, those below ``net.netfilter`` by name.
+        insert_failed: of a netfilter director, packets that it had lost when the run began because
+            no entry could be made for them; changes are events.
         hz: jiffies per second.
         timeouts_source: where they are from: ``ipvsadm`` and ``netlink``, asked on the director, or
             another.
@@ -96,6 +98,7 @@ class Director:
     clock_uncertainty_s: float = 0.0
     kind: Kind = "ipvs"
     conntrack_sysctls: Mapping[str, int | None] = field(default_factory=dict)
+    insert_failed: int | None = None
     addresses: frozenset[str] = frozenset()
 
     @property
@@ -125,6 +128,7 @@ def _director(name: str, facts: DirectorFacts) -> Director:
         name=name,
         kind=facts.kind,
         conntrack_sysctls=sysctl.of_conntrack if facts.kind == "netfilter" else {},
+        insert_failed=facts.insert_failed,
         timeouts=Timeouts(tcp_s=timeouts.tcp, tcpfin_s=timeouts.tcpfin, udp_s=timeouts.udp)
         if timeouts
         else None,

@@ -89,6 +89,21 @@ TABLES: Mapping[str, pa.Schema] = {
         real_server=_NAME,
         real_port=_INT,
     ),
+    # One row is an entry of a netfilter director that hides its client, as first read; one that a
+    # read missed may have two.
+    "masquerades": _schema(
+        at=_AT,
+        director=_NAME,
+        protocol=_NAME,
+        client_ip=_NAME,
+        client_port=_INT,
+        vip=_NAME,
+        port=_INT,
+        real_server=_NAME,
+        real_port=_INT,
+        source_ip=_NAME,  # what real servers take for the client
+        source_port=_INT,
+    ),
     # One row is one poll; with it the table at any poll of entries can be rebuilt.
     "polls": _schema(
         at=_AT,

@@ -75,6 +75,10 @@ def _reuses(crowd: Crowd) -> Floats:
     return _where(ended | np.r_[False, ended[:-1]] if len(ended) else ended)
 
 
+def _is_usual(cause: Strings) -> npt.NDArray[np.bool_]:
+    return np.asarray((cause == "") | (cause == TIMER) | (cause == PORT_REUSE), dtype=np.bool_)
+
+
 def _late(crowd: Crowd) -> Floats:
     late_s = np.broadcast_to(crowd.late_s, len(crowd.table))
     return _where(late_s > 0, late_s)
@@ -104,7 +108,7 @@ REASONS: Mapping[str, tuple[str, Callable[[Crowd], Floats]]] = {
     "port-reuse": ("its port was used again at once", _reuses),
     "ended-early": (
         "its entry ended before its time",
-        lambda crowd: _where(~np.isin(crowd.cause, ["", TIMER, PORT_REUSE])),
+        lambda crowd: _where(~_is_usual(crowd.cause)),
     ),
     "half-open": (
         "its handshake never finished",
@@ -178,7 +182,7 @@ def entries_of(table: pd.DataFrame, measured: Sequence[Measured]) -> tuple[Ints,
         ``last_state`` (-1: none predicted), ``cause`` ("" likewise), ``off_s`` (0 if not seen).
     """
     last_state = np.full(len(table), -1, dtype=np.int64)
-    cause = np.full(len(table), "", dtype="U24")
+    cause = np.full(len(table), "", dtype=object)
     off_s = np.zeros(len(table))
     for result in measured:
         if result.prediction is None or result.prediction.entries.empty:

@@ -67,23 +67,18 @@ def _ends_v6(file: Bytes, at: Ints) -> Ends:
     return Ends(book, code[: len(at)], code[len(at) :])
 
 
-def shared(chunks: Sequence[Ends]) -> tuple[tuple[str, ...], list[Indices], list[Indices]]:
-    """All addresses as text, and each chunk's sources and destinations as indices into them.
+def shared(books: Sequence[UInts]) -> tuple[tuple[str, ...], list[Indices]]:
+    """All addresses of chunks as text, and for each row of each chunk's book its index.
 
     The order of the addresses is that of their numbers, however the packets were cut into chunks.
     """
-    rows = np.concatenate([chunk.book for chunk in chunks])
+    rows = np.concatenate(books)
     order = np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))
     new = np.r_[True, (np.diff(rows[order], axis=0) != 0).any(axis=1)][: len(rows)]
     number = np.empty(len(rows), dtype=np.int32)
     number[order] = np.cumsum(new) - 1
-    books = np.split(number, np.cumsum([len(chunk.book) for chunk in chunks])[:-1])
-    numbered = [
-        (book[chunk.source], book[chunk.destination])
-        for book, chunk in zip(books, chunks, strict=True)
-    ]
     texts = tuple(_text(*row) for row in rows[order][new].tolist())
-    return texts, [source for source, _ in numbered], [destination for _, destination in numbered]
+    return texts, np.split(number, np.cumsum([len(book) for book in books])[:-1])
 
 
 def _text(version: int, upper: int, lower: int) -> str:

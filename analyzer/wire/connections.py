@@ -72,9 +72,10 @@ def connections(segments: Segments) -> pd.DataFrame:
     Returns:
         As ``table``.
     """
-    parts = list(segments.store.map(parts_of, ((part,) for part in segments.parts())))
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
-    return table(ConnectionParts(**columns))
+    writer = segments.store.columns()
+    for part in segments.store.map(parts_of, ((part,) for part in segments.parts())):
+        writer.append({name: getattr(part, name) for name in _COLUMNS})
+    return table(ConnectionParts(**writer.finish()))
 
 
 def parts_of(segments: Segments) -> ConnectionParts:
@@ -163,7 +164,8 @@ def table(parts: ConnectionParts) -> pd.DataFrame:
             "server_fin": server_fin,
             "closer": pd.Series(_CLOSERS[closer], dtype="string"),
             "holds_time_wait": pd.Series(_CLOSERS[np.where(both, closer, 3)], dtype="string"),
-        }
+        },
+        copy=False,
     )
 
 

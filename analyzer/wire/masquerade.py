@@ -26,13 +26,14 @@ def masqueraded(segments: Segments) -> Ints:
     Only those count that arrive at a MAC and never leave it, and of which the SYN leaves that MAC
     a moment later in a flow that never arrives there.
     """
-    is_syn = segments.to_vip & (segments.flag == Flag.SYN)
-    takers, senders = (
-        np.setdiff1d(macs[is_syn], NO_MAC)
-        for macs in (segments.destination_mac, segments.source_mac)
-    )
-    if not len(np.intersect1d(takers, senders)):
+    takers, senders = set[int](), set[int]()
+    for part in segments.parts():
+        syns_of_part = part.to_vip & (part.flag == Flag.SYN)
+        takers |= set(np.unique(part.destination_mac[syns_of_part]).tolist())
+        senders |= set(np.unique(part.source_mac[syns_of_part]).tolist())
+    if not takers & senders - {NO_MAC}:
         return np.zeros(0, dtype=np.int64)
+    is_syn = segments.to_vip & (segments.flag == Flag.SYN)
     syns = _syns(segments, np.flatnonzero(is_syn))
     arriving = syns[syns["destination_mac"] != NO_MAC].rename(columns={"destination_mac": "mac"})
     leaving = syns[syns["source_mac"] != NO_MAC].rename(columns={"source_mac": "mac"})

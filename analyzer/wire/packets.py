@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, fields, replace
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from analyzer.wire.addresses import Ends, ends_of, shared
+from analyzer.parts import IN_MEMORY, stretches
+from analyzer.wire.addresses import ends_of, shared
 from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
 from analyzer.wire.capture.links import NO_MAC, THIS_HOST, Link, link_layer
 from analyzer.wire.capture.network import SKIPPED, TCP, UDP, VRRP, Network, network_layer
+from analyzer.wire.capture.options import window_scales
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.arrays import Bools, Ints
+    from analyzer.parts import Columns, Store
+    from analyzer.wire.addresses import UInts
     from analyzer.wire.capture.frames import Bytes, Frames
 
     UInt8s = npt.NDArray[np.uint8]
@@ -56,6 +60,8 @@ class PacketTable:
         sequence, acknowledgement: the TCP numbers; 0 of a datagram.
         payload_bytes: of TCP's data, by the IP header's length; 0 of a datagram.
         window: as in the TCP header, not scaled; 0 of a datagram.
+        window_scale: of a SYN, by how many bits its sender scales later windows
+            (``options.window_scales``).
         ttl: the time to live (IPv4), or hop limit (IPv6).
         source_mac, destination_mac: as 48-bit numbers, NO_MAC where the link has none; THIS_HOST
             where the link says that the capturing host sent or took it, whatever its interface.
@@ -77,6 +83,7 @@ class PacketTable:
     acknowledgement: npt.NDArray[np.uint32]
     payload_bytes: npt.NDArray[np.uint16]
     window: npt.NDArray[np.uint16]
+    window_scale: npt.NDArray[np.int8]
     ttl: UInt8s
     source_mac: Ints
     destination_mac: Ints
@@ -92,15 +99,33 @@ def mac_number(mac: str) -> int:
     return int(mac.replace(":", ""), 16)
 
 
-def read_packets(*captures: memoryview, chunk_bytes: int = CHUNK_BYTES) -> PacketTable:
+def read_packets(
+    *captures: memoryview, chunk_bytes: int = CHUNK_BYTES, store: Store = IN_MEMORY
+) -> PacketTable:
     """The segments and datagrams of capture files, one after another, as one table.
+
+    Args:
+        captures: the files' bytes.
+        chunk_bytes: how much is decoded at once.
+        store: keeps the columns.
 
     Raises:
         ParseError: neither pcap nor pcapng.
     """
-    chunks = [_decoded(frames) for frames in _frames_of(captures, chunk_bytes)]
-    table = _table([rows for rows, _, _ in chunks], [ends for _, ends, _ in chunks])
-    return _once(table, _joined([tunnelled for _, _, tunnelled in chunks]))
+    writer, chunks = store.columns(), []
+    packets, read_bytes, size_bytes = 0, 0, sum(map(len, captures))
+    tasks = ((frames.alone(),) for frames in _frames_of(captures, chunk_bytes))
+    for chunk in store.map(_decoded, tasks):
+        writer.append(chunk.columns)
+        chunks.append(replace(chunk, columns={}))
+        packets, read_bytes = packets + chunk.rows, read_bytes + chunk.read_bytes
+        store.reading(packets, read_bytes / max(size_bytes, 1))
+        store.release(*captures)
+    columns = writer.finish()
+    addresses, numbers = shared([chunk.book for chunk in chunks])
+    columns |= _numbered(columns, [chunk.rows for chunk in chunks], numbers, store)
+    tunnelled = columns.pop("tunnelled")
+    return _once(_table(chunks, columns, addresses), tunnelled, store)
 
 
 def _frames_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Frames]:
@@ -108,8 +133,30 @@ def _frames_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Fra
         yield from frame_chunks(content, chunk_bytes)
 
 
-def _decoded(frames: Frames) -> tuple[PacketTable, Ends, Bools]:
-    """One chunk's rows, their addresses as numbers, and which came in a tunnel."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chunk:
+    """What is decoded of a chunk.
+
+    Attributes:
+        columns: the arrays of PacketTable, and ``tunnelled`` (it came in a tunnel); ``source`` and
+            ``destination`` are rows of ``book``.
+        rows: how many.
+        read_bytes: of the file, about.
+        book: the chunk's addresses as numbers.
+        neighbours, host_macs, skipped, unread: as in PacketTable.
+    """
+
+    columns: Mapping[str, npt.NDArray[Any]]
+    rows: int
+    read_bytes: int
+    book: UInts
+    neighbours: Mapping[int, str]
+    host_macs: frozenset[int]
+    skipped: Mapping[str, int]
+    unread: int
+
+
+def _decoded(frames: Frames) -> _Chunk:
     link = link_layer(frames)
     network = network_layer(frames, link)
     whole = np.flatnonzero(network.whole)
@@ -118,28 +165,35 @@ def _decoded(frames: Frames) -> tuple[PacketTable, Ends, Bools]:
     file = frames.file
     is_v6 = link.ethertype[whole] == IPV6
     ttl_at = link.network[whole] + np.where(is_v6, 7, 8)
-    rows = PacketTable(
-        at_ns=frames.at_ns[whole],
-        protocol=network.protocol[whole].astype(np.uint8),
-        source=np.zeros(0, np.int32),
-        destination=np.zeros(0, np.int32),
-        source_port=file.numbers(transport, 2).astype(np.uint16),
-        destination_port=file.numbers(transport + 2, 2).astype(np.uint16),
-        flags=np.where(is_tcp, file.numbers(transport + 13, 1), 0).astype(np.uint8),
-        sequence=np.where(is_tcp, file.numbers(transport + 4, 4), 0).astype(np.uint32),
-        acknowledgement=np.where(is_tcp, file.numbers(transport + 8, 4), 0).astype(np.uint32),
-        payload_bytes=_payload_bytes(file, link.network[whole], transport, is_tcp, is_v6),
-        window=np.where(is_tcp, file.numbers(transport + 14, 2), 0).astype(np.uint16),
-        ttl=file.numbers(ttl_at, 1).astype(np.uint8),
-        source_mac=np.where(link.went_out, THIS_HOST, link.source_mac)[whole],
-        destination_mac=np.where(link.came_in, THIS_HOST, link.destination_mac)[whole],
-        addresses=(),
+    ends = ends_of(file, link.network[whole], is_v6)
+    columns: dict[str, npt.NDArray[Any]] = {
+        "at_ns": frames.at_ns[whole],
+        "protocol": network.protocol[whole].astype(np.uint8),
+        "source": ends.source.astype(np.int32),
+        "destination": ends.destination.astype(np.int32),
+        "source_port": file.numbers(transport, 2).astype(np.uint16),
+        "destination_port": file.numbers(transport + 2, 2).astype(np.uint16),
+        "flags": np.where(is_tcp, file.numbers(transport + 13, 1), 0).astype(np.uint8),
+        "sequence": np.where(is_tcp, file.numbers(transport + 4, 4), 0).astype(np.uint32),
+        "acknowledgement": np.where(is_tcp, file.numbers(transport + 8, 4), 0).astype(np.uint32),
+        "payload_bytes": _payload_bytes(file, link.network[whole], transport, is_tcp, is_v6),
+        "window": np.where(is_tcp, file.numbers(transport + 14, 2), 0).astype(np.uint16),
+        "window_scale": window_scales(frames, whole, transport, is_tcp),
+        "ttl": file.numbers(ttl_at, 1).astype(np.uint8),
+        "source_mac": np.where(link.went_out, THIS_HOST, link.source_mac)[whole],
+        "destination_mac": np.where(link.came_in, THIS_HOST, link.destination_mac)[whole],
+        "tunnelled": link.tunnelled[whole],
+    }
+    return _Chunk(
+        columns=columns,
+        rows=len(whole),
+        read_bytes=int(frames.start[-1] - frames.start[0]) if len(frames.start) else 0,
+        book=ends.book,
         neighbours=_arp_senders(frames, link) | _vrrp_senders(frames, link, network),
         host_macs=frozenset(np.unique(link.source_mac[link.went_out]).tolist()) - {NO_MAC},
         skipped=network.skipped,
         unread=frames.unread,
     )
-    return rows, ends_of(file, link.network[whole], is_v6), link.tunnelled[whole]
 
 
 def _payload_bytes(
@@ -153,21 +207,36 @@ def _payload_bytes(
     return np.where(is_tcp, np.clip(ends - begins, 0, _MOST_BYTES), 0).astype(np.uint16)
 
 
-def _table(chunks: Sequence[PacketTable], ends: Sequence[Ends]) -> PacketTable:
-    """The concatenated chunks, with common numbers of addresses."""
-    addresses, sources, destinations = shared(ends)
-    arrays: dict[str, Any] = {
-        name: _joined([getattr(chunk, name) for chunk in chunks]) for name in _columns(chunks[0])
-    }
+def _numbered(
+    columns: Columns, sizes: Sequence[int], numbers: Sequence[Indices], store: Store
+) -> Columns:
+    """Sources and destinations by the numbers that all chunks have in common.
+
+    Args:
+        columns: of all chunks.
+        sizes: the rows of each chunk.
+        numbers: of each chunk's book.
+        store: keeps the columns.
+    """
+    writer, names = store.columns(), ("source", "destination")
+    ends = np.cumsum(sizes).tolist()
+    for first, last, number in zip([0, *ends[:-1]], ends, numbers, strict=True):
+        writer.append({name: number[columns[name][first:last]] for name in names})
+        store.release()
+    return writer.finish()
+
+
+def _table(
+    chunks: Sequence[_Chunk], columns: Mapping[str, Any], addresses: tuple[str, ...]
+) -> PacketTable:
+    """The chunks as one table."""
     neighbours: dict[int, str] = {}
     skipped = Counter(dict.fromkeys(SKIPPED, 0))
     for chunk in chunks:
         neighbours |= chunk.neighbours
         skipped.update(chunk.skipped)
-    arrays |= {"source": _joined(sources), "destination": _joined(destinations)}
-    return replace(
-        chunks[0],
-        **arrays,
+    return PacketTable(
+        **columns,
         addresses=addresses,
         neighbours=neighbours,
         host_macs=frozenset().union(*(chunk.host_macs for chunk in chunks)),
@@ -176,32 +245,49 @@ def _table(chunks: Sequence[PacketTable], ends: Sequence[Ends]) -> PacketTable:
     )
 
 
-def _once(table: PacketTable, tunnelled: Bools) -> PacketTable:
+def _once(table: PacketTable, tunnelled: Bools, store: Store) -> PacketTable:
     """Without what came in a tunnel, where its connection was also seen outside.
 
     A director that captures sees a packet come, and sees the same one leave in a tunnel.
     """
     if not tunnelled.any():
         return table
-    hosts = table.source.astype(np.int64) * len(table.addresses) + table.destination
-    ports = table.source_port.astype(np.int64) << 16 | table.destination_port
-    _, number = np.unique(hosts, return_inverse=True)
-    directions = (number << 40) | (table.protocol.astype(np.int64) << 32) | ports
-    copies = tunnelled & np.isin(directions, directions[~tunnelled])
-    columns: dict[str, Any] = {name: getattr(table, name)[~copies] for name in _columns(table)}
-    count = int(np.count_nonzero(copies))
-    skipped = {**table.skipped, "copies in a tunnel": count}
-    return replace(table, **columns, skipped=skipped)
+    inside = np.flatnonzero(tunnelled)
+    pairs = np.unique(_hosts(table, inside))
+    directions, outside = _directions(table, inside, pairs), np.zeros(0, dtype=np.int64)
+    for rows in stretches(len(tunnelled), store.part_rows):
+        others = _directions(table, rows, pairs)[~tunnelled[rows]]
+        outside = np.union1d(outside, others[np.isin(others, directions)])
+        store.release()
+    copies = inside[np.isin(directions, outside)]
+    left = np.ones(len(tunnelled), dtype=bool)
+    left[copies] = False
+    writer = store.columns()
+    for rows in stretches(len(tunnelled), store.part_rows):
+        writer.append({name: getattr(table, name)[rows][left[rows]] for name in _columns(table)})
+        store.release()
+    skipped = {**table.skipped, "copies in a tunnel": len(copies)}
+    return replace(table, **cast("dict[str, Any]", writer.finish()), skipped=skipped)
+
+
+def _hosts(table: PacketTable, rows: slice | Ints) -> Ints:
+    """A number for the source and destination of each packet."""
+    return table.source[rows].astype(np.int64) * len(table.addresses) + table.destination[rows]
+
+
+def _directions(table: PacketTable, rows: slice | Ints, pairs: Ints) -> Ints:
+    """A number for the protocol and both ends of each packet; -1 of hosts not among ``pairs``."""
+    hosts = _hosts(table, rows)
+    number = np.minimum(np.searchsorted(pairs, hosts), len(pairs) - 1)
+    ports = table.source_port[rows].astype(np.int64) << 16 | table.destination_port[rows]
+    protocol = table.protocol[rows].astype(np.int64)
+    return np.where(pairs[number] == hosts, (number << 40) | (protocol << 32) | ports, -1)
 
 
 def _columns(table: PacketTable) -> list[str]:
     """The names of the arrays with a value for each packet."""
     names = (column.name for column in fields(PacketTable))
     return [name for name in names if isinstance(getattr(table, name), np.ndarray)]
-
-
-def _joined(arrays: Sequence[Any]) -> Any:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _arp_senders(frames: Frames, link: Link) -> dict[int, str]:

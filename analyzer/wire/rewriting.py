@@ -8,6 +8,7 @@ two sides of a packet find each other whatever the link says of MACs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,11 +16,13 @@ import pandas as pd
 
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag, flag_of
+from analyzer.parts import stretches
 from analyzer.wire.packets import NO_MAC, UDP
 from analyzer.wire.segments import SENT_ON_NS
 
 if TYPE_CHECKING:
     from analyzer.arrays import Bools, Ints
+    from analyzer.parts import Bucket, Buckets, Columns
     from analyzer.wire.packets import PacketTable
     from analyzer.wire.segments import Segments
 
@@ -36,7 +39,7 @@ LEG_COLUMNS = {
     "to_server": "bool",
     "flag": "int8",
     "sequence": "int64",
-    "server": "string",
+    "server": "category",
     "source_mac": "int64",
     "partner": "int64",
 }
@@ -81,17 +84,26 @@ def rewriting(packets: PacketTable, segments: Segments) -> Rewriting:
     """
     if len(segments.flow) == 0:
         return NOTHING
-    inside = _between_clients_and_others(packets, segments)
-    if inside.empty:
+    clients = _client_keys(packets, segments)
+    rows, first_flows = _parts_of_clients(segments, clients)
+    inside = _dealt_out(packets, segments, clients, first_flows)
+    tasks = (
+        (
+            inside.bucket(number),
+            segments.part(part),
+            _clients_of(segments, part, clients),
+            part.start,
+        )
+        for number, part in enumerate(rows)
+    )
+    writer, macs, flows = segments.store.columns(), frozenset[int](), 0
+    for found in segments.store.map(_rewritten, tasks):
+        if found.flows:
+            writer.append(found.columns)
+            macs, flows = macs | found.macs, flows + found.flows
+    if not flows:
         return NOTHING
-    outside = _keyed(segments, _client_keys(packets, segments)[segments.flow])
-    forth = _partners(inside[inside["to_server"]], outside[outside["to_vip"]], direction="backward")
-    back = _partners(inside[~inside["to_server"]], outside[~outside["to_vip"]], direction="forward")
-    inside["partner"] = NO_PARTNER
-    for partners in (forth, back):
-        inside.loc[partners.index, "partner"] = partners
-    inside["partner"] = inside["partner"].where(_sent_on(inside, outside), NO_PARTNER)
-    return _legs(_of_rewritten(inside, outside), packets)
+    return Rewriting(legs=_legs(writer.finish(), packets), macs=macs, flows=flows)
 
 
 def _client_keys(packets: PacketTable, segments: Segments) -> Ints:
@@ -104,45 +116,142 @@ def _client_keys(packets: PacketTable, segments: Segments) -> Ints:
     return np.asarray(_end_key(address, protocol, port), dtype=np.int64)
 
 
+def _parts_of_clients(segments: Segments, clients: Ints) -> tuple[list[slice], Ints]:
+    """The rows of each part of whole clients (address and port), and the first flow of each."""
+    is_new = np.ones(len(clients), dtype=bool)
+    ends = clients // (_PROTOCOLS * _PORTS) * _PORTS + clients % _PORTS
+    is_new[1:] = ends[1:] != ends[:-1]
+    client = np.cumsum(is_new) - 1
+    first_flow = np.flatnonzero(is_new)
+    starts = [int(first_flow[client[segments.flow[rows.start]]]) for rows in segments.cuts()]
+    first_flows = np.unique(starts)
+    bounds = [*np.searchsorted(segments.flow, first_flows).tolist(), len(segments.flow)]
+    return [slice(*pair) for pair in pairwise(bounds)], first_flows
+
+
+def _clients_of(segments: Segments, rows: slice, clients: Ints) -> Ints:
+    """The keys of the flows that some rows are of, and of those between them."""
+    return clients[segments.flow[rows.start] : segments.flow[rows.stop - 1] + 1]
+
+
+def _dealt_out(
+    packets: PacketTable, segments: Segments, clients: Ints, first_flows: Ints
+) -> Buckets:
+    """The packets between a service's client and an address that is no service's, by parts."""
+    store = segments.store
+    buckets = store.buckets(len(first_flows))
+    known = _Known.of(packets, segments, clients)
+    for rows in stretches(len(packets.at_ns), store.part_rows):
+        found = _between_clients_and_others(packets, known, rows)
+        part = np.searchsorted(first_flows, known.flow_of(found["client"]), side="right") - 1
+        for number in np.unique(part):
+            here = part == number
+            buckets.append(int(number), {name: column[here] for name, column in found.items()})
+        store.release()
+    return buckets
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The ends of a capture's services.
+
+    Attributes:
+        clients: their keys, ascending, each once; shape (clients,).
+        flows: a flow of each; shape (clients,).
+        vips: the services' keys.
+        is_client: of each address.
+    """
+
+    clients: Ints
+    flows: Ints
+    vips: Ints
+    is_client: Bools
+
+    @classmethod
+    def of(cls, packets: PacketTable, segments: Segments, clients: Ints) -> _Known:
+        numbers = {address: index for index, address in enumerate(packets.addresses)}
+        flows = segments.flows[["protocol", "vip", "port"]].drop_duplicates()
+        vips = _end_key(
+            flows["vip"].map(numbers).to_numpy(dtype=np.int64),
+            np.where(flows["protocol"] == "UDP", UDP, 6).astype(np.int64),
+            flows["port"].to_numpy(dtype=np.int64),
+        )
+        is_client = np.zeros(len(packets.addresses), dtype=bool)
+        distinct, first = np.unique(clients, return_index=True)
+        is_client[distinct // (_PROTOCOLS * _PORTS)] = True
+        return cls(distinct, first, vips, is_client)
+
+    def holds(self, ends: Ints) -> Bools:
+        """Which ends are clients."""
+        row = np.minimum(np.searchsorted(self.clients, ends), len(self.clients) - 1)
+        return np.asarray(self.clients[row] == ends)
+
+    def flow_of(self, clients: Ints) -> Ints:
+        """A flow of each client."""
+        return np.asarray(self.flows[np.searchsorted(self.clients, clients)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """The legs of some clients: ``LEG_COLUMNS``, but ``other``, a number, for ``server``."""
+
+    columns: Columns
+    macs: frozenset[int]
+    flows: int
+
+
+def _rewritten(bucket: Bucket, segments: Segments, clients: Ints, first_row: int) -> _Part:
+    """The legs of a part's clients.
+
+    Args:
+        bucket: packets between these clients and others.
+        segments: of the part.
+        clients: the client's key of each of the part's flows, from its first to its last.
+        first_row: where the part begins among the capture's segments.
+    """
+    columns = bucket.read()
+    if not columns:
+        return _Part(columns={}, macs=frozenset(), flows=0)
+    inside = pd.DataFrame(columns).sort_values("at_ns", kind="stable", ignore_index=True)
+    outside = _keyed(segments, clients[segments.flow - segments.flow[0]])
+    forth = _partners(inside[inside["to_server"]], outside[outside["to_vip"]], direction="backward")
+    back = _partners(inside[~inside["to_server"]], outside[~outside["to_vip"]], direction="forward")
+    inside["partner"] = NO_PARTNER
+    for partners in (forth, back):
+        inside.loc[partners.index, "partner"] = partners
+    inside["partner"] = inside["partner"].where(_sent_on(inside, outside), NO_PARTNER)
+    return _part(_of_rewritten(inside, outside), first_row)
+
+
 def _end_key(address: Any, protocol: Any, port: Any) -> Any:
     return (address * _PROTOCOLS + protocol) * _PORTS + port
 
 
-def _between_clients_and_others(packets: PacketTable, segments: Segments) -> pd.DataFrame:
-    """The packets between a service's client and an address that is no service's."""
-    clients = pd.unique(_client_keys(packets, segments))
-    numbers = {address: index for index, address in enumerate(packets.addresses)}
-    flows = segments.flows[["protocol", "vip", "port"]].drop_duplicates()
-    vips = _end_key(
-        flows["vip"].map(numbers).to_numpy(dtype=np.int64),
-        np.where(flows["protocol"] == "UDP", UDP, 6).astype(np.int64),
-        flows["port"].to_numpy(dtype=np.int64),
-    )
-    is_client = np.zeros(len(packets.addresses), dtype=bool)
-    is_client[clients // (_PROTOCOLS * _PORTS)] = True
-    near = np.flatnonzero(is_client[packets.source] | is_client[packets.destination])
-    protocol = packets.protocol[near].astype(np.int64)
-    source = _end_key(packets.source[near].astype(np.int64), protocol, packets.source_port[near])
-    target = _end_key(
-        packets.destination[near].astype(np.int64), protocol, packets.destination_port[near]
-    )
-    forth = np.isin(source, clients) & ~np.isin(target, vips)
-    back = np.isin(target, clients) & ~np.isin(source, vips) & ~forth
-    rows = near[forth | back]
-    is_udp = packets.protocol[rows] == UDP
-    to_server = forth[forth | back]
-    return pd.DataFrame(
-        {
-            "at_ns": packets.at_ns[rows],
-            "to_server": to_server,
-            "client": np.where(forth, source, target)[forth | back],
-            "other": np.where(forth, target, source)[forth | back],
-            "flag": np.where(is_udp, np.int8(Flag.DATAGRAM), flag_of(packets.flags[rows])),
-            "sequence": packets.sequence[rows].astype(np.int64),
-            "source_mac": packets.source_mac[rows],
-            "destination_mac": packets.destination_mac[rows],
-        }
-    ).sort_values("at_ns", kind="stable", ignore_index=True)
+def _between_clients_and_others(packets: PacketTable, known: _Known, rows: slice) -> Columns:
+    """Of some packets those between a service's client and an address that is no service's."""
+    source, destination = packets.source[rows], packets.destination[rows]
+    near = np.flatnonzero(known.is_client[source] | known.is_client[destination])
+    protocol = packets.protocol[rows][near].astype(np.int64)
+    ports = packets.source_port[rows][near], packets.destination_port[rows][near]
+    from_end = _end_key(source[near].astype(np.int64), protocol, ports[0])
+    to_end = _end_key(destination[near].astype(np.int64), protocol, ports[1])
+    forth = ~np.isin(to_end, known.vips)
+    forth[forth] = known.holds(from_end[forth])
+    back = ~forth & ~np.isin(from_end, known.vips)
+    back[back] = known.holds(to_end[back])
+    both = forth | back
+    chosen, forth = rows.start + near[both], forth[both]
+    is_udp = packets.protocol[chosen] == UDP
+    return {
+        "at_ns": packets.at_ns[chosen],
+        "to_server": forth,
+        "client": np.where(forth, from_end[both], to_end[both]),
+        "other": np.where(forth, to_end[both], from_end[both]),
+        "flag": np.where(is_udp, np.int8(Flag.DATAGRAM), flag_of(packets.flags[chosen])),
+        "sequence": packets.sequence[chosen].astype(np.int64),
+        "source_mac": packets.source_mac[chosen],
+        "destination_mac": packets.destination_mac[chosen],
+    }
 
 
 def _keyed(segments: Segments, client: Ints) -> pd.DataFrame:
@@ -230,20 +339,26 @@ def _of_rewritten(inside: pd.DataFrame, outside: pd.DataFrame) -> pd.DataFrame:
     return inside.merge(pairs, on=["client", "other"], how="inner")
 
 
-def _legs(rows: pd.DataFrame, packets: PacketTable) -> Rewriting:
-    if rows.empty:
-        return NOTHING
-    code, ends = pd.factorize(rows["other"])
-    names = pd.Series([_end_name(int(end), packets.addresses) for end in ends], dtype="string")
-    rows = rows.assign(server=names.take(code).to_numpy())
+def _part(rows: pd.DataFrame, first_row: int) -> _Part:
+    """The legs in these rows, in their order."""
     legs = rows.sort_values(["flow", "at_ns"], kind="stable", ignore_index=True)
-    sent_on = legs[legs["to_server"] & (legs["partner"] != NO_PARTNER)]
-    matched = legs[legs["partner"] != NO_PARTNER]
-    return Rewriting(
-        legs=legs[list(LEG_COLUMNS)].astype(LEG_COLUMNS),
+    matched = legs["partner"] != NO_PARTNER
+    sent_on = legs[legs["to_server"] & matched]
+    partner = np.where(matched, legs["partner"] + first_row, NO_PARTNER)
+    columns = {name: legs[name].to_numpy() for name in LEG_COLUMNS if name != "server"}
+    return _Part(
+        columns=columns | {"partner": partner, "other": legs["other"].to_numpy()},
         macs=frozenset(sent_on["source_mac"].unique().tolist()) - {NO_MAC},
-        flows=int(matched["flow"].nunique()),
+        flows=int(legs.loc[matched, "flow"].nunique()),
     )
+
+
+def _legs(columns: Columns, packets: PacketTable) -> pd.DataFrame:
+    """All parts' legs, with the names of the real servers."""
+    code, ends = pd.factorize(columns.pop("other"))
+    names = [_end_name(int(end), packets.addresses) for end in ends]
+    servers = pd.Categorical.from_codes(code, pd.Index(names))
+    return pd.DataFrame({**columns, "server": servers}, copy=False)[list(LEG_COLUMNS)]
 
 
 def _end_name(end: int, addresses: tuple[str, ...]) -> str:

@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag, flag_of
-from analyzer.parts import IN_MEMORY, cuts
+from analyzer.parts import IN_MEMORY, cuts, stretches
 from analyzer.wire.packets import NO_MAC, TCP, UDP
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
     from analyzer.arrays import Bools, Ints
-    from analyzer.parts import Store
+    from analyzer.parts import Bucket, Columns, Store
     from analyzer.wire.packets import Indices, PacketTable, Ports
 
 
@@ -57,12 +57,15 @@ class TcpHeaders:
         acknowledgement: the number; meaningless without the flag ACK.
         payload_bytes: of data.
         window: not scaled.
+        window_scale: of a SYN, by how many bits its sender scales later windows; else, and where
+            the options do not say, below 0 (``capture.options``).
     """
 
     flags: npt.NDArray[np.uint8]
     acknowledgement: npt.NDArray[np.uint32] | Ints
     payload_bytes: npt.NDArray[np.uint16] | Ints
     window: npt.NDArray[np.uint16] | Ints
+    window_scale: npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +115,17 @@ class Segments:
 
     def parts(self) -> Iterator[Segments]:
         """The segments part by part, without the table of flows; at least one part."""
-        bare = replace(self, flows=self.flows.iloc[:0], store=IN_MEMORY)
         for rows in self.cuts() or [slice(0, 0)]:
-            yield bare.only(rows)
+            yield self.part(rows)
             self.store.release()
+
+    def part(self, rows: slice) -> Segments:
+        """Some rows, without the table of flows."""
+        return replace(self.only(rows), flows=self.flows.iloc[:0], store=IN_MEMORY)
+
+    def where(self, test: Callable[[Segments], Bools]) -> Bools:
+        """Which rows pass a test that goes by each row alone; shape (n,)."""
+        return np.concatenate([test(part) for part in self.parts()])
 
     def starts(self) -> Ints:
         """The row at which each flow begins; shape (flows that have rows,)."""
@@ -152,37 +162,98 @@ def service_segments(
         store: keeps them.
     """
     known = sorted(set(ends))
-    forth = _ends_at(packets, known, packets.destination, packets.destination_port)
-    back = _ends_at(packets, known, packets.source, packets.source_port)
-    rows = np.flatnonzero((forth >= 0) | (back >= 0))
-    rows = rows[_by_time(packets.at_ns[rows])]
-    to_vip = forth[rows] >= 0
-    end = np.where(to_vip, forth[rows], back[rows])
-    client = np.where(to_vip, packets.source[rows], packets.destination[rows]).astype(np.int64)
-    client_port = np.where(to_vip, packets.source_port[rows], packets.destination_port[rows])
-    flow, flow_keys = _numbered((client * _PORTS + client_port) * max(len(known), 1) + end)
-    by_flow = _by_number(flow, len(flow_keys))
-    rows, to_vip = rows[by_flow], to_vip[by_flow]
+    size = len(packets.at_ns)
+    bounds = _bounds(packets, known, -(-size // store.part_rows))
+    buckets = store.buckets(len(bounds) + 1)
+    for rows in stretches(size, store.part_rows):
+        found = _of_services(packets, known, rows)
+        part = np.searchsorted(bounds, found["key"], side="right")
+        for number in np.unique(part):
+            here = slice(None) if len(bounds) == 0 else part == number
+            buckets.append(int(number), {name: column[here] for name, column in found.items()})
+        store.release()
+    writer, keys, flows = store.columns(), [], 0
+    for columns, flow_keys in store.map(
+        _in_order, ((buckets.bucket(number),) for number in range(len(bounds) + 1))
+    ):
+        if columns:
+            writer.append(columns | {"flow": columns["flow"] + flows})
+        keys.append(flow_keys)
+        flows += len(flow_keys)
+    nothing = _of_services(packets, known, slice(0, 0))
+    columns = writer.finish() or {"flow": nothing["key"], **nothing}
     return Segments(
-        flow=flow[by_flow],
-        at_ns=packets.at_ns[rows],
-        to_vip=to_vip,
-        flag=np.where(
-            packets.protocol[rows] == UDP, np.int8(Flag.DATAGRAM), flag_of(packets.flags[rows])
-        ),
-        sequence=packets.sequence[rows],
-        ttl=packets.ttl[rows],
-        source_mac=packets.source_mac[rows],
-        destination_mac=packets.destination_mac[rows],
-        flows=_flow_table(packets, flow_keys, known),
-        tcp=TcpHeaders(
-            flags=packets.flags[rows],
-            acknowledgement=packets.acknowledgement[rows],
-            payload_bytes=packets.payload_bytes[rows],
-            window=packets.window[rows],
-        ),
+        **{name: columns[name] for name in _OWN},
+        flows=_flow_table(packets, np.concatenate(keys), known),
+        tcp=TcpHeaders(**{name: columns[f"tcp.{name}"] for name in _OF_TCP}),
         store=store,
     )
+
+
+def _of_services(packets: PacketTable, known: list[VirtualEnd], rows: slice) -> Columns:
+    """Columns of ``Segments`` of those of some packets that are a service's; ``key`` their flow's.
+
+    Flows are in the order of their keys: by client, then by service.
+    """
+    forth = _ends_at(packets, known, packets.destination, packets.destination_port, rows)
+    back = _ends_at(packets, known, packets.source, packets.source_port, rows)
+    chosen = np.flatnonzero((forth >= 0) | (back >= 0))
+    to_vip = forth[chosen] >= 0
+    end = np.where(to_vip, forth[chosen], back[chosen])
+    chosen += rows.start
+    client = np.where(to_vip, packets.source[chosen], packets.destination[chosen]).astype(np.int64)
+    port = np.where(to_vip, packets.source_port[chosen], packets.destination_port[chosen])
+    flags = packets.flags[chosen]
+    return {
+        "key": (client * _PORTS + port) * max(len(known), 1) + end,
+        "at_ns": packets.at_ns[chosen],
+        "to_vip": to_vip,
+        "flag": np.where(packets.protocol[chosen] == UDP, np.int8(Flag.DATAGRAM), flag_of(flags)),
+        "sequence": packets.sequence[chosen],
+        "ttl": packets.ttl[chosen],
+        "source_mac": packets.source_mac[chosen],
+        "destination_mac": packets.destination_mac[chosen],
+        "tcp.flags": flags,
+        "tcp.acknowledgement": packets.acknowledgement[chosen],
+        "tcp.payload_bytes": packets.payload_bytes[chosen],
+        "tcp.window": packets.window[chosen],
+        "tcp.window_scale": packets.window_scale[chosen],
+    }
+
+
+_SAMPLES, _SAMPLED_ROWS = 64, 1024
+
+
+def _bounds(packets: PacketTable, known: list[VirtualEnd], parts: int) -> Ints:
+    """The first key of each part but the first, so that they are about equal; ascending.
+
+    A sample shows where they lie; no result depends on it.
+    """
+    if parts <= 1:
+        return np.zeros(0, dtype=np.int64)
+    starts = np.linspace(0, max(len(packets.at_ns) - _SAMPLED_ROWS, 0), _SAMPLES).astype(np.int64)
+    sampled = [
+        _of_services(packets, known, slice(start, start + _SAMPLED_ROWS))["key"]
+        for start in np.unique(starts).tolist()
+    ]
+    keys = np.sort(np.concatenate(sampled))
+    if not len(keys):
+        return keys
+    return np.unique(keys[len(keys) * np.arange(1, parts) // parts])
+
+
+def _in_order(bucket: Bucket) -> tuple[Columns, Ints]:
+    """A part's columns by flow, then time, with the flows' numbers; and the flows' keys."""
+    columns = bucket.read()
+    if not columns:
+        return {}, np.zeros(0, dtype=np.int64)
+    in_time = _by_time(columns["at_ns"])
+    flow, flow_keys = _numbered(columns.pop("key")[in_time])
+    by_flow = _by_number(flow, len(flow_keys))
+    order = in_time[by_flow]
+    return {"flow": flow[by_flow]} | {
+        name: column[order] for name, column in columns.items()
+    }, flow_keys
 
 
 def busiest_end(packets: PacketTable) -> VirtualEnd | None:
@@ -232,15 +303,16 @@ def _is_group(address: str) -> bool:
 
 
 def _ends_at(
-    packets: PacketTable, known: list[VirtualEnd], address: Indices, port: Ports
+    packets: PacketTable, known: list[VirtualEnd], address: Indices, port: Ports, chosen: slice
 ) -> npt.NDArray[np.int32]:
-    """The index of the virtual end at one side of each packet; -1 for none."""
+    """The index of the virtual end at one side of each of some packets; -1 for none."""
+    address, port, protocol = address[chosen], port[chosen], packets.protocol[chosen]
     ends = np.full(len(port), -1, dtype=np.int32)
     numbers = {vip: packets.addresses.index(vip) for vip in _vips_in(packets, known)}
     is_vip = np.zeros(len(packets.addresses), dtype=bool)
     is_vip[list(numbers.values())] = True
     rows = np.flatnonzero(is_vip[address])
-    wanted = _end_key(address[rows].astype(np.int64), packets.protocol[rows], port[rows])
+    wanted = _end_key(address[rows].astype(np.int64), protocol[rows], port[rows])
     for index, end in enumerate(known):
         if end.vip in numbers and end.protocol in PROTOCOLS:
             key = _end_key(np.int64(numbers[end.vip]), PROTOCOLS[end.protocol], end.port)
@@ -395,11 +467,20 @@ def passed(segments: Segments, macs: Collection[int]) -> Bools:
     Segments to the VIP count as they arrive at it; where the capture has none of those, as they
     leave it (a server's side). Replies count as they leave it, with the VIP as their source.
     """
-    of_director = list(macs)
-    arriving = segments.to_vip & np.isin(segments.destination_mac, of_director)
-    leaving = segments.to_vip & np.isin(segments.source_mac, of_director)
-    replies = ~segments.to_vip & np.isin(segments.source_mac, of_director)
-    return (arriving if arriving.any() else leaving) | replies
+    arriving, sent = arriving_at(segments, macs), sent_by(segments, macs)
+    return np.where(segments.to_vip, arriving if arriving.any() else sent, sent)
+
+
+def arriving_at(segments: Segments, macs: Collection[int]) -> Bools:
+    """Which segments to the VIP one of these MACs takes; shape (n,)."""
+    known = list(macs)
+    return segments.where(lambda part: part.to_vip & np.isin(part.destination_mac, known))
+
+
+def sent_by(segments: Segments, macs: Collection[int]) -> Bools:
+    """Which segments one of these MACs sends; shape (n,)."""
+    known = list(macs)
+    return segments.where(lambda part: np.isin(part.source_mac, known))
 
 
 def without_copies(
@@ -413,7 +494,7 @@ def without_copies(
         arrives: whether the capture shows segments as they arrive; by default as these do.
     """
     if arrives is None:
-        arrives = bool((segments.to_vip & np.isin(segments.destination_mac, list(macs))).any())
+        arrives = bool(arriving_at(segments, macs).any())
     if not arrives:
         return np.ones(len(segments.flow), dtype=bool)
-    return ~(segments.to_vip & np.isin(segments.source_mac, list(macs)))
+    return ~(segments.to_vip & sent_by(segments, macs))

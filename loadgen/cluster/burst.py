@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from analyzer.findings.workers import IN_WORDS
 from analyzer.units import NS_PER_S
 from loadgen.cluster import remote
+from loadgen.cluster.clocks import over_the_run
 from loadgen.cluster.connection import WorkerLost
+from loadgen.cluster.crew import measure_offset
 from loadgen.cluster.gather import gather
 from loadgen.cluster.messages import PartOrder, Prepared, Pulse, Stopped, part_name
 from loadgen.cluster.progress import WorkerProgress, merge
@@ -223,9 +225,20 @@ class ClusterBurst(Burst):
             self._keeping.cancel()
             with suppress(asyncio.CancelledError):
                 await self._keeping
+        await self._compare_clocks()
         await asyncio.gather(*(self._stop(worker) for worker in self.workers))
         await gather(self._crew, self._recording.path, self.workers, self._say)
         self._recording.update_manifest({"workers": [worker.manifest() for worker in self.workers]})
+
+    async def _compare_clocks(self) -> None:
+        """See how far the workers' clocks have moved since the start."""
+        for worker in self.workers:
+            before = worker.member.offset
+            if worker.why is not None or not before.uncertainty_ns:  # lost, or of our own kernel
+                continue
+            with suppress(WorkerLost):
+                after = await measure_offset(self._crew.cluster, worker.member.worker)
+                worker.offset = over_the_run(before, after)
 
     async def _stop(self, worker: WorkerProgress) -> None:
         """Have a worker close what it holds; one that had stalled may be back."""
@@ -277,9 +290,11 @@ def _packets_missed(worker: WorkerProgress, size_bytes: int | None) -> list[dict
     if not worker.member.captures:
         return []
     packets, stopped = f"packets of {worker.name}", worker.stopped
-    if not worker.captures or stopped is None:
-        why = "no privilege or no way to capture there, or the worker was lost"
-        return [{"what": packets, "why": why}]
+    if not worker.captures:
+        return [{"what": packets, "why": "no privilege or no way to capture there"}]
+    if stopped is None:
+        what = f"{packets} from some instant on" if worker.is_whole else packets
+        return [{"what": what, "why": "the worker was lost"}]
     kept = f"its capture is kept below {size_bytes} bytes (--capture-size)"
     missed = (
         ("", "not all that the worker recorded could be fetched", not worker.is_whole),

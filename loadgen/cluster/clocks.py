@@ -7,7 +7,7 @@ intersection of these intervals, which is no wider than the fastest of them took
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analyzer.units import NS_PER_S
@@ -47,6 +47,17 @@ def offset_of(trips: Sequence[RoundTrip]) -> WorkerOffset:
     fastest = min(trips, key=lambda trip: trip.answered_ns - trip.asked_ns)
     middle = fastest.there_ns - (fastest.asked_ns + fastest.answered_ns) // 2
     return WorkerOffset(offset_ns=middle, uncertainty_ns=max(low - middle, middle - high))
+
+
+def over_the_run(before: WorkerOffset, after: WorkerOffset) -> WorkerOffset:
+    """The offset before the start, whose uncertainty covers how far the clock has moved since.
+
+    Rows and packets of the whole run are moved by the offset before the start.
+    """
+    moved_ns = abs(after.offset_ns - before.offset_ns)
+    if moved_ns <= before.uncertainty_ns + after.uncertainty_ns:
+        return before
+    return replace(before, uncertainty_ns=moved_ns + after.uncertainty_ns)
 
 
 def of_one_kernel(offset: WorkerOffset, boot: str, our_boot: str) -> WorkerOffset:

@@ -31,7 +31,7 @@ START_S = 60.0
 """A worker loads the program when it is first asked."""
 
 _MOST_CHARACTERS = 80
-_NOT_INSTALLED = (
+NOT_INSTALLED = (
     "--cluster: dask.distributed is not installed; expected pip install 'ipvs-loadgen[cluster]'"
 )
 
@@ -168,7 +168,7 @@ async def connected(address: ClusterAddress) -> AsyncIterator[Cluster]:
     try:
         import distributed
     except ImportError:
-        raise UsageProblem(_NOT_INSTALLED) from None
+        raise UsageProblem(NOT_INSTALLED) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it quotes what workers say
     warnings.filterwarnings("ignore", module=r"distributed\.")
     opening = _local(distributed, address.local) if address.local else _far(distributed, address)
@@ -176,7 +176,7 @@ async def connected(address: ClusterAddress) -> AsyncIterator[Cluster]:
         yield Cluster(client)
 
 
-def _check_keys(distributed: Any, address: ClusterAddress) -> None:
+def check_keys(distributed: Any, address: ClusterAddress) -> None:
     """See that Dask's configuration names keys that can be read, before anything is opened."""
     if address.is_open:
         return
@@ -191,9 +191,42 @@ def _check_keys(distributed: Any, address: ClusterAddress) -> None:
         )
 
 
+def no_scheduler(address: ClusterAddress) -> UsageProblem:
+    """That nobody answers at an address."""
+    return UsageProblem(
+        f"--cluster {address.text}: no scheduler of Dask answers there; expected one within "
+        f"{CONNECT_S:g} s, with the same certificates"
+    )
+
+
+def local_options(distributed: Any, workers: int) -> dict[str, Any]:
+    """Of a ``LocalCluster`` on the loopback, with keys of its own that never touch a disk.
+
+    Raises:
+        UsageProblem: what makes the keys is not installed.
+    """
+    try:
+        security = distributed.Security.temporary()
+    except ImportError:
+        raise UsageProblem(NOT_INSTALLED) from None
+    return {
+        "n_workers": workers,
+        "threads_per_worker": 1,
+        "memory_limit": 0,
+        "processes": True,
+        "host": "127.0.0.1",
+        "protocol": "tls://",
+        "security": security,
+        "dashboard_address": "127.0.0.1:0",
+        "scheduler_kwargs": {"dashboard": False},
+        "worker_dashboard_address": "127.0.0.1:0",
+        "silence_logs": logging.CRITICAL,
+    }
+
+
 @asynccontextmanager
 async def _far(distributed: Any, address: ClusterAddress) -> AsyncIterator[Any]:
-    _check_keys(distributed, address)
+    check_keys(distributed, address)
     try:
         client = await _within(
             distributed.Client(
@@ -202,10 +235,7 @@ async def _far(distributed: Any, address: ClusterAddress) -> AsyncIterator[Any]:
             CONNECT_S * 2,
         )
     except (OSError, TimeoutError, TypeError, ValueError, RuntimeError) as error:
-        raise UsageProblem(
-            f"--cluster {address.text}: no scheduler of Dask answers there; expected one within "
-            f"{CONNECT_S:g} s, with the same certificates"
-        ) from error
+        raise no_scheduler(address) from error
     try:
         yield client
     finally:
@@ -214,33 +244,14 @@ async def _far(distributed: Any, address: ClusterAddress) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def _local(distributed: Any, workers: int) -> AsyncIterator[Any]:
-    """Workers on the loopback, with keys of their own that never touch a disk."""
+    """Workers on the loopback (``local_options``)."""
     from loadgen.cluster.remote import leave_interrupts
 
-    try:
-        security = distributed.Security.temporary()
-    except ImportError:
-        raise UsageProblem(_NOT_INSTALLED) from None
-    cluster = await _within(
-        distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=0,
-            processes=True,
-            host="127.0.0.1",
-            protocol="tls://",
-            security=security,
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            worker_dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-            asynchronous=True,
-        ),
-        START_S,
-    )
+    options = local_options(distributed, workers)
+    cluster = await _within(distributed.LocalCluster(**options, asynchronous=True), START_S)
     try:
         client = await distributed.Client(
-            cluster, security=security, asynchronous=True, set_as_default=False
+            cluster, security=options["security"], asynchronous=True, set_as_default=False
         )
         try:
             await client.run(leave_interrupts)

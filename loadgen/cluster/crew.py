@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 ROUND_TRIPS = 20
 MOST_ROUND_TRIPS = 100
+ROUND_TRIPS_OF_ALL = 2000
+"""With many workers each has fewer: one takes 5 ms, and the first clock drifts meanwhile."""
+
+TRIP_S = 5.0
 GOOD_NS = 500_000
 """An uncertainty for which nobody need ask again."""
 
@@ -144,9 +148,11 @@ async def _crew(
     _check_named(directors, workers)
     answers = await all_of(*(_about(cluster, worker, plan.sources) for worker in workers))
     about = {worker.address: answer for worker, answer in zip(workers, answers, strict=True)}
+    most = max(ROUND_TRIPS, min(MOST_ROUND_TRIPS, ROUND_TRIPS_OF_ALL // len(workers)))
+    our_boot = remote.boot_id()
     offsets = {  # one after another: they would slow each other's round trips down
         worker.address: of_one_kernel(
-            await _offset(cluster, worker), about[worker.address].boot, remote.boot_id()
+            await _offset_before(cluster, worker, most), about[worker.address].boot, our_boot
         )
         for worker in workers
     }
@@ -235,17 +241,29 @@ async def _about(cluster: Cluster, worker: ConnectedWorker, pool: Sequence[str])
     return answer
 
 
-async def _offset(cluster: Cluster, worker: ConnectedWorker) -> WorkerOffset:
+async def _offset_before(cluster: Cluster, worker: ConnectedWorker, most: int) -> WorkerOffset:
+    try:
+        return await measure_offset(cluster, worker, most=most)
+    except WorkerLost as error:
+        raise UsageProblem(f"--cluster: {worker.name} does not answer") from error
+
+
+async def measure_offset(
+    cluster: Cluster, worker: ConnectedWorker, *, most: int = ROUND_TRIPS
+) -> WorkerOffset:
+    """A worker's clock against this host's, by at most so many round trips.
+
+    Raises:
+        WorkerLost: it does not answer, or not with an instant.
+    """
     trips: list[RoundTrip] = []
-    while len(trips) < MOST_ROUND_TRIPS:
+    while len(trips) < most:
         asked_ns = time.time_ns()
-        try:
-            there_ns = await cluster.run(worker.address, time.time_ns)
-        except WorkerLost as error:
-            raise UsageProblem(f"--cluster: {worker.name} does not answer") from error
-        trips.append(
-            RoundTrip(asked_ns=asked_ns, there_ns=int(there_ns), answered_ns=time.time_ns())
-        )
+        there_ns = await cluster.run(worker.address, time.time_ns, limit_s=TRIP_S)
+        answered_ns = time.time_ns()
+        if not isinstance(there_ns, int):
+            raise WorkerLost("a worker's clock gave no number")
+        trips.append(RoundTrip(asked_ns=asked_ns, there_ns=there_ns, answered_ns=answered_ns))
         if len(trips) >= ROUND_TRIPS and offset_of(trips).uncertainty_ns <= GOOD_NS:
             break
     return offset_of(trips)

@@ -34,6 +34,9 @@ REJOIN_S = 30.0
 """How long a lost worker's host has to come back with another worker: its nanny starts one, but
 where the scheduler was lost, whatever keeps Dask's workers running."""
 
+CLOSING_S = 15.0
+"""How long a worker that ends may take to close its part: the engine has 10 s of it."""
+
 _LOOK_EVERY_S = 1.0
 _MOST_FILES = 100_000
 _PART = re.compile(r"requests/part-[0-9]{5,9}\.parquet")
@@ -61,6 +64,7 @@ class Gathering:
         """
         try:
             if self._is_here(worker):
+                await self._until_closed(worker)
                 return self._take(worker)
             found = await self._who_has(worker)
             return found is not None and await self._copy(worker, *found)
@@ -72,6 +76,14 @@ class Gathering:
         folder = Path(worker.folder)
         expected = part_name(self._crew.run, worker.member.number)
         return folder.name == expected and folder.is_dir() and not folder.is_symlink()
+
+    async def _until_closed(self, worker: WorkerProgress) -> None:
+        """Let a worker that ends because its scheduler did bring its last rows to disk."""
+        end_s = time.monotonic() + CLOSING_S
+        while worker.why == "scheduler" and not remote.is_closed(worker.folder):
+            if time.monotonic() > end_s:
+                return
+            await asyncio.sleep(_LOOK_EVERY_S / 10)
 
     def _take(self, worker: WorkerProgress) -> bool:
         for file in remote.part_files(worker.folder) or []:

@@ -14,6 +14,7 @@ from analyzer.units import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from loadgen.cluster.clocks import WorkerOffset
     from loadgen.cluster.crew import Member
     from loadgen.cluster.messages import Pulse, Stopped
     from loadgen.load.engines.tally import Tally, TargetTally
@@ -33,6 +34,7 @@ class WorkerProgress:
         gathered: requests that it sent, by the files of its part that are here; None before any.
         is_whole: all that it recorded is here.
         stopped: what it said at its end.
+        offset: of its clock, once that has been compared again at the end.
     """
 
     member: Member
@@ -45,6 +47,7 @@ class WorkerProgress:
     gathered: int | None = None
     is_whole: bool = False
     stopped: Stopped | None = None
+    offset: WorkerOffset | None = None
 
     @property
     def name(self) -> str:
@@ -84,13 +87,14 @@ class WorkerProgress:
     def manifest(self) -> dict[str, Any]:
         """Its row of ``workers`` in ``run.json``."""
         planned = self.member.share.requests
+        offset = self.offset or self.member.offset
         sent = self.gathered or 0
         lost = None if planned is None else max(planned - sent, 0)
         return {
             "name": self.name,
             "host": self.member.host,
-            "clock_offset_s": self.member.offset.offset_ns / NS_PER_S,
-            "clock_uncertainty_s": self.member.offset.uncertainty_ns / NS_PER_S,
+            "clock_offset_s": offset.offset_ns / NS_PER_S,
+            "clock_uncertainty_s": offset.uncertainty_ns / NS_PER_S,
             "share": round(self.member.share.of_plan, 9),
             "planned": planned,
             "sources": list(self.member.share.sources),

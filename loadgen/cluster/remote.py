@@ -6,14 +6,17 @@ when the worker does.
 
 from __future__ import annotations
 
+import asyncio
+import json
 import shutil
 import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import loadgen
+from analyzer.recording.directory.layout import MANIFEST
 from loadgen.cluster.messages import About, PartFile, part_name
 from loadgen.cluster.part import Part
 from loadgen.errors import UsageProblem
@@ -68,8 +71,12 @@ def leave_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-async def prepare(order: PartOrder) -> Prepared:
-    """Get a part ready."""
+async def prepare(order: PartOrder, dask_worker: Any = None) -> Prepared:
+    """Get a part ready; Dask gives itself."""
+    if dask_worker is not None:
+        from loadgen.cluster.plugin import close_with
+
+        await close_with(dask_worker)
     part = Part(order)
     prepared = await part.prepare()
     if prepared.refusal is None:
@@ -93,6 +100,22 @@ async def stop(run: str, number: int) -> Stopped | None:
     """End a part; None where this process has none."""
     part = _parts.pop(part_name(run, number), None)
     return None if part is None else await part.stop()
+
+
+async def close_all() -> None:
+    """End all parts: this worker ends."""
+    parts = list(_parts.values())
+    _parts.clear()
+    await asyncio.gather(*(part.stop() for part in parts))
+
+
+def is_closed(folder: str) -> bool:
+    """Whether a part has been ended: nothing more comes to it."""
+    try:
+        manifest = json.loads((Path(folder) / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("ended") is not None
 
 
 def part_files(folder: str) -> list[PartFile] | None:

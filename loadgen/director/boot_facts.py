@@ -170,6 +170,7 @@ def manifest_of(facts: BootFacts, link_spec: str) -> dict[str, Any]:
         "entry_bytes": facts.entry_bytes,
         "table_status": to_manifest(facts.table_status),
         "sysctl": _sysctls(facts),
+        "insert_failed": director_settings.insert_failed,
         "vips_held": None if held is None else sorted(held),
         "vrrp_state": director_settings.vrrp_state(vips) if knows_vips else None,
         "sync_daemon": director_settings.sync_daemon,

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analyzer.conntrack import statistics
 from analyzer.ipvs.ipvsadm.reader import parse
 from analyzer.ipvs.proc.formats import parse_timeouts
 from analyzer.recording.manifest.director import CONNTRACK_SYSCTLS
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
     from analyzer.recording.manifest.director import Kind
 
 TIMEOUTS_CHANGED, SYSCTL_CHANGED = "timeouts-changed", "sysctl-changed"
+INSERT_FAILED = "insert-failed"
 TIMEOUT_EVENTS: Mapping[Kind, tuple[str, ...]] = {
     "ipvs": (TIMEOUTS_CHANGED,),
-    "netfilter": (TIMEOUTS_CHANGED, SYSCTL_CHANGED),
+    "netfilter": (TIMEOUTS_CHANGED, SYSCTL_CHANGED, INSERT_FAILED),
 }
-"""Events by which timeouts change; of a netfilter director they are sysctls."""
+"""Events of what is asked for with the timeouts; of a netfilter director these are sysctls."""
 
 _MAX_SYSCTL_CHARACTERS = 100
 _MAX_ADDRESSES = 4096
@@ -46,12 +48,13 @@ _SYSCTLS: Mapping[Kind, str] = {
     "netfilter": f"(cd /proc/sys/net/netfilter && grep . {' '.join(CONNTRACK_SYSCTLS)}) "
     "2>/dev/null",
 }
+_STATISTICS = f"echo @statistics; cat {statistics.FILE} 2>/dev/null"
 _BY_OTHERS = (
     "echo @addresses; ip -o addr show 2>/dev/null",
     "echo @keepalived; grep -lx keepalived /proc/[0-9]*/comm 2>/dev/null",
     "echo @end",
 )
-_PARTS = ("timeouts", "daemon", "sysctl", "addresses", "keepalived", "end")
+_PARTS = ("timeouts", "daemon", "sysctl", "statistics", "addresses", "keepalived", "end")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,8 @@ class DirectorSettings:
         sysctl: ``net.ipv4.vs.*`` by name; of a netfilter director ``CONNTRACK_SYSCTLS``.
         addresses: of all its interfaces.
         keepalived: whether one runs.
+        insert_failed: of a netfilter director, packets that it lost so far because no entry could
+            be made for them (``insert_failed_of``).
     """
 
     timeouts: Timeouts | None
@@ -74,6 +79,7 @@ class DirectorSettings:
     sysctl: Mapping[str, str]
     addresses: frozenset[str] | None
     keepalived: bool
+    insert_failed: int | None = None
 
     def vips_held(self, vips: Collection[str]) -> frozenset[str] | None:
         """Which of the services' addresses are its own at present; None where it does not tell."""
@@ -95,13 +101,13 @@ def ask_script(*, kind: Kind = "ipvs", ipvsadm: bool = True) -> str:
         ipvsadm: False where there is a better way to ask IPVS.
     """
     by_ipvsadm = _BY_IPVSADM if ipvsadm and kind == "ipvs" else ()
-    sysctls = f"echo @sysctl; {_SYSCTLS[kind]}"
-    return "; ".join(("PATH=$PATH:/usr/sbin:/sbin", *by_ipvsadm, sysctls, *_BY_OTHERS))
+    of_kind = (f"echo @sysctl; {_SYSCTLS[kind]}", *([_STATISTICS] if kind == "netfilter" else []))
+    return "; ".join(("PATH=$PATH:/usr/sbin:/sbin", *by_ipvsadm, *of_kind, *_BY_OTHERS))
 
 
 def ask_conntrack_sysctls() -> str:
     """What to run on a netfilter director to learn what its tracking goes by alone."""
-    return f"echo @sysctl; {_SYSCTLS['netfilter']}; echo @end"
+    return f"echo @sysctl; {_SYSCTLS['netfilter']}; {_STATISTICS}; echo @end"
 
 
 def ask_timeouts() -> str:
@@ -137,6 +143,7 @@ def parse_settings(text: str) -> DirectorSettings:
         sysctl=_sysctls(sections.get("sysctl", "")),
         addresses=_addresses(sections.get("addresses", "")),
         keepalived=bool(sections.get("keepalived", "").strip()),
+        insert_failed=statistics.insert_failed_of(sections.get("statistics", "")),
     )
 
 
@@ -155,6 +162,9 @@ def changes(
         old, new = before.sysctl.get(name), now.sysctl.get(name)
         if old != new:
             yield SYSCTL_CHANGED, f"{name}: {old} -> {new}"
+    failed_before, failed_now = before.insert_failed, now.insert_failed
+    if failed_before is not None and failed_now is not None and failed_now > failed_before:
+        yield INSERT_FAILED, f"{failed_before} -> {failed_now}"
     held_before, held_now = before.vips_held(vips), now.vips_held(vips)
     if held_before is not None and held_now is not None:
         yield from (("vip-gained", vip) for vip in sorted(held_now - held_before))

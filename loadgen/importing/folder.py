@@ -21,6 +21,7 @@ from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker, joined
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
+from analyzer.recording.spill import ALONE, store_for
 from analyzer.units import LATEST_NS, NS_PER_S
 from analyzer.wire.packets import mac_number, read_packets
 from analyzer.wire.segments import busiest_datagram_end, busiest_end
@@ -28,7 +29,7 @@ from loadgen.director.polling.rows import RESIZING, counters_alone, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
 from loadgen.importing.joining import EPOCH, Joined, Poll, placed_by_events
-from loadgen.importing.polls import Overview, in_order, overview_of, polls_of
+from loadgen.importing.polls import Overview, in_order, no_row, overview_of, polls_of
 from loadgen.importing.proofs import Proofs, table_resizes
 from loadgen.importing.sources.find import find_sources, unpacked
 from loadgen.importing.sources.meta import META
@@ -41,13 +42,20 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.proc.formats import EntryTable
     from analyzer.ipvs.table_diff.tracking import Changes
+    from analyzer.recording.spill import Means
+    from analyzer.wire.packets import PacketTable
     from loadgen.importing.polls import LoggedPoll
+    from loadgen.importing.printed import Printed
     from loadgen.importing.sources.find import PollLog
 
 DIRECTOR = "director"
 NOT_JOINED = "not-joined.pcap"
 """A capture that cannot be analysed beside its log: no analysis reads it."""
 
+NO_COUNTS = {
+    "what": "ActiveConn and InActConn",
+    "why": "the log has none; ipvsadm -Ln prints them",
+}
 MAX_WARNINGS = 100
 _COPIED_BYTES = 1 << 20
 _ROWS_WRITTEN = 10_000
@@ -103,17 +111,22 @@ class Sources:
     captures: Mapping[Path, Path]
     passed_by: Sequence[tuple[Path, str]] = ()
 
+    def size_bytes(self) -> int:
+        """Of all captures together."""
+        return sum(file.stat().st_size for file in self.captures.values())
+
     def contents(self) -> dict[str, memoryview]:
         """The captures' bytes, by name."""
         return {str(path): mapped(file) for path, file in self.captures.items()}
 
 
-def import_folder(paths: Sequence[Path], directory: Path) -> list[str]:
+def import_folder(paths: Sequence[Path], directory: Path, means: Means = ALONE) -> list[str]:
     """Write a run directory from what is found; at most ``MAX_WARNINGS`` lines for the operator.
 
     Args:
         paths: captures, logs and a ``meta.json``, packed or not, patterns of them, or folders.
         directory: the run's.
+        means: what the reading of long captures may use.
 
     Raises:
         UsageProblem: nothing to import, or a file that is not what it should be; then nothing is
@@ -124,17 +137,17 @@ def import_folder(paths: Sequence[Path], directory: Path) -> list[str]:
     log = in_order(found.log) if found.log else None
     with unpacked(found.captures, directory) as captures:
         sources = Sources(meta=found.meta, log=log, captures=captures, passed_by=found.passed_by)
-        doubts = _import(sources, directory)
+        doubts = _import(sources, directory, means)
     passed_by = [f"{path}: passed by: {why}" for path, why in found.passed_by]
     return [*passed_by, *doubts][:MAX_WARNINGS]
 
 
-def _import(sources: Sources, directory: Path) -> list[str]:
+def _import(sources: Sources, directory: Path, means: Means) -> list[str]:
     overview = overview_of(sources.log) if sources.log else Overview()
     try:
-        log_clock = _joined(sources, overview)
+        log_clock = _joined(sources, overview, directory, means)
         clock = _clock(sources.meta, overview, log_clock.offset_s)
-        service, guess = _service(sources)
+        service, guess = _service(sources, directory, means)
         timeouts = given_timeouts(sources.meta, META, overview.timeouts, DIRECTOR, clock.at_ns)
         manifest = _manifest(sources, clock, service, timeouts, log_clock)
         manifest_of(manifest)  # what an analysis could not use is refused here
@@ -153,9 +166,14 @@ def _import(sources: Sources, directory: Path) -> list[str]:
                 recording.write_capture(name, iter(partial(packets.read, _COPIED_BYTES), b""))
         recording.extend("events", [*events, *timeouts.events])
         polls = polls_of(sources.log) if sources.log else ()
-        doubts = _record_polls(polls, overview, clock, recording, sources.meta.get("kernel"))
+        kept = _record_polls(polls, overview, clock, recording, sources.meta.get("kernel"))
+        if sources.log and kept.holds_nothing:
+            raise no_row(sources.log, is_error=kept.only_errors, is_other=not kept.warnings)
+        if sources.log and not kept.has_counts:
+            rows = [*manifest["not_measured"], NO_COUNTS]
+            recording.update_manifest({"not_measured": rows})
         recording.close("completed")
-    return guess + doubts
+    return guess + kept.warnings
 
 
 def _capture_name(number: int, *, left_out: bool) -> str:
@@ -179,7 +197,9 @@ def removed_on_failure(directory: Path) -> Iterator[None]:
         raise
 
 
-def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
+def _service(
+    sources: Sources, directory: Path, means: Means
+) -> tuple[dict[str, Any] | None, list[str]]:
     """The virtual service: as given, else, for a capture alone, the target of most SYNs."""
     meta = sources.meta
     if meta.get("vip") and meta.get("port") is not None:
@@ -188,7 +208,12 @@ def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
         return {"protocol": protocol, "vip": vip, "port": port}, []
     if sources.log or not sources.captures:
         return None, []
-    packets = read_packets(*sources.contents().values())
+    with store_for(directory.parent, sources.size_bytes(), means) as store:
+        packets = read_packets(*sources.contents().values(), store=store)
+        return _busiest(sources, packets)
+
+
+def _busiest(sources: Sources, packets: PacketTable) -> tuple[dict[str, Any] | None, list[str]]:
     opened, answered = busiest_end(packets), busiest_datagram_end(packets)
     end = opened or answered
     if end is None:
@@ -202,7 +227,7 @@ def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
     return service, [f"the virtual service is taken to be {shown}: {why}"]
 
 
-def _joined(sources: Sources, overview: Overview) -> Joined:
+def _joined(sources: Sources, overview: Overview, directory: Path, means: Means) -> Joined:
     """How the log's times were read, and where they lie on the capture's clock."""
     given = (sources.meta.get("clock") or {}).get("offset_s_before") is not None
     mac = (sources.meta.get("director") or {}).get("mac")
@@ -212,13 +237,15 @@ def _joined(sources: Sources, overview: Overview) -> Joined:
     read = stamps_of(list(overview.stamps)) if overview.stamps else EPOCH
     if not sources.captures or given:
         return Joined(stamps=read)
-    placed = placed_by_events(
-        lambda: (Poll(t=poll.t, printed=poll.services()) for poll in polls_of(log)),
-        (overview.first_t, overview.last_t),
-        read,
-        sources.contents(),
-        frozenset([mac_number(str(mac))] if mac else []),
-    )
+    with store_for(directory.parent, sources.size_bytes(), means) as store:
+        placed = placed_by_events(
+            lambda: (Poll(t=poll.t, printed=poll.services()) for poll in polls_of(log)),
+            (overview.first_t, overview.last_t),
+            read,
+            sources.contents(),
+            frozenset([mac_number(str(mac))] if mac else []),
+            store,
+        )
     return Joined(stamps=read, placed=placed)
 
 
@@ -298,25 +325,51 @@ def _not_measured(sources: Sources, log_clock: Joined) -> list[dict[str, str]]:
     return rows
 
 
+@dataclass(slots=True)
+class _Kept:
+    """What was understood of a log."""
+
+    warnings: list[str] = field(default_factory=list)
+    has_rows: bool = False
+    has_tables: bool = False
+    has_counts: bool = False
+    only_errors: bool = True
+
+    def add(self, printed: Printed) -> None:
+        """The next poll."""
+        self.warnings += printed.warnings[: MAX_WARNINGS - len(self.warnings)]
+        servers = any(service.destinations for service in printed.services)
+        rows = servers or printed.counters or printed.rates or printed.timeouts
+        self.has_counts |= servers or printed.size is not None
+        self.has_rows |= bool(rows or (printed.table and printed.table.lines))
+        self.has_tables |= printed.size is not None or printed.table is not None
+        self.only_errors &= printed.is_error
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether nothing is left of what was printed; an empty table is something."""
+        return not self.has_rows and (bool(self.warnings) or not self.has_tables)
+
+
 def _record_polls(
     polls: Iterable[LoggedPoll],
     overview: Overview,
     clock: Clock,
     recording: RecordingWriter,
     kernel: Any,
-) -> list[str]:
+) -> _Kept:
     tracker, names = TableTracker(busy_too=True), AddressNames()
     changes = _ChangesWriter(names, recording)
     sizes = overview.sizes
     proofs = Proofs(sizes) if table_resizes(str(kernel or ""), sizes) else None
-    warnings: list[str] = []
+    kept = _Kept()
     for number, (poll, size) in enumerate(zip(polls, sizes, strict=False)):  # a log may grow
         try:
             at_ns = clock.at_ns(poll.t)
         except ValueError as error:
             raise UsageProblem(f"poll {number + 1} of the log: {error}") from None
         printed = poll.printed()
-        warnings += printed.warnings[: MAX_WARNINGS - len(warnings)]
+        kept.add(printed)
         rows = [
             row
             for service in printed.services
@@ -334,7 +387,7 @@ def _record_polls(
         recording.append("polls", row | {"what": what, "buckets": size})
     changes.add(tracker.finish())
     changes.write()
-    return warnings
+    return kept
 
 
 @dataclass(slots=True)

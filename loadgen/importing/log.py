@@ -7,12 +7,12 @@ taken to count up, day after day, from an unknown one; a date without a year, ye
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
 from loadgen.importing.sources.lines import MAX_POLL_BYTES
-from loadgen.importing.times.lines import stamp_of
+from loadgen.importing.times.lines import source_of, stamp_of
 from loadgen.importing.times.stamps import StampReader
 
 if TYPE_CHECKING:
@@ -50,35 +50,99 @@ def polls_in(lines: Iterable[str], year: int, written_s: float | None = None) ->
         written_s: when the log was last written, Unix s; None where that is not known.
 
     Raises:
-        UsageProblem: a poll is longer than any director's.
+        UsageProblem: a poll is longer than any director's, or the lines are several directors'.
     """
     clock = StampReader(year, before_s=written_s)
     dated: Stamp | None = None
-    gathered: list[str] = []
+    gathered = _Gathered()
     several = ends = cut_off = False
-    characters = 0
+    source = ""
     for raw in lines:
         line = raw.rstrip("\r\n")
         cut_off = ends and line == raw
         ends = ends or line != raw
         stamp, rest = stamp_of(line)
-        begins = rest is None or bool(_TABLE.match(rest))
-        if stamp and begins:
-            if dated is not None and any(text.strip() for text in gathered):
-                yield LogPoll(dated, "\n".join(gathered))
+        begins_table = rest is not None and bool(_TABLE.match(rest))
+        if begins_table:
+            source = _same_source(source, source_of(line))
+        if stamp and (rest is None or begins_table):
+            if dated is not None and gathered.is_any:
+                yield LogPoll(dated, gathered.text)
                 several = True
-            dated, gathered, characters = clock.read(stamp), [], 0
+            dated, gathered = clock.read(stamp), _Gathered()
         if dated is not None:
-            characters += len(line)
-            if characters > MAX_POLL_BYTES:
-                raise UsageProblem(
-                    f"a poll of the log: expected {MAX_POLL_BYTES >> 20} MiB at most"
-                )
-            gathered.append(line if rest is None and not stamp else rest or "")
+            gathered.add(line if rest is None and not stamp else rest or "")
     if cut_off and several:
         return
-    if dated is not None and any(text.strip() for text in gathered):
-        yield LogPoll(dated, "\n".join(gathered))
+    if dated is not None and gathered.is_any:
+        yield LogPoll(dated, gathered.text)
+
+
+def polls_before_times(
+    lines: Iterable[str], year: int, written_s: float | None = None
+) -> Iterator[LogPoll]:
+    """The same of a log with each time after what was printed (``ipvsadm -Ln; date``)."""
+    clock = StampReader(year, before_s=written_s)
+    gathered = _Gathered()
+    for raw in lines:
+        line = raw.rstrip("\r\n")
+        stamp, rest = stamp_of(line)
+        if stamp is None or rest is not None:
+            gathered.add(line)
+            continue
+        dated = clock.read(stamp)
+        if dated is not None and gathered.is_any:
+            yield LogPoll(dated, gathered.text)
+        gathered = _Gathered()
+
+
+def times_stand_after(lines: Iterable[str]) -> bool:
+    """Whether a log begins with a table that has no time, and ends with a time that has no table.
+
+    It is read to its end only where it begins so.
+    """
+    last: tuple[str | None, str | None] = ("", "")
+    has_begun = False
+    for line in lines:
+        stamp, rest = stamp_of(line.rstrip("\r\n"))
+        if not has_begun:
+            if stamp is not None:
+                return False
+            has_begun = bool(_TABLE.match(rest or ""))
+        if stamp is not None or (rest and rest.strip()):
+            last = (stamp, rest)
+    return has_begun and last[0] is not None and last[1] is None
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What one poll has printed so far."""
+
+    lines: list[str] = field(default_factory=list)
+    characters: int = 0
+
+    def add(self, line: str) -> None:
+        self.characters += len(line)
+        if self.characters > MAX_POLL_BYTES:
+            raise UsageProblem(f"a poll of the log: expected {MAX_POLL_BYTES >> 20} MiB at most")
+        self.lines.append(line)
+
+    @property
+    def is_any(self) -> bool:
+        return any(line.strip() for line in self.lines)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+def _same_source(known: str, source: str) -> str:
+    if known and source and source != known:
+        raise UsageProblem(
+            "the log: tables of several hosts or containers; expected one director's "
+            "(import each director's on its own)"
+        )
+    return source or known
 
 
 def before_polls(lines: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ A log is JSON lines or what a loop of ``ipvsadm`` printed (``loadgen.importing.l
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -15,7 +16,12 @@ from typing import TYPE_CHECKING, Any
 from analyzer.ipvs.proc.formats import parse_entries, parse_services
 from analyzer.recording.manifest import without_surrogates
 from loadgen.errors import UsageProblem
-from loadgen.importing.log import before_polls, polls_in
+from loadgen.importing.log import (
+    before_polls,
+    polls_before_times,
+    polls_in,
+    times_stand_after,
+)
 from loadgen.importing.printed import (
     MOST_KNOWN,
     SHORT,
@@ -25,10 +31,10 @@ from loadgen.importing.printed import (
 )
 from loadgen.importing.sources.find import PollLog
 from loadgen.importing.sources.kinds import first_ipvs_line
-from loadgen.importing.sources.lines import head_lines, lines_of, text_lines
+from loadgen.importing.sources.lines import head_lines, is_redrawn, lines_of, text_lines
 from loadgen.importing.sources.packed import refuse_bomb
-from loadgen.importing.sources.refusals import LOOP
-from loadgen.importing.times.lines import unnumbered
+from loadgen.importing.sources.refusals import LOOP, ROWS, foreign_line, refusal
+from loadgen.importing.times.lines import stamp_of, unnumbered
 from loadgen.importing.times.stamps import LATEST_S
 
 if TYPE_CHECKING:
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
 
 JSON_LINE = '{"t": 1795838380.25, "services": "…", "connections": "…"}'
 
+_TITLES = re.compile(r"IP Virtual Server|Prot +Local|RemoteAddress|connection entries|pro +expire")
 _HEADER_CHARACTERS = 200
 """The first line of /proc/net/ip_vs, and more."""
 
@@ -103,7 +110,7 @@ class Overview:
 
 
 def in_order(log: PollLog) -> PollLog:
-    """A log with its files in the order of their first polls.
+    """A log with its files in the order of their first polls, and where its times stand.
 
     Raises:
         UsageProblem: one is not readable, unpacks to more than a log would, or covers the same time
@@ -111,6 +118,8 @@ def in_order(log: PollLog) -> PollLog:
     """
     for path in log.files:
         refuse_bomb(path, "a log of polls")
+    if not log.is_json:
+        log = replace(log, times_after=times_stand_after(_texts(log)))
     if len(log.files) == 1:
         return log
     spans = sorted((*_span_t(path, log.is_json), path) for path in log.files)
@@ -125,7 +134,9 @@ def in_order(log: PollLog) -> PollLog:
 
 def _span_t(path: Path, is_json: bool) -> tuple[float, float]:
     """The times of a file's first and last poll."""
-    times = [poll.t for poll in polls_of(PollLog(files=(path,), is_json=is_json))]
+    part = PollLog(files=(path,), is_json=is_json)
+    part = part if is_json else replace(part, times_after=times_stand_after(_texts(part)))
+    times = [poll.t for poll in polls_of(part)]
     if not times:
         raise _no_poll(path, is_json)
     return times[0], times[-1]
@@ -135,8 +146,13 @@ def _no_poll(path: Path, is_json: bool) -> UsageProblem:
     """Nothing in a log has a time: where one was expected, and how it may look."""
     if is_json:
         return UsageProblem(f"{path}: line 1: expected {JSON_LINE}")
-    number = first_ipvs_line(head_lines(path))
-    if number is None:
+    lines = head_lines(path)
+    number = first_ipvs_line(lines)
+    if is_redrawn(path):
+        what = f"a screen that was redrawn in place, as script keeps of watch; expected {LOOP}"
+    elif foreign_line(lines):
+        what = refusal(lines, "")
+    elif number is None:
         what = f"line 1: expected a time, then what ipvsadm prints, again and again: {LOOP}"
     else:
         what = (
@@ -144,6 +160,25 @@ def _no_poll(path: Path, is_json: bool) -> UsageProblem:
             f"such as '2026-11-28 03:59:40': {LOOP}"
         )
     return UsageProblem(f"{path}: no output with a time found in it: {what}")
+
+
+def no_row(log: PollLog, *, is_error: bool, is_other: bool) -> UsageProblem:
+    """Nothing that a log printed was understood: the first line that may have been a row.
+
+    Args:
+        log: of texts, or JSON lines.
+        is_error: every poll printed a tool's error.
+        is_other: all was understood, but is no table (``ipvsadm -S``, ``ip_vs_stats``).
+    """
+    lines = [] if log.is_json else unnumbered(head_lines(log.files[0]))
+    rests = ((number, stamp_of(line)[1] or "") for number, line in enumerate(lines, 1))
+    rows = (number for number, rest in rests if rest.strip() and not _TITLES.search(rest))
+    what = "no row of it was understood"
+    if is_error or is_other:
+        what = "an error instead of a table" if is_error else "neither real servers nor entries"
+    return UsageProblem(
+        f"{log.files[0]}: line {next(rows, 1)}: {what}; expected rows such as {ROWS}"
+    )
 
 
 def overview_of(log: PollLog) -> Overview:
@@ -174,7 +209,8 @@ def polls_of(log: PollLog) -> Iterator[LoggedPoll]:
 
 def _of_texts(log: PollLog) -> Iterator[LoggedPoll]:
     written_s = log.files[-1].stat().st_mtime
-    for poll in polls_in(_texts(log), time.gmtime(written_s).tm_year, written_s):
+    cut = polls_before_times if log.times_after else polls_in
+    for poll in cut(_texts(log), time.gmtime(written_s).tm_year, written_s):
         printed = partial(from_printed, poll.text)
         heading = partial(heading_of, poll.text)
         yield LoggedPoll(
@@ -232,10 +268,14 @@ _known_entries = lru_cache(maxsize=MOST_KNOWN)(parse_entries)
 def _printed(poll: Mapping[str, Any]) -> Printed:
     services = _services_of(_text(poll, "services"))
     if poll.get("connections") is None:
-        return Printed(services=services.services, warnings=services.warnings)
+        return Printed(
+            services=services.services, size=services.conn_tab_size, warnings=services.warnings
+        )
     table = _entries_of(_text(poll, "connections"))
     warnings = services.warnings + table.warnings
-    return Printed(services=services.services, table=table, warnings=warnings)
+    return Printed(
+        services=services.services, table=table, size=services.conn_tab_size, warnings=warnings
+    )
 
 
 def _services(poll: Mapping[str, Any]) -> Printed:

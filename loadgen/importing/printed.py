@@ -48,6 +48,7 @@ class Printed:
         rates: CPS of real servers, as ``--rate`` prints it.
         timeouts: the last of ``ipvsadm -L --timeout``; None if it was not printed.
         size: buckets of the table of entries; None if that was not printed.
+        is_error: a tool's error was printed, and nothing else.
         warnings: the parser's doubts.
     """
 
@@ -57,6 +58,7 @@ class Printed:
     rates: Mapping[ServerKey, int] = field(default_factory=dict)
     timeouts: Timeouts | None = None
     size: int | None = None
+    is_error: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -79,6 +81,7 @@ def _read(text: str) -> Printed:
         if timeouts
         else None,
         size=parsed.header.size if parsed.header else None,
+        is_error=parsed.error is not None and parsed.header is None,
         warnings=tuple(parsed.warnings),
     )
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from analyzer.errors import RecordingError
 from analyzer.recording.directory import MANIFEST
+from analyzer.recording.spill import ALONE
 from loadgen.errors import UsageProblem
 from loadgen.importing.sources.find import expanded
 from loadgen.session.files import new_run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from analyzer.recording.spill import Means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +37,13 @@ class Run:
 
 
 @contextmanager
-def run_of(paths: Sequence[Path], *, keep: bool) -> Iterator[Run]:
+def run_of(paths: Sequence[Path], *, keep: bool, means: Means = ALONE) -> Iterator[Run]:
     """The run directory that was named, or a new one that is made of captures and logs.
 
     Args:
         paths: a run directory, its ``run.json``, or what ``import_folder`` reads.
         keep: the new one beside the first file; else it is thrown away on leaving.
+        means: what the reading of long captures may use.
 
     Raises:
         UsageProblem: nothing to import, or a run beside something else.
@@ -54,27 +58,27 @@ def run_of(paths: Sequence[Path], *, keep: bool) -> Iterator[Run]:
     elif keep:
         first = found[0]
         beside = new_run_directory("import", first if first.is_dir() else first.parent)
-        yield _kept(found, beside)
+        yield _kept(found, beside, means)
     else:
         with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
             run = Path(folder) / "run"
-            doubts = _imported(found, run)
+            doubts = _imported(found, run, means)
             yield Run(path=run, thrown_away=_name(found), doubts=doubts)
 
 
-def _kept(paths: Sequence[Path], run: Path) -> Run:
+def _kept(paths: Sequence[Path], run: Path, means: Means) -> Run:
     try:
-        return Run(path=run, doubts=_imported(paths, run))
+        return Run(path=run, doubts=_imported(paths, run, means))
     except RecordingError as error:
         if run.exists():
             raise
         raise RecordingError(f"{error} (--no-run keeps none)") from error
 
 
-def _imported(paths: Sequence[Path], run: Path) -> list[str]:
+def _imported(paths: Sequence[Path], run: Path, means: Means) -> list[str]:
     from loadgen.importing.folder import import_folder  # a run that is named needs none of it
 
-    return import_folder(paths, run)
+    return import_folder(paths, run, means)
 
 
 def _name(paths: Sequence[Path]) -> str:

@@ -242,7 +242,8 @@ def ended_early(figures: Figures) -> Finding | None:
         ),
         advice="drop-entry: the director defends its memory (net.ipv4.vs.drop_entry); "
         "expire-nodest-conn: a real server was removed, or a client's port came back while it had "
-        "weight 0; flush: the table was flushed, or the director's kernel went down.",
+        "weight 0; flush: the table was flushed, or the director's kernel went down; port-taken: "
+        "conntrack gave the masqueraded connection's source port to another one, as none was left.",
     )
 
 

@@ -14,17 +14,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+class MappedFile(mmap.mmap):
+    """A file, mapped to be read; ``path`` says which."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, path: Path) -> MappedFile:
+        """Map a file that is not empty; raises OSError."""
+        with path.open("rb") as file:
+            content = cls(file.fileno(), 0, access=mmap.ACCESS_READ)
+        content.path = path.absolute()
+        return content
+
+
 def mapped(path: Path) -> memoryview:
-    """A file's bytes, mapped.
+    """A file's bytes, mapped (``MappedFile``).
 
     Raises:
         RecordingError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            if path.stat().st_size == 0:
-                return memoryview(b"")
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return memoryview(MappedFile.of(path) if path.stat().st_size else b"")
     except OSError as error:
         raise RecordingError(f"{path}: not readable: {error.strerror}") from error
 

@@ -37,6 +37,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "requests": ("id",),
     "services": ("at", "director", "real_server"),
     "entries": ("at", "director", "change", "expires_s", *CONNECTION_KEY),
+    "masquerades": ("at", "director", "source_ip", "source_port", *CONNECTION_KEY),
     "polls": ("at", "director", "what"),
     "sockets": ("at", "host", "state", "count"),
     "datagrams": ("due",),

@@ -86,6 +86,10 @@ class Recording:
         contents = {path.name: mapped(path) for path in capture_files(self.path)}
         return {name: content for name, content in contents.items() if len(content)}
 
+    def capture_bytes(self) -> int:
+        """The size of all captures together."""
+        return sum(path.stat().st_size for path in capture_files(self.path))
+
     def vrrp_captures(self) -> dict[str, memoryview]:
         """VRRP as each director saw it, mapped, by the director's name; empty ones are left out.
 

@@ -125,6 +125,7 @@ class DirectorFacts:
     table_status_fullest: TableStatus | None = None
     table_status_at_end: TableStatus | None = None
     sysctl: Sysctls = Sysctls()
+    insert_failed: Count | None = None
     macs: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     uptime_step_s: Seconds | None = None

@@ -17,7 +17,7 @@ class WorkerFacts:
     Attributes:
         host: its name, as the worker says.
         clock_offset_s: the worker's clock less the client's, before the start.
-        clock_uncertainty_s: the most that this may be wrong by.
+        clock_uncertainty_s: the most that this may be wrong by, up to the end of the run.
         share: its part of the load, from 0 to 1.
         planned: requests that it was to send; null where time or chance decides.
         sent: requests begun, by the rows that it recorded and that are in the recording.

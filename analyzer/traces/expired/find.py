@@ -76,14 +76,16 @@ def _without_entry(result: Measured, segments: Segments) -> pd.DataFrame:
     assert result.prediction is not None
     steps = result.prediction.steps
     flow = steps["flow"].to_numpy()
-    return pd.concat(
-        [_without_step(part, steps.iloc[same_flows(part.flow, flow)]) for part in segments.parts()]
-    )
+    columns = {name: steps[name].to_numpy() for name in ("flow", "at_ns")}
+    tasks = []
+    for part in segments.parts():
+        rows = same_flows(part.flow, flow)
+        tasks.append((part, *(column[rows] for column in columns.values())))
+    return pd.concat(list(segments.store.map(_without_step, tasks)))
 
 
-def _without_step(segments: Segments, steps: pd.DataFrame) -> pd.DataFrame:
+def _without_step(segments: Segments, step_flow: Ints, step_ns: Ints) -> pd.DataFrame:
     """The clients' packets that are none of the steps of these flows."""
-    step_flow, step_ns = (steps[name].to_numpy(dtype=np.int64) for name in ("flow", "at_ns"))
     from_clients = segments.to_vip & ~np.isin(segments.flag, (Flag.SYN, Flag.RST, Flag.DATAGRAM))
     rows = pd.DataFrame(
         {

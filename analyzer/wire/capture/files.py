@@ -93,25 +93,41 @@ class _Records:
 
 
 def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Iterator[Frames]:
-    link_type = file.number(20, 4, order) & 0xFFFF  # above it: the length of a checksum
-    limit = max(file.size - RECORD_BYTES + 1, HEADER_BYTES)
-    first_s = file.number(HEADER_BYTES, 4, order) if limit > HEADER_BYTES else 0
-    records = _Records(file, order, file.overlapping(4, order), NS_PER_S // unit_ns, first_s)
-    start = HEADER_BYTES
-    while True:
-        at = walk(records, start, min(start + chunk_bytes, limit))
-        after = records.next_after(int(at[-1])) if len(at) else start
-        last = len(at) == 0 or after >= limit or records.next_after(after) == STOP
-        length = file.numbers(at + 8, 4, order)
-        yield Frames(
-            file=file,
-            at_ns=file.numbers(at, 4, order) * NS_PER_S + file.numbers(at + 4, 4, order) * unit_ns,
-            start=at + RECORD_BYTES,
-            length=length,
-            link_type=np.full(len(at), link_type, dtype=np.int32),
-            unread=file.size - after if last else 0,
-            untimed=0,
-        )
-        if last:
-            return
-        start = after
+    """Of a file that others were put behind (``cat``), the frames of all that are of its kind."""
+    begins: int | None = 0
+    while begins is not None:
+        start = begins + HEADER_BYTES
+        link_type = file.number(start - 4, 4, order) & 0xFFFF  # above it: a checksum's length
+        limit = max(file.size - RECORD_BYTES + 1, start)
+        first_s = file.number(start, 4, order) if limit > start else 0
+        records = _Records(file, order, file.overlapping(4, order), NS_PER_S // unit_ns, first_s)
+        begins = None
+        last = False
+        while not last and begins is None:
+            at = walk(records, start, min(start + chunk_bytes, limit))
+            after = records.next_after(int(at[-1])) if len(at) else start
+            begins = _next_file(file, order, at)
+            if begins is not None:
+                at = at[at < begins]
+            last = len(at) == 0 or after >= limit or records.next_after(after) == STOP
+            yield Frames(
+                file=file,
+                at_ns=file.numbers(at, 4, order) * NS_PER_S
+                + file.numbers(at + 4, 4, order) * unit_ns,
+                start=at + RECORD_BYTES,
+                length=file.numbers(at + 8, 4, order),
+                link_type=np.full(len(at), link_type, dtype=np.int32),
+                unread=file.size - after if last and begins is None else 0,
+                untimed=0,
+            )
+            start = after
+
+
+def _next_file(file: Bytes, order: str, at: Ints) -> int | None:
+    """Where another file of the same kind begins: its header looks like an empty record."""
+    same = file.numbers(at, 4, order) == file.number(0, 4, order)
+    same &= (file.numbers(at + 4, 4, order) == file.number(4, 4, order)) & (
+        at + HEADER_BYTES <= file.size
+    )
+    rows = np.flatnonzero(same & (file.numbers(at + 8, 4, order) == 0))
+    return int(at[rows[0]]) if len(rows) else None

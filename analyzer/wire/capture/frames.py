@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 _MAC = (1 << 48) - 1
+_BEFORE_BYTES = 64  # a record's header, in any format
 
 
 class Bytes:
@@ -33,6 +34,9 @@ class Bytes:
             for order in "<>"
         }
 
+    def __reduce__(self) -> tuple[type[Bytes], tuple[memoryview]]:
+        return Bytes, (self._content,)
+
     def numbers(self, at: Ints, width: int, order: str = ">") -> Ints:
         """Unsigned numbers of 1, 2, 4 or 6 bytes at each offset; of 8, modulo 2^64 (``wide``)."""
         if width == 6:  # as the end of eight: what is before a frame is its record's header
@@ -50,6 +54,10 @@ class Bytes:
     def number(self, at: int, width: int, order: str = ">") -> int:
         """One unsigned number."""
         return int.from_bytes(self._content[at : at + width], "big" if order == ">" else "little")
+
+    def piece(self, first: int, last: int) -> Bytes:
+        """Some of them, as a file of their own."""
+        return Bytes(self._content[first:last])
 
     def bytes(self, at: int, size: int) -> bytes:
         """A copy of some bytes."""
@@ -89,6 +97,14 @@ class Frames:
     link_type: npt.NDArray[np.int32]
     unread: int
     untimed: int
+
+    def alone(self) -> Frames:
+        """The same frames in the piece of the file that has them, and the record before each."""
+        if not len(self.start):
+            return replace(self, file=self.file.piece(0, 0))
+        first = max(int(self.start[0]) - _BEFORE_BYTES, 0)
+        last = int((self.start + self.length).max())
+        return replace(self, file=self.file.piece(first, last), start=self.start - first)
 
     def holds(self, end: Ints) -> Bools:
         """Which frames were captured at least to this offset."""

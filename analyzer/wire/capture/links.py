@@ -1,8 +1,8 @@
 """Where each frame's network header begins: past its link header, tags and labels.
 
 Links: Ethernet, Linux cooked capture v1 and v2, raw IP, BSD loopback, PPP (RFC 1662), PPPoE
-(RFC 2516), Cisco HDLC, NFLOG, IP over InfiniBand (tcpdump.org/linktypes.html). Between link and
-network stand VLAN tags (IEEE 802.1Q, 802.1ad), PPPoE and MPLS (RFC 3032), in any order. Every field
+(RFC 2516), Cisco HDLC, NFLOG, IP over InfiniBand, MPLS, BSD's pf and IPsec, macOS' pktap
+(tcpdump.org/linktypes.html). What stands between link and network is in ``shims``. Every field
 is read of all frames at once, also where it means nothing; what a frame is, is decided afterwards.
 """
 
@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.wire.capture.ethertypes import INNER_ETHERNET, IPV4, IPV6, by_version
+from analyzer.wire.capture.ethertypes import (
+    INNER_ETHERNET,
+    IPV4,
+    IPV6,
+    MPLS,
+    PPP,
+    PPPOE,
+    VLAN_TAGS,
+    by_version,
+)
+from analyzer.wire.capture.shims import LLC, LONGEST, SHIMS
 from analyzer.wire.capture.tunnels import carried
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from analyzer.arrays import Bools, Ints
     from analyzer.wire.capture.frames import Frames
 
@@ -28,8 +36,6 @@ THIS_HOST = 1 << 48
 """Stands for the MACs of the host that captured, where a link says who sent but not to whom: beyond
 all MACs. In a cooked capture (``tcpdump -i any``) a packet that came in came to it."""
 
-VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
-_PPP, _PPPOE, _MPLS = 0x880B, 0x8864, (0x8847, 0x8848)
 _NULL, _LOOP, _CISCO_HDLC, _NFLOG, _IPOIB = 0, 108, 104, 239, 242
 BARE = (12, 14, RAW, 228, 229)
 _COOKED = {113: (0, 2), 276: (10, 1)}  # where the packet type is, and its bytes
@@ -41,9 +47,16 @@ _LINKS = {  # bytes of header, where the ethertype is, where the sender's MAC is
     _IPOIB: (4, 0, None),
     _CISCO_HDLC: (4, 2, None),
 }
-_BEGIN_WITH = {9: _PPP, 50: _PPP, 51: _PPPOE}  # links that begin with what may follow others
-_PPP_PROTOCOLS = {0x0021: IPV4, 0x0057: IPV6, 0x0281: _MPLS[0]}
-_ADDRESS_AND_CONTROL = 0xFF03  # of PPP in HDLC framing
+_BEGIN_WITH = {  # links that begin with what may follow others, after so many bytes
+    9: (PPP, 0),
+    50: (PPP, 0),
+    51: (PPPOE, 0),
+    166: (PPP, 1),  # with a direction
+    204: (PPP, 1),
+    219: (MPLS[0], 0),
+}
+_PF, _IPSEC, _PKTAP = 117, 109, 258  # a header of a length of its own, then bare IP or a link
+_IPSEC_BYTES = 12
 _PAYLOAD = 9  # NFULA_PAYLOAD of linux/netfilter/nfnetlink_log.h
 _MOST_ATTRIBUTES = 32
 MOST_SHIMS = 8
@@ -90,9 +103,13 @@ def link_layer(frames: Frames) -> Link:
         if kind == ETHERNET:
             _fill(destination, of_kind, frames.file.numbers(frames.start, 6))
         network += np.where(of_kind, header, 0)
-    for kind, begins_with in _BEGIN_WITH.items():
-        ethertype[frames.link_type == kind] = begins_with
+    for kind, (begins_with, after) in _BEGIN_WITH.items():
+        of_kind = frames.link_type == kind
+        ethertype[of_kind] = begins_with
+        network += np.where(of_kind, after, 0)
     _payload_of_nflog(frames, ethertype, network, shimmed)
+    inner = _past_long_headers(frames, ethertype, network, shimmed)
+    _inner_macs(frames, inner, network, source, destination)
     _past_shims(frames, ethertype, network, shimmed)
     _bare_ip(frames, ethertype, network)
     tunnelled = np.zeros(size, dtype=bool)
@@ -138,7 +155,8 @@ def _past_shims(frames: Frames, ethertype: Ints, network: Ints, shimmed: Bools) 
     """Step over what stands between link and network, one kind at a time; in place."""
     for _ in range(MOST_SHIMS):
         found = False
-        for kind, (least, step) in _SHIMS.items():
+        ethertype[(ethertype > LLC) & (ethertype <= LONGEST)] = LLC
+        for kind, (least, step) in SHIMS.items():
             rows = np.flatnonzero(ethertype == kind)
             if len(rows) == 0:
                 continue
@@ -153,60 +171,49 @@ def _past_shims(frames: Frames, ethertype: Ints, network: Ints, shimmed: Bools) 
             return
 
 
-def _past_tag(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
-    """IEEE 802.1Q: two bytes of tag, and the next ethertype."""
-    return frames.file.numbers(at + 2, 2), np.full(len(at), 4)
-
-
-def _past_ethernet(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
-    return frames.file.numbers(at + 12, 2), np.full(len(at), 14)
-
-
-def _past_pppoe(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
-    """RFC 2516: six bytes, of which the second is 0 in a session."""
-    return np.where(frames.file.numbers(at + 1, 1) == 0, _PPP, 0), np.full(len(at), 6)
-
-
-def _past_ppp(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
-    """RFC 1661: the protocol in two bytes, or in one that is odd; HDLC's two may stand before."""
-    framed = frames.file.numbers(at, 2) == _ADDRESS_AND_CONTROL
-    at = at + np.where(framed, 2, 0)
-    first = frames.file.numbers(at, 1)
-    short = first % 2 == 1
-    protocol = np.where(short, first, frames.file.numbers(at, 2))
-    kinds = list(_PPP_PROTOCOLS)
-    ethertype = np.select([protocol == kind for kind in kinds], list(_PPP_PROTOCOLS.values()), 0)
-    return ethertype, np.where(framed, 2, 0) + np.where(short, 1, 2)
-
-
-def _past_label(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
-    """RFC 3032: labels of four bytes; what follows the last one is known by its version alone."""
-    is_last = frames.file.numbers(at + 2, 1) & 1 == 1
-    after = by_version(frames.file.numbers(at + 4, 1) >> 4)
-    return np.where(is_last, after, _MPLS[0]), np.full(len(at), 4)
-
-
 def _payload_of_nflog(frames: Frames, ethertype: Ints, network: Ints, shimmed: Bools) -> None:
     """NFLOG: four bytes, then attributes (length, type, value, padding); one is the packet.
 
-    Lengths are in the capturing host's order; it is taken to be a little-endian machine.
+    Lengths are in the capturing host's order, which the first shows: it is below 256.
     """
     rows = np.flatnonzero(frames.link_type == _NFLOG)
     shimmed[rows] = True
     end = frames.start + frames.length
     at = frames.start[rows] + 4
+    is_little = frames.file.numbers(frames.start + 4, 1) > 0
     for _ in range(_MOST_ATTRIBUTES):
         inside = at + 5 <= end[rows]
         rows, at = rows[inside], at[inside]
         if len(rows) == 0:
             return
-        length = frames.file.numbers(at, 2, "<")
-        is_packet = frames.file.numbers(at + 2, 2, "<") & 0x3FFF == _PAYLOAD
+        length, kind = (
+            np.where(is_little[rows], *(frames.file.numbers(at + field, 2, way) for way in "<>"))
+            for field in (0, 2)
+        )
+        is_packet = kind & 0x3FFF == _PAYLOAD
         found = rows[is_packet]
         network[found] = at[is_packet] + 4
         ethertype[found] = by_version(frames.file.numbers(network[found], 1) >> 4)
         goes_on = ~is_packet & (length >= 4)
         rows, at = rows[goes_on], at[goes_on] + (length[goes_on] + 3) // 4 * 4
+
+
+def _past_long_headers(frames: Frames, ethertype: Ints, network: Ints, shimmed: Bools) -> Ints:
+    """Step over the headers of BSD's pf and IPsec devices and of pktap; rows of Ethernet frames."""
+    rows = np.flatnonzero(np.isin(frames.link_type, (_PF, _IPSEC, _PKTAP)))
+    at, kind = frames.start[rows], frames.link_type[rows]
+    of_pf = (frames.file.numbers(at, 1) + 3) // 4 * 4
+    of_pktap = frames.file.numbers(at, 4, "<")
+    inside = np.where(kind == _PKTAP, frames.file.numbers(at + 8, 4, "<"), RAW)
+    size = np.select([kind == _PF, kind == _PKTAP], [of_pf, of_pktap], _IPSEC_BYTES)
+    size = size + np.where(np.isin(inside, (_NULL, _LOOP)), 4, 0)
+    held = frames.holds_at(rows, at + size + 1)
+    rows, inside = rows[held], inside[held]
+    network[rows] += size[held]
+    shimmed[rows] = True
+    version = by_version(frames.file.numbers(network[rows], 1) >> 4)
+    ethertype[rows] = np.where(inside == ETHERNET, INNER_ETHERNET, version)
+    return np.asarray(rows[inside == ETHERNET])
 
 
 def _bare_ip(frames: Frames, ethertype: Ints, network: Ints) -> None:
@@ -222,14 +229,7 @@ def _bare_ip(frames: Frames, ethertype: Ints, network: Ints) -> None:
     ethertype[rows] = by_version(frames.file.numbers(network[rows], 1) >> 4)
 
 
-_SHIMS: dict[int, tuple[int, Callable[[Frames, Ints], tuple[Ints, Ints]]]] = {
-    **dict.fromkeys(VLAN_TAGS, (4, _past_tag)),  # bytes that must be there; to what comes next
-    INNER_ETHERNET: (14, _past_ethernet),
-    _PPPOE: (6, _past_pppoe),
-    _PPP: (2, _past_ppp),
-    **dict.fromkeys(_MPLS, (5, _past_label)),
-}
-_KNOWN = (*_LINKS, *_BEGIN_WITH, *BARE, _NULL, _LOOP, _NFLOG)
+_KNOWN = (*_LINKS, *_BEGIN_WITH, *BARE, _NULL, _LOOP, _NFLOG, _PF, _IPSEC, _PKTAP)
 
 
 def without_shims(

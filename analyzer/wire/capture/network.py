@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.wire.capture.ethertypes import IPV4, IPV6
+from analyzer.wire.capture.ethertypes import IPV4, IPV6, MACSEC, NEVER_CONNECTIONS
+from analyzer.wire.capture.shims import LLC
 from analyzer.wire.capture.tunnels import TUNNELS
 
 if TYPE_CHECKING:
@@ -23,14 +24,20 @@ if TYPE_CHECKING:
 
 
 TCP, UDP, VRRP = 6, 17, 112
+_SCTP = 132
 ICMPV6 = 58
 LEAST_TRANSPORT = {TCP: 20, UDP: 8}
 
 SKIPPED = {
     "not IP": "ARP, spanning tree and such",
+    "header not read": "a header between link and IP that is not known here",
+    "encrypted": "IPsec (ESP), MACsec, or compressed: what is inside cannot be read; capture "
+    "where it is bare",
+    "SCTP": "IPVS balances it, but its packets are not analysed",
     "link type not read": "frames of a link that is not known here; tcpdump -y EN10MB or -i any "
     "writes one that is",
-    "in a tunnel": "GRE or IP in IP whose inside is not read: not IP, or more than 3 in each other",
+    "in a tunnel": "GRE, IP in IP, L2TP and such whose inside is not read: not IP, or more than 3 "
+    "in each other",
     "copies in a tunnel": "packets of connections that the capture also holds outside the tunnel",
     "neither TCP nor UDP": "VRRP, ICMP and such",
     "fragments": "later fragments, without ports; an IP packet is taken to pass with its first one",
@@ -39,11 +46,23 @@ SKIPPED = {
     "untimed": "simple packet blocks of pcapng, which have no instant",
 }
 """Kinds of frames that are no segment or datagram, with explanations."""
-LOST = ("link type not read", "in a tunnel", "fragments", "truncated", "malformed", "untimed")
+LOST = (
+    "SCTP",
+    "header not read",
+    "encrypted",
+    "link type not read",
+    "in a tunnel",
+    "fragments",
+    "truncated",
+    "malformed",
+    "untimed",
+)
 """The kinds that may be packets of connections."""
 
 _EXTENSIONS = (0, 43, 60, 135)  # hop-by-hop, routing, destination options, mobility
 _FRAGMENT, _AUTHENTICATION = 44, 51
+_TUNNELS_NOT_READ = (_AUTHENTICATION, 55, 115)  # AH before IPv4, minimal encapsulation, L2TPv3
+_ENCRYPTED = (50, 108)  # ESP; IPComp is as opaque
 _MOST_EXTENSIONS = 8
 
 
@@ -75,12 +94,22 @@ def network_layer(frames: Frames, link: Link) -> Network:
     whole = ours & frames.holds(transport + least)
     is_ip = is_v4 | is_v6
     named = (protocol >= 0) | malformed
-    tunnel = np.isin(protocol, TUNNELS) & ~fragment
+    tunnel = np.isin(protocol, (*TUNNELS, *_TUNNELS_NOT_READ)) & ~fragment
+    other = ~is_ip & link.known
+    is_sealed = other & (link.ethertype == MACSEC)
+    unread = other & ~is_sealed & ~np.isin(link.ethertype, (*NEVER_CONNECTIONS, LLC))
+    sealed = np.isin(protocol, _ENCRYPTED) & ~fragment
+    sctp = (protocol == _SCTP) & ~fragment
     skipped = {
-        "not IP": _count(~is_ip & link.known),
+        "not IP": _count(other & ~is_sealed & ~unread),
+        "header not read": _count(unread),
+        "encrypted": _count(is_sealed | sealed),
+        "SCTP": _count(sctp),
         "link type not read": _count(~link.known),
         "in a tunnel": _count(tunnel),
-        "neither TCP nor UDP": _count((protocol >= 0) & ~fragment & ~ours & ~tunnel),
+        "neither TCP nor UDP": _count(
+            (protocol >= 0) & ~fragment & ~ours & ~tunnel & ~sealed & ~sctp
+        ),
         "fragments": _count(fragment),
         "truncated": _count(ours & ~whole) + _count(is_ip & ~named),
         "malformed": _count(malformed),

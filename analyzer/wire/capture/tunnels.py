@@ -2,7 +2,8 @@
 
 IP in IP (RFC 2003, 4213, 2473), GRE (RFC 2784, 2890) with ERSPAN (draft-foschiano-erspan), and in
 UDP VXLAN (RFC 7348), Geneve (RFC 8926) and GUE (draft-ietf-intarea-gue), of which IPVS itself sends
-IPIP, GRE and GUE (``ipvsadm --tun-type``). A later fragment carries no header and is left alone.
+IPIP, GRE and GUE (``ipvsadm --tun-type``); PPTP (RFC 2637), EtherIP (RFC 3378). A later fragment
+carries no header and is left alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.wire.capture.ethertypes import INNER_ETHERNET, IPV4, IPV6, by_version
+from analyzer.wire.capture.datagrams import carried_in_datagrams
+from analyzer.wire.capture.ethertypes import INNER_ETHERNET, IPV4, IPV6, MPLS, PPP, by_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
     Step = Callable[[Bytes, Ints], tuple[Ints, Ints]]
 
 IP_IN_IP = {4: IPV4, 41: IPV6}
-GRE = 47
-TUNNELS = (*IP_IN_IP, GRE)
+GRE, ETHERIP = 47, 97
+TUNNELS = (*IP_IN_IP, GRE, ETHERIP)
 """Protocols whose packets carry others."""
 
 _TCP, _UDP, _UDP_HEADER = 6, 17, 8
-_OPTIONS_OF_V6 = 60  # ip6_tunnel puts its encapsulation limit there
+_OPTIONS_OF_V6 = (0, 43, 60)  # ip6_tunnel puts its encapsulation limit there, SRv6 its routes
+_MOST_OPTIONS = 3
+_WCCP = 0x883E
 _ERSPAN, _ERSPAN_3 = 0x88BE, 0x22EB
 
 
@@ -51,16 +55,18 @@ def _in_ipv4(frames: Frames, ethertype: Ints, network: Ints) -> tuple[Ints, Ints
 
 
 def _in_ipv6(frames: Frames, ethertype: Ints, network: Ints) -> tuple[Ints, Ints, Ints]:
-    """Rows of IPv6 headers, their protocol, and where they end; one header of options is passed."""
+    """Rows of IPv6 headers, their protocol, and where they end; headers of options are passed."""
     rows = np.flatnonzero((ethertype == IPV6) & frames.holds(network + 48))
     rows = rows[frames.file.numbers(network[rows] + 6, 1) != _TCP]
-    at = network[rows]
-    first = frames.file.numbers(at + 6, 1)
-    optional = first == _OPTIONS_OF_V6
-    protocol = np.where(optional, frames.file.numbers(at + 40, 1), first)
-    size = np.where(optional, (frames.file.numbers(at + 41, 1) + 1) * 8, 0)
-    chosen = np.isin(protocol, (*TUNNELS, _UDP)) & (frames.file.numbers(at, 1) >> 4 == 6)
-    return rows[chosen], protocol[chosen], (at + 40 + size)[chosen]
+    rows = rows[frames.file.numbers(network[rows], 1) >> 4 == 6]
+    protocol, at = frames.file.numbers(network[rows] + 6, 1), network[rows] + 40
+    for _ in range(_MOST_OPTIONS):
+        optional = np.isin(protocol, _OPTIONS_OF_V6) & frames.holds_at(rows, at + 8)
+        after = at + (frames.file.numbers(at + 1, 1) + 1) * 8
+        protocol = np.where(optional, frames.file.numbers(at, 1), protocol)
+        at = np.where(optional, after, at)
+    is_carrying = np.isin(protocol, (*TUNNELS, _UDP))
+    return rows[is_carrying], protocol[is_carrying], at[is_carrying]
 
 
 def _within(frames: Frames, rows: Ints, protocol: Ints, at: Ints) -> tuple[Ints, Ints, Ints]:
@@ -68,7 +74,10 @@ def _within(frames: Frames, rows: Ints, protocol: Ints, at: Ints) -> tuple[Ints,
     kinds, begins = np.zeros(len(rows), dtype=np.int64), at.copy()
     for number, kind in IP_IN_IP.items():
         kinds[protocol == number] = kind
-    steps: list[tuple[Ints, Step, int]] = [(np.flatnonzero(protocol == GRE), _past_gre, 0)]
+    steps: list[tuple[Ints, Step, int]] = [
+        (np.flatnonzero(protocol == GRE), _past_gre, 0),
+        (np.flatnonzero(protocol == ETHERIP), _past_etherip, 0),
+    ]
     is_udp = protocol == _UDP
     if is_udp.any():
         port = frames.file.numbers(at + 2, 2)
@@ -82,17 +91,21 @@ def _within(frames: Frames, rows: Ints, protocol: Ints, at: Ints) -> tuple[Ints,
         held = frames.holds_at(rows[chosen], after + 8)
         kinds[chosen[~held]] = 0
         begins[chosen] = after + advance
+    others = np.flatnonzero(is_udp & (kinds == 0))
+    kinds[others], begins[others] = carried_in_datagrams(
+        frames, rows[others], at[others] + _UDP_HEADER
+    )
     is_carrying = kinds > 0
     return rows[is_carrying], kinds[is_carrying], begins[is_carrying]
 
 
 def _known(kind: Ints) -> Ints:
     """The ethertype where it is one that is read; 0 otherwise."""
-    return np.where(np.isin(kind, (IPV4, IPV6, INNER_ETHERNET)), kind, 0)
+    return np.where(np.isin(kind, (IPV4, IPV6, INNER_ETHERNET, *MPLS)), kind, 0)
 
 
 def _past_gre(file: Bytes, at: Ints) -> tuple[Ints, Ints]:
-    """Version 0, with checksum, key and sequence number; ERSPAN of types 1 to 3 in it."""
+    """Version 0, with checksum, key and sequence number; ERSPAN of types 1 to 3 in it; PPTP."""
     flags, kind = file.numbers(at, 2), file.numbers(at + 2, 2)
     has_checksum, has_key, has_sequence = (flags >> bit & 1 for bit in (15, 13, 12))
     size = 4 + 4 * (has_checksum + has_key + has_sequence)
@@ -100,13 +113,35 @@ def _past_gre(file: Bytes, at: Ints) -> tuple[Ints, Ints]:
     size = size + np.where(kind == _ERSPAN, 8 * has_sequence, 0)
     size = size + np.where(kind == _ERSPAN_3, 12 + 8 * more, 0)
     kind = np.where(np.isin(kind, (_ERSPAN, _ERSPAN_3)), INNER_ETHERNET, kind)
-    return np.where(flags & 0x4FF7 == 0, _known(kind), 0), size
+    size = size + np.where((kind == _WCCP) & (file.numbers(at + size, 1) >> 4 != 4), 4, 0)
+    kind = np.where(kind == _WCCP, IPV4, kind)
+    is_pptp = (flags & 0x6F7F == 0x2001) & (kind == PPP)  # version 1, with a key
+    size = np.where(is_pptp, 8 + 4 * (has_sequence + (flags >> 7 & 1)), size)
+    known = np.where(flags & 0x4FF7 == 0, _known(kind), 0)
+    return np.where(is_pptp, PPP, known), size
+
+
+def _past_etherip(file: Bytes, at: Ints) -> tuple[Ints, Ints]:
+    """Version 3 and nothing else, then an Ethernet frame."""
+    return np.where(file.numbers(at, 2) == 0x3000, INNER_ETHERNET, 0), np.full(len(at), 2)
 
 
 def _past_vxlan(file: Bytes, at: Ints) -> tuple[Ints, Ints]:
-    """A flag that there is a network identifier, and nothing in what is reserved."""
-    sound = (file.numbers(at, 4) == 0x08000000) & (file.numbers(at + 7, 1) == 0)
+    """A flag that there is a network identifier; a group's policy may stand in what is reserved."""
+    first = file.numbers(at, 4)
+    sound = (first == 0x08000000) | (first & 0xFFB70000 == 0x88000000)
+    sound &= file.numbers(at + 7, 1) == 0
     return np.where(sound, INNER_ETHERNET, 0), np.full(len(at), 8)
+
+
+def _past_vxlan_gpe(file: Bytes, at: Ints) -> tuple[Ints, Ints]:
+    """Flags that a number says what is carried (draft-ietf-nvo3-vxlan-gpe)."""
+    carried_by_number = {1: IPV4, 2: IPV6, 3: INNER_ETHERNET}
+    numbers = file.numbers(at + 3, 1)
+    kind = np.select(
+        [numbers == number for number in carried_by_number], list(carried_by_number.values()), 0
+    )
+    return np.where(file.numbers(at, 1) & 0x3C == 0x0C, kind, 0), np.full(len(at), 8)
 
 
 def _past_geneve(file: Bytes, at: Ints) -> tuple[Ints, Ints]:
@@ -125,6 +160,7 @@ def _past_gue(file: Bytes, at: Ints) -> tuple[Ints, Ints]:
 
 _PORTS: dict[int, Step] = {
     4789: _past_vxlan,
+    4790: _past_vxlan_gpe,
     8472: _past_vxlan,  # Linux's own before there was a number; flannel's still
     6081: _past_geneve,
     6080: _past_gue,

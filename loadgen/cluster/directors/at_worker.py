@@ -47,8 +47,12 @@ class HeldLink:
         self.is_closed = True
 
 
-async def ask_director(question: Question) -> Answer:
-    """Call a method of the client of a director."""
+async def ask_director(question: Question, dask_worker: Any = None) -> Answer:
+    """Call a method of the client of a director; Dask gives itself."""
+    if dask_worker is not None:
+        from loadgen.cluster.plugin import close_with
+
+        await close_with(dask_worker)
     key = (question.run, question.link)
     held = held_links.get(key)
     if held is None:
@@ -80,6 +84,12 @@ async def leave_director(run: str, link: Link) -> None:
         if held.lease is not None:
             held.lease.cancel()
         await held.close()
+
+
+async def close_all() -> None:
+    """Close all links: this worker ends."""
+    for run, link in list(held_links):
+        await leave_director(run, link)
 
 
 async def _close_unasked(key: tuple[str, Link], held: HeldLink) -> None:

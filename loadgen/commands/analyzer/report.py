@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
+from loadgen.commands.loadgen.cluster_options import CLUSTER
 from loadgen.commands.types import PathType
-from loadgen.session.terminal import print_document, print_line, print_lines
+from loadgen.session.terminal import print_document, print_line, print_lines, report_progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from analyzer.recording.spill import Means
     from analyzer.report import Analysis
+    from loadgen.cluster.address import ClusterAddress
     from loadgen.importing.run_of_files import Run
+
+MOST_PROCESSES = 64
 
 
 @click.command()
@@ -43,6 +49,18 @@ if TYPE_CHECKING:
     "secure_tcp; repeatable.",
 )
 @click.option(
+    "--processes",
+    type=click.IntRange(1, MOST_PROCESSES),
+    help="Processes that analyse a long capture, part by part.  [default: one for each core]",
+)
+@click.option(
+    "--cluster",
+    type=CLUSTER,
+    metavar="ADDRESS",
+    help="Have the workers of a Dask cluster analyse a long capture, part by part: "
+    "tls://SCHEDULER:8786, or local:N for N processes on this machine.",
+)
+@click.option(
     "--no-run",
     is_flag=True,
     help="Keep no run directory of FILEs: only what is printed, and what -o names.",
@@ -53,6 +71,8 @@ def report(
     form: str,
     as_json: bool,
     assumed: tuple[str, ...],
+    processes: int | None,
+    cluster: ClusterAddress | None,
     no_run: bool,
 ) -> None:
     """Analyse a RUN, or FILEs recorded elsewhere; write a page.
@@ -66,9 +86,32 @@ def report(
 
     if no_run and output is None and form != "html":
         raise click.UsageError(f"--no-run with --format {form} needs -o.")
-    with run_of(paths, keep=not no_run) as run:
+    if processes and cluster:
+        raise click.UsageError("--processes and --cluster exclude each other.")
+    with ExitStack() as closing:
+        means = _means(processes, cluster, closing)
+        run = closing.enter_context(run_of(paths, keep=not no_run, means=means))
         print_lines((f"analyzer report: {line}" for line in run.doubts[:20]), err=True)
-        _report(run, _Wanted(output=output, form=form, as_json=as_json, assumed=assumed))
+        wanted = _Wanted(output=output, form=form, as_json=as_json, assumed=assumed, means=means)
+        _report(run, wanted)
+
+
+def _means(processes: int | None, cluster: ClusterAddress | None, closing: ExitStack) -> Means:
+    """What the analysis of a long capture may use; it is closed with ``closing``."""
+    from analyzer.recording.spill import Means
+    from loadgen.session.reading import ReadingProgress
+    from loadgen.session.workers import LocalWorkers, cores
+
+    progress = ReadingProgress("analyzer report", report_progress).read
+    if cluster:
+        from loadgen.cluster.parts import cluster_workers
+
+        workers = closing.enter_context(cluster_workers(cluster))
+        return Means(workers=workers, progress=progress)
+    count = processes or cores()
+    if count == 1:
+        return Means(progress=progress)
+    return Means(workers=closing.enter_context(LocalWorkers(count)), progress=progress)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +120,7 @@ class _Wanted:
     form: str
     as_json: bool
     assumed: tuple[str, ...]
+    means: Means
 
 
 def _report(run: Run, wanted: _Wanted) -> None:
@@ -97,11 +141,11 @@ def _report(run: Run, wanted: _Wanted) -> None:
     assumptions = [parse_assumption(text) for text in wanted.assumed]
     where: Path | None = None
     if run.thrown_away and output is None:
-        analysis = analyse_run(run.path, assumptions, run.thrown_away)
+        analysis = analyse_run(run.path, assumptions, run.thrown_away, wanted.means)
     elif form == "html":
-        analysis, where = conclude(run.path, output, assumptions, run.thrown_away)
+        analysis, where = conclude(run.path, output, assumptions, run.thrown_away, wanted.means)
     else:
-        analysis = analyse_run(run.path, assumptions, run.thrown_away)
+        analysis = analyse_run(run.path, assumptions, run.thrown_away, wanted.means)
         where = output or run.path / WHERE[form]
         _write(analysis, form, where)
     if as_json:

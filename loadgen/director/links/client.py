@@ -216,8 +216,10 @@ class DirectorClient:
         """
         if self.source.kind == "netfilter":  # there they are sysctls
             answer = await self.ask(ask_conntrack_sysctls(), timeout_s=timeout_s)
-            sysctl = parse_settings(answer.text).sysctl
-            return replace(settings, sysctl=sysctl) if sysctl else None
+            read = parse_settings(answer.text)
+            if not read.sysctl:
+                return None
+            return replace(settings, sysctl=read.sysctl, insert_failed=read.insert_failed)
         timeouts = await self.timeouts(timeout_s=timeout_s)
         return None if timeouts is None else replace(settings, timeouts=timeouts)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from analyzer.conntrack.proc import read_conntrack, translated
+from analyzer.conntrack.masqueraded import Masquerades
+from analyzer.conntrack.proc import ConntrackRows, read_conntrack, translated
 from analyzer.ipvs.proc.entry_text import read_entries
 from analyzer.ipvs.table_diff.matching import distinct_entries
 from analyzer.ipvs.table_diff.reads import AbsenceProof, Resizes, TableRead
@@ -54,11 +55,14 @@ class Taken:
         changes: since the last read that was taken in; None where none was.
         lines: of this snapshot's own read; None where it read no entries.
         proof: of the read before this snapshot, where that waited for its size.
+        masqueraded: entries that the read before did not have, with what stands for their clients
+            before the real servers, ``MASQUERADED``; None where there are none.
     """
 
     changes: Changes | None
     lines: int | None
     proof: AbsenceProof | None
+    masqueraded: Rows | None = None
 
 
 class Entries:
@@ -84,6 +88,7 @@ class Entries:
         self._kind = source.kind
         self._pace = EntriesPace(share, kernel, source)
         self._tracker = TableTracker()
+        self._masquerades = Masquerades()
         resizes = source.kind == "ipvs" and law_of(kernel).table_resizes
         self._resizes: Resizes[Rows] | None = Resizes() if resizes else None
 
@@ -131,7 +136,8 @@ class Entries:
         entries = self._ours(table.rows)
         proof = self._proof(snapshot.entries or "")
         changes = self._tracker.update(at_ns, entries, table.lines, proof)
-        return Taken(changes=changes, lines=lines, proof=None)
+        masqueraded = self._masqueraded(table)
+        return Taken(changes=changes, lines=lines, proof=None, masqueraded=masqueraded)
 
     @property
     def is_waiting(self) -> bool:
@@ -165,6 +171,13 @@ class Entries:
         if self._kind == "netfilter":
             rows = rows[translated(rows)]
         return self._watched.entries(rows)
+
+    def _masqueraded(self, table: EntryRows) -> Rows | None:
+        if not isinstance(table, ConntrackRows):
+            return None
+        rows = table.masqueraded
+        rows = rows[translated(rows["entry"]) & self._watched.are_entries(rows["entry"])]
+        return self._masquerades.fresh(rows)
 
     def _proof(self, text: str) -> AbsenceProof | None:
         """What a missing entry proves; None: what the number of lines says.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from analyzer.conntrack.masqueraded import masquerade_columns
 from analyzer.conntrack.services import ServicesSeen
 from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.recording.tables import table_of
@@ -101,6 +102,7 @@ class SnapshotRecorder:
         if taken.lines is not None:
             self.entries_polled_ns = noted.at_ns
         self._record_taken(taken)
+        self._record_masqueraded(noted.at_ns, taken)
         row = {"director": self._director} | poll_row(noted, snapshot, taken.lines)
         if self._entries.is_waiting:
             self._waiting_row = row
@@ -147,3 +149,9 @@ class SnapshotRecorder:
         if taken.changes is not None and len(taken.changes):
             columns = taken.changes.columns() | {"director": self._director}
             self._recording.extend_columns("entries", columns)
+
+    def _record_masqueraded(self, at_ns: int, taken: Taken) -> None:
+        rows = taken.masqueraded
+        if rows is not None and len(rows):
+            known = {"at": at_ns, "director": self._director}
+            self._recording.extend_columns("masquerades", masquerade_columns(rows) | known)

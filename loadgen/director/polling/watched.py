@@ -83,9 +83,14 @@ class Watched:
 
     def entries(self, rows: Rows) -> Rows:
         """Those of the entries that are watched."""
+        return rows if self.named is None else rows[self.are_entries(rows)]
+
+    def are_entries(self, rows: Rows) -> Mask:
+        """Which of the entries are watched."""
         if self.named is None:
-            return rows
-        return rows[np.logical_or.reduce([name.are_entries(rows) for name in self.named])]
+            return np.ones(len(rows), dtype=bool)
+        chosen: Mask = np.logical_or.reduce([name.are_entries(rows) for name in self.named])
+        return chosen
 
 
 ALL = Watched()

@@ -15,7 +15,7 @@ from analyzer.recording.directory import mapped
 from analyzer.wire.capture.files import frame_chunks
 from loadgen.errors import UsageProblem
 from loadgen.importing.sources.kinds import Kind, kind_of
-from loadgen.importing.sources.meta import META, read_meta
+from loadgen.importing.sources.meta import META, almost_known, read_meta
 from loadgen.importing.sources.packed import SUFFIXES, bounded_pieces, packing_of
 
 if TYPE_CHECKING:
@@ -37,10 +37,12 @@ class PollLog:
     Attributes:
         files: the parts of it, the earliest first.
         is_json: whether they are JSON lines; else texts.
+        times_after: of a text, whether each time stands after what was printed.
     """
 
     files: tuple[Path, ...]
     is_json: bool
+    times_after: bool = False
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.files))
@@ -88,7 +90,11 @@ def find_sources(paths: Sequence[Path]) -> ImportFiles:
     metas = _once(found.get(META, ()))
     if len(metas) > 1:
         raise UsageProblem(f"{metas[1]}: a second {META}; expected one")
-    return _import_files(paths, found, read_meta(metas[0] if metas else None), passed_by)
+    meta = read_meta(metas[0] if metas else None)
+    passed_by += [
+        (metas[0], f"a key that is not known, much like {key!r}") for key in almost_known(meta)
+    ]
+    return _import_files(paths, found, meta, passed_by)
 
 
 def _import_files(
@@ -98,7 +104,7 @@ def _import_files(
     passed_by: Sequence[tuple[Path, str]],
 ) -> ImportFiles:
     captures = _once(found.get(Kind.CAPTURE, ()))
-    as_json = _once(found.get(Kind.JSON_LOG, ()))
+    as_json = _once([*found.get(Kind.JSON_LOG, ()), *found.get(Kind.UNKNOWN_JSON, ())])
     texts = _once([*found.get(Kind.TEXT_LOG, ()), *found.get(Kind.UNKNOWN_TEXT, ())])
     if as_json and texts:
         raise UsageProblem(
@@ -121,6 +127,8 @@ def _import_files(
 def _matching(path: Path) -> list[Path]:
     if path.exists():
         return [path]
+    if str(path) == "-":
+        raise UsageProblem("standard input: expected a file, as it is read several times")
     if not has_magic(str(path)):
         raise UsageProblem(f"{path}: no such file or folder")
     pattern = str(path.relative_to(path.anchor))
@@ -151,7 +159,7 @@ def _kind(file: Path, from_folder: bool, passed_by: list[tuple[Path, str]]) -> K
             raise
         passed_by.append((file, str(problem).removeprefix(f"{file}: ")))
         return None
-    if from_folder and kind is Kind.UNKNOWN_TEXT and not must_be_log:
+    if from_folder and kind in (Kind.UNKNOWN_TEXT, Kind.UNKNOWN_JSON) and not must_be_log:
         passed_by.append((file, _NOTHING_KNOWN))
         return None
     return kind

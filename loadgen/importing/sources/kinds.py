@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 import re
 from enum import Enum
 from typing import TYPE_CHECKING, Final
@@ -12,8 +11,9 @@ from analyzer.wire.capture.pcap import MAGIC
 from analyzer.wire.capture.pcapng import SECTION_MAGIC
 from loadgen.errors import UsageProblem
 from loadgen.importing.sources.lines import head_lines
-from loadgen.importing.sources.packed import first_bytes
+from loadgen.importing.sources.packed import PACKINGS, first_bytes
 from loadgen.importing.sources.refusals import foreign_line, refusal
+from loadgen.importing.times.lines import is_wrapped_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +27,7 @@ class Kind(Enum):
     JSON_LOG = "poll log as JSON lines"
     TEXT_LOG = "log of ipvsadm"
     UNKNOWN_TEXT = "text"  # nothing in its first lines is IPVS': it may come later
+    UNKNOWN_JSON = "JSON"  # whose first key is none of a poll's
 
 
 _HEAD_BYTES: Final = 512
@@ -36,6 +37,15 @@ _ARCHIVES = {
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"\x04\x22\x4d\x18": "packed by lz4",
     b"\x1f\x9d": "packed by compress",
+    b"\x5d\0\0": "packed by lzma",
+    b"LZIP": "packed by lzip",
+    b"\x89LZO": "packed by lzop",
+    b"Rar!": "a RAR archive",
+    b"PAR1": "a Parquet table",
+    b"\x7fELF": "a program",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+    **{packing.magic: "packed twice" for packing in PACKINGS.values()},
     b"SQLite format 3": "an SQLite database",
 }
 _OTHER_CAPTURES = {
@@ -49,6 +59,7 @@ _OTHER_CAPTURES = {
 }
 _TAR_AT, _TAR = 257, b"ustar"
 
+_POLL = re.compile(r'\s*\{\s*"(?:t|services|connections)"\s*:')
 _IPVS = re.compile(
     r"IP Virtual Server version|IPVS connection entries|RemoteAddress:Port|pro +expire +state"
     r"|(?:TCP|UDP|SCTP) +(?:\S+:\S+ +\w+|\d+:\d\d +[A-Z])|FWM +\d+ +\w+|-> \S+:\S+ "
@@ -69,7 +80,7 @@ def kind_of(path: Path) -> Kind:
     _refuse_binary(path, head)
     lines = head_lines(path)
     kind = _kind_of_text(lines)
-    if kind is Kind.UNKNOWN_TEXT and foreign_line(lines):
+    if kind is not Kind.TEXT_LOG and foreign_line(lines):
         raise UsageProblem(f"{path}: {refusal(lines, '')}")
     return kind
 
@@ -102,15 +113,6 @@ def _refuse_binary(path: Path, head: bytes) -> None:
 
 def _kind_of_text(lines: list[str]) -> Kind:
     first = next((line for line in lines if line.strip()), "")
-    if first.startswith("{") and not _is_wrapped_line(first):
-        return Kind.JSON_LOG
+    if first.startswith("{") and not is_wrapped_line(first):
+        return Kind.JSON_LOG if _POLL.match(first) else Kind.UNKNOWN_JSON
     return Kind.TEXT_LOG if first_ipvs_line(lines) else Kind.UNKNOWN_TEXT
-
-
-def _is_wrapped_line(line: str) -> bool:
-    """Whether a JSON object is one line of a text, as docker's json-file and the journal write."""
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and ("log" in found or "MESSAGE" in found)

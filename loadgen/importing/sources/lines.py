@@ -24,6 +24,9 @@ _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[0-~])"
 )
+_MOVES = re.compile(rb"\x1b\[(?:\d{1,3};\d{1,3}H|\d{1,3}d)")
+_RETURN_WITHIN = re.compile(r"(?<!\r)\r+(?![\r\n]|$)")
+_WITH_END = re.compile(r"[^\n]*\n|[^\n]+")
 _HEAD_BYTES: Final = 1 << 17
 
 
@@ -41,8 +44,15 @@ def lines_of(path: Path) -> Iterator[bytes]:
 
 
 def text_lines(path: Path) -> Iterator[str]:
-    """The same as text, without escape sequences; bytes that are no UTF-8 are replaced."""
-    return map(_plain, lines_of(path))
+    """The same as text, without escape sequences; a line that is no UTF-8 is taken for Latin-1.
+
+    A carriage return within a line, and before others, ends one: old Macs wrote nothing else.
+    """
+    for line in map(_plain, lines_of(path)):
+        if _RETURN_WITHIN.search(line):
+            yield from _WITH_END.findall(_RETURN_WITHIN.sub("\n", line))
+        else:
+            yield line
 
 
 def head_lines(path: Path) -> list[str]:
@@ -54,11 +64,21 @@ def head_lines(path: Path) -> list[str]:
     head = first_bytes(path, _HEAD_BYTES)
     encoding = _UTF_16.get(head[:2])
     plain = head.decode(encoding, "replace").encode(errors="replace") if encoding else head
-    return _plain(plain.removeprefix(codecs.BOM_UTF8)).split("\n")
+    lines = plain.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    return [part for line in map(_plain, lines) for part in _RETURN_WITHIN.split(line)]
+
+
+def is_redrawn(path: Path) -> bool:
+    """Whether a text moves a terminal's cursor about: what did not change is not in it."""
+    return bool(_MOVES.search(first_bytes(path, _HEAD_BYTES)))
 
 
 def _plain(line: bytes) -> str:
-    return (_ESCAPES.sub(b"", line) if b"\x1b" in line else line).decode(errors="replace")
+    plain = _ESCAPES.sub(b"", line) if b"\x1b" in line else line
+    try:
+        return plain.decode().lstrip("\ufeff")
+    except UnicodeDecodeError:
+        return plain.decode("latin-1")
 
 
 def _as_they_are(path: Path) -> Iterator[bytes]:

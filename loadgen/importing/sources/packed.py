@@ -130,6 +130,9 @@ PACKINGS: Final = {
 SUFFIXES: Final = (".gz", ".bz2", ".xz", ".zst", ".zstd")
 """What packers put behind a name; nothing is told by them."""
 
+_SKIPPABLE = b"\x50\x2a\x4d\x18"
+"""A frame of Zstandard's without content, which pzstd begins with; so do 15 others."""
+
 _MAGIC_BYTES = max(len(packing.magic) for packing in PACKINGS.values())
 
 
@@ -141,6 +144,8 @@ def packing_of(path: Path) -> Packing | None:
     """
     with _as_usage_problem(path), path.open("rb") as file:
         magic = file.read(_MAGIC_BYTES)
+    if magic[1:4] == _SKIPPABLE[1:] and magic[0] >> 4 == _SKIPPABLE[0] >> 4:
+        return PACKINGS["Zstandard"]
     return next((way for way in PACKINGS.values() if magic.startswith(way.magic)), None)
 
 

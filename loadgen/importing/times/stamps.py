@@ -31,7 +31,7 @@ _FRACTION = re.compile(r":\d\d[.,](\d{1,9})")
 _TIME_OF_DAY = re.compile(
     r"(?<![\d:.,+-])([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{1,9}))?(?![\d:.,]| ?[AP]M)"
 )
-_EITHER = re.compile(r"(\d\d)/(\d\d)/(\d{4})( .*)$")
+_EITHER = re.compile(r"(\w+=[^|]+(?:\|\w+=[^| ]+(?: \d{1,2})?)+)( .*)$")
 _DAY_S = 86_400.0
 _SET_BACK_S = 60.0
 """A clock that was put right may run backwards by less than this without a new day."""
@@ -72,14 +72,14 @@ class StampReader:
 
     Attributes:
         year: of stamps that name none.
-        before_s: when the log was written, Unix s: of 05/06 and 06/05 the later day before it is
-            meant; None where that is not known.
-        day_first: whether 05/06 is in June; None before the first such stamp.
+        before_s: when the log was written, Unix s: of several readings (05/06) the latest day
+            before it is meant; None where that is not known.
+        order: of those in which a stamp may be read, the one that was chosen; None before that.
     """
 
     year: int
     before_s: float | None = None
-    day_first: bool | None = None
+    order: str | None = None
     days: int = 0
     last_s: float = field(default=-1.0)
     last_dated_s: float = field(default=-1.0)
@@ -98,29 +98,31 @@ class StampReader:
             return _epoch(text, len(number[1] or ""))
         either = _EITHER.match(text)
         if either:
-            text = self._by_day_and_month(either)
+            text = self._chosen(either[1], either[2])
         if _YEAR.search(text):
             return _dated(text, self.year)
         return self._without_year(text)
 
-    def _by_day_and_month(self, either: re.Match[str]) -> str:
-        """``05/06/2026 …`` with its month named."""
-        first, second, year, rest = (either[index] for index in (1, 2, 3, 4))
-        readings = {True: f"{year}-{second}-{first}{rest}", False: f"{year}-{first}-{second}{rest}"}
-        if self.day_first is None:
-            self.day_first = self._later_before(readings)
-        return readings[self.day_first]
+    def _chosen(self, days: str, rest: str) -> str:
+        """Of a stamp that can be read in several orders (``written``), the one that is meant."""
+        readings = {
+            order: f"{day}{rest}" for order, day in (one.split("=") for one in days.split("|"))
+        }
+        if self.order not in readings:
+            self.order = self._latest_before(readings)
+        return readings[self.order]
 
-    def _later_before(self, readings: dict[bool, str]) -> bool:
+    def _latest_before(self, readings: dict[str, str]) -> str:
+        first = next(iter(readings))
         if self.before_s is None:
-            return True
+            return first
         ages_s = {
-            day_first: self.before_s - stamp.at_s
-            for day_first, text in readings.items()
+            order: self.before_s - stamp.at_s
+            for order, text in readings.items()
             if (stamp := _dated(text, self.year)) is not None
         }
-        past = {day_first: age_s for day_first, age_s in ages_s.items() if age_s > -_DAY_S}
-        return min(past, key=past.__getitem__, default=True)
+        past = {order: age_s for order, age_s in ages_s.items() if age_s > -_DAY_S}
+        return min(past, key=past.__getitem__, default=first)
 
     def _time_of_day(self, clock: re.Match[str]) -> Stamp:
         hours, minutes, whole = (int(clock[index]) for index in (1, 2, 3))

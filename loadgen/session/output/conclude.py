@@ -9,6 +9,7 @@ from analyzer.analysis import analyse
 from analyzer.documents import as_text
 from analyzer.errors import RecordingError
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording, write_derived
+from analyzer.recording.spill import ALONE
 from analyzer.report import to_json
 from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder
 from analyzer.sweep.points import sweep_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.other_settings.what_if import Assumption
+    from analyzer.recording.spill import Means
     from analyzer.report import Analysis
     from analyzer.sweep.results import Sweep
     from loadgen.session.run import Ended
@@ -34,6 +36,7 @@ def conclude(
     page: Path | None = None,
     assumptions: Sequence[Assumption] = (),
     name: str | None = None,
+    means: Means = ALONE,
 ) -> tuple[Analysis, Path]:
     """Analyse a run, write ``analysis.json`` and the page beside it.
 
@@ -42,11 +45,12 @@ def conclude(
         page: the page's path; by default ``report.html`` in the run's directory.
         assumptions: what is taken to be otherwise, for a ``what_if``.
         name: what the run is called; by default its directory.
+        means: what the analysis of a long capture may use.
 
     Raises:
         RecordingError: it is not a recording, or the page cannot be written.
     """
-    analysis = analyse_run(directory, assumptions, name)
+    analysis = analyse_run(directory, assumptions, name, means)
     try:
         return analysis, write_derived(page or directory / REPORT, render_page(analysis))
     except RecordingError:
@@ -57,14 +61,17 @@ def conclude(
 
 
 def analyse_run(
-    directory: Path, assumptions: Sequence[Assumption] = (), name: str | None = None
+    directory: Path,
+    assumptions: Sequence[Assumption] = (),
+    name: str | None = None,
+    means: Means = ALONE,
 ) -> Analysis:
     """Analyse a run, and write ``analysis.json`` if the run's directory takes it.
 
     Raises:
         RecordingError: it is not a recording.
     """
-    analysis = analyse(Recording.open(directory), assumptions)
+    analysis = analyse(Recording.open(directory), assumptions, means=means)
     analysis = analysis if name is None else replace(analysis, run=name)
     try:
         write_derived(directory / ANALYSIS, as_json(analysis))

@@ -53,6 +53,7 @@ class Seg:
     acknowledgement: int = 0
     payload_bytes: int = 0
     window: int = 8192
+    window_scale: int = -1  # none
 
     @property
     def protocol(self) -> str:
@@ -84,6 +85,7 @@ def segments(rows: Iterable[Seg]) -> Segments:
             acknowledgement=np.array([row.acknowledgement for row in ordered], dtype=np.int64),
             payload_bytes=np.array([row.payload_bytes for row in ordered], dtype=np.int64),
             window=np.array([row.window for row in ordered], dtype=np.int64),
+            window_scale=np.array([row.window_scale for row in ordered], dtype=np.int8),
         ),
     )
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.analysis import analyse
+from analyzer.evidence.gather import gather
 from analyzer.findings.figures import agrees
+from analyzer.measure_netfilter import measure_netfilter
 from analyzer.recording.directory import Recording
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parents[2] / "data"
 NAMES = sorted(path.name for path in DATA.glob("conntrack-*"))
+OUTSIDE = "conntrack-outside-window"
 GOVERNING = {
     "conntrack-client-close": ("TIME_WAIT", "nf_conntrack_tcp_timeout_time_wait", 7),
     "conntrack-reset": ("CLOSE", "nf_conntrack_tcp_timeout_close", 3),
@@ -61,6 +64,32 @@ def test_the_largest_group_waits_the_sysctl_of_its_state(
 def test_a_port_that_comes_back_in_time_wait_makes_a_new_entry(name: str) -> None:
     (early,) = analysed(name).ended_early
     assert (early.state, early.cause, early.n) == ("TIME_WAIT", "port-reuse", 4)
+
+
+def outside(name: str) -> list[bool]:
+    """Of each client's packet outside of its window whether it was INVALID."""
+    evidence = gather(Recording.open(DATA / name))
+    (director,) = evidence.directors
+    assert director.conntrack_settings is not None
+    result = measure_netfilter(director, director.conntrack_settings, evidence, [])
+    assert result.prediction is not None
+    assert result.prediction.outside is not None
+    invalid: list[bool] = result.prediction.outside["invalid"].tolist()
+    return invalid
+
+
+def test_packets_outside_of_their_windows_are_told_from_those_in_them() -> None:
+    assert outside("conntrack-windows") == [False, True, True, True, True]
+    assert outside("conntrack-liberal") == []
+    assert outside("conntrack-mix") == []
+
+
+def test_packets_outside_of_their_windows_are_a_finding() -> None:
+    found = [each for each in analysed("conntrack-windows").findings if each.id == OUTSIDE]
+    (finding,) = found
+    assert finding.severity == "warning"
+    assert "5, 4 of them INVALID" in finding.evidence
+    assert OUTSIDE not in {each.id for each in analysed("conntrack-liberal").findings}
 
 
 def test_a_refused_connection_leaves_no_entry_for_any_poll_to_see() -> None:

@@ -22,6 +22,7 @@ from analyzer.parts import InMemory
 from analyzer.pictures.fin_waits import fin_waits
 from analyzer.predicted.entries import Prediction, predict, predicted_curve
 from analyzer.recording.directory import Recording
+from analyzer.recording.spill import spilled
 from analyzer.report import to_json
 from analyzer.wire.answers import answers
 from analyzer.wire.connections import connections
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from analyzer.wire.segments import Segments
 
 DATA = Path(__file__).resolve().parents[2] / "data"
+SPILLED = 7
+"""The number of parts of which those of a recording lie in files."""
+
 RECORDINGS = (
     "dr-burst-50",
     "dr-failover",
@@ -116,8 +120,10 @@ def document(name: str, parts: int) -> str:
     with nullcontext(None) if is_run else run_of([path], keep=False) as made:
         recording = Recording.open(made.path if made else path)
         packets = sum(map(len, recording.captures().values())) // 100  # about
-        store = InMemory(part_rows=max(packets // parts, 1))
-        found = analyse(recording, store=store)
+        part_rows = max(packets // parts, 1)
+        whole = nullcontext(InMemory(part_rows))
+        with spilled(recording.path, part_rows) if parts == SPILLED else whole as store:
+            found = analyse(recording, store=store)
         return as_text(to_json(replace(found, run=name, timings_s={})))
 
 

@@ -50,5 +50,5 @@ def test_columns_and_buckets_keep_the_order_in_which_rows_came() -> None:
         "at": [0, 1, 2, 3],
         "odd": [False, True, False, True],
     }
-    assert buckets.read(1)["at"].tolist() == [1, 3]
-    assert buckets.read(1) == {}
+    assert buckets.bucket(1).read()["at"].tolist() == [1, 3]
+    assert buckets.bucket(1).read() == {}

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fuzz.loop import Target, fuzz
+from tests.fuzz import loop
+from tests.fuzz.loop import Target, fuzz, memory_bytes
 from tests.fuzz.targets import TARGETS
 
 if TYPE_CHECKING:
     import random
     from pathlib import Path
 
+LITTLE_BYTES, MUCH_BYTES = 8 << 20, 64 << 20
+"""Nine of the little together are above the limit that is set; each by itself is not."""
 COUNTS = {
     "texts": 300,
     "captures": 8,
@@ -44,3 +47,18 @@ def test_a_failure_names_the_input_that_brings_it_back(tmp_path: Path) -> None:
     number = str(raised.value).split("--seed ")[1].split()[0]
     with pytest.raises(AssertionError, match=f"input {number}: KeyError"):
         fuzz(Target("broken", attempt), tmp_path / "again", int(number), count=1)
+
+
+def test_an_input_that_takes_too_much_memory_is_named_whatever_came_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+
+    def attempt(_chance: random.Random, folder: Path) -> None:
+        held.append(b"1" * LITTLE_BYTES)
+        if folder.name == "9":
+            held.append(b"1" * MUCH_BYTES)
+
+    monkeypatch.setattr(loop, "MOST_BYTES", memory_bytes("VmRSS") + MUCH_BYTES)
+    with pytest.raises(AssertionError, match=r"greedy: input 9: took \d+ MiB"):
+        fuzz(Target("greedy", attempt), tmp_path, 0, count=20)

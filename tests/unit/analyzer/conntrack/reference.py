@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from analyzer.conntrack.settings import ConntrackSettings
 
 WORD = 1 << 32
+NO_SCALE, NO_OPTIONS, CUT_OFF = -1, -2, -3
+WITHIN, LATE, BEYOND = 0, 1, 2
+MAXACKWINCONST = 66_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,7 @@ class Packet:
     has_ack: bool = False
     payload_bytes: int = 0
     window: int = 8192
+    window_scale: int = NO_SCALE
     lost: bool = False
 
     @property
@@ -45,12 +49,22 @@ class Packet:
 
 @dataclass(slots=True)
 class Side:
-    """``ip_ct_tcp_state``, windows aside; ``end`` is None before its first packet."""
+    """``ip_ct_tcp_state``; ``maxwin`` is 0 before its first packet, ``scale`` None without one."""
 
-    end: int | None = None
+    end: int = 0
+    maxend: int = 0
+    maxwin: int = 0
+    scale: int | None = None
     maxack: int | None = None
     unacknowledged: bool = False
     close_init: bool = False
+
+    def options(self, packet: Packet) -> None:
+        """``tcp_options``."""
+        if packet.window_scale == NO_OPTIONS:
+            return
+        self.scale = packet.window_scale if packet.window_scale >= 0 else None
+        self.maxack, self.unacknowledged = None, False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,6 +79,7 @@ class Entry:
     seen_reply: bool = False
     assured: bool = False
     liberal: bool = False
+    unjudged: bool = False
     challenge: bool = False
     simultaneous: bool = False
     stream_s: float = 0.0
@@ -72,6 +87,8 @@ class Entry:
     last_kind: Kind | None = None
     last_direction: int = 0
     last: tuple[int, int, int, int] = (0, 0, 0, 0)  # sequence, acknowledgement, end, window
+    last_scale: int = 0
+    refused_at: int | None = None
     retransmitted: int = 0
 
 
@@ -88,6 +105,7 @@ class Belief:
     counted: bool = False
     reused: bool = False
     killed: bool = False
+    outside: int = WITHIN
 
 
 class Conntrack:
@@ -176,7 +194,8 @@ class Conntrack:
             return replace(self.segment(packet), reused=True)
         if entry is None:
             entry = self.new(packet)
-        if entry is None:
+        is_reset = packet.kind is Kind.RST and packet.direction == 1
+        if entry is None or (is_reset and packet.sequence == entry.refused_at):
             return self.belief(packet)
         old = entry.state
         new = int(TRANSITIONS[packet.direction, packet.kind, old])
@@ -186,12 +205,52 @@ class Conntrack:
             old, new = CtState.SYN_SENT, int(CtState.SYN_RECV)
         elif new == IGNORED:
             self.ignore(entry, packet, old)
+        unchecked = packet.kind is Kind.RST and new == CtState.CLOSE
+        unchecked = unchecked and self.needs_no_window(entry, packet, old)
         new = self.after_special_cases(entry, packet, old, new)
         if new < 0:
             return self.belief(packet)
-        if packet.kind is not Kind.RST or old not in CLOSING:
-            self.follow(entry, packet)
-        return self.accept(entry, packet, old, CtState(new))
+        outside = WITHIN if unchecked else self.in_window(entry, packet)
+        if outside == WITHIN:
+            return self.accept(entry, packet, old, CtState(new))
+        if outside == LATE and self.rules.law.passes_late:
+            entry.seen_reply = entry.seen_reply or packet.direction == 1
+            return replace(self.belief(packet), outside=outside)
+        shortened = self.rules.law.passes_late and self.shortens(entry, packet)
+        return replace(self.belief(packet, counted=shortened), outside=outside)
+
+    def shortens(self, entry: Entry, packet: Packet) -> bool:
+        """``nf_tcp_handle_invalid``."""
+        if not entry.assured or packet.kind not in (Kind.FIN, Kind.RST):
+            return False
+        before = entry.last_kind in (Kind.FIN, Kind.RST)
+        if entry.last_direction != packet.direction and before:
+            left_s = entry.expires_s - packet.uptime_s
+            if left_s < 120 or left_s <= self.settings(packet).timeouts_s[UNACKNOWLEDGED]:
+                return False
+            self.refresh(entry, packet, UNACKNOWLEDGED)
+            return True
+        entry.last_kind, entry.last_direction = packet.kind, packet.direction
+        return False
+
+    def needs_no_window(self, entry: Entry, packet: Packet, old: CtState) -> bool:
+        """The ways to ``in_window`` past ``tcp_in_window``."""
+        if old in CLOSING:
+            return True
+        maxack = entry.sides[1 - packet.direction].maxack
+        if maxack is not None and entry.last_kind is not Kind.SYN:
+            is_open = old is CtState.ESTABLISHED and entry.assured
+            if not is_open or packet.sequence == maxack:
+                return False
+            in_train = entry.last_kind is Kind.ACK and entry.last_direction == packet.direction
+            if in_train and packet.sequence == entry.last[2]:
+                return False
+        let_through = entry.seen_reply and entry.last_kind is Kind.SYN
+        let_through = let_through or (not entry.assured and entry.last_kind is Kind.ACK)
+        if let_through and packet.acknowledgement == entry.last[2]:
+            return True
+        challenged = old is CtState.SYN_SENT and entry.last_kind is Kind.ACK
+        return challenged and entry.last_direction == 1 and packet.sequence == entry.last[1]
 
     def after_special_cases(self, entry: Entry, packet: Packet, old: CtState, new: int) -> int:
         """What the table cannot say."""
@@ -222,8 +281,14 @@ class Conntrack:
             return None
         if packet.kind is Kind.SYN or (packet.kind is Kind.ACK and self.settings(packet).loose):
             entry = self.make(packet, CtState.NONE)
-            entry.sides[0].end = packet.end
+            side = entry.sides[0]
+            side.end = side.maxend = packet.end
+            side.maxwin = packet.window or 1
             entry.liberal = packet.kind is Kind.ACK
+            if entry.liberal:
+                side.maxend += side.maxwin
+            else:
+                self.options(entry, side, packet)
             return entry
         return None
 
@@ -238,9 +303,17 @@ class Conntrack:
         ):
             return False
         entry.sides = (Side(), Side())
-        entry.sides[entry.last_direction].end = end
+        side = entry.sides[entry.last_direction]
+        side.end = side.maxend = end
+        side.maxwin = entry.last[3] or 1
+        side.scale = entry.last_scale if entry.last_scale >= 0 else None
         entry.challenge = False
         return True
+
+    def options(self, entry: Entry, side: Side, packet: Packet) -> None:
+        """Those of a SYN; where they were cut off, nothing is judged by windows."""
+        entry.unjudged = entry.unjudged or packet.window_scale == CUT_OFF
+        side.options(packet)
 
     def ignore(self, entry: Entry, packet: Packet, old: CtState) -> None:
         """Remember what was ignored."""
@@ -249,6 +322,8 @@ class Conntrack:
         if packet.kind is Kind.SYN and packet.direction == 0:
             entry.simultaneous = False
             entry.challenge = old is CtState.LAST_ACK
+            entry.last_scale = packet.window_scale
+            entry.unjudged = entry.unjudged or packet.window_scale == CUT_OFF
         if old is CtState.SYN_SENT and packet.kind is Kind.ACK and packet.direction:
             entry.last = (packet.sequence, packet.acknowledgement, packet.end, packet.window)
         entry.seen_reply = entry.seen_reply or packet.direction == 1
@@ -280,24 +355,93 @@ class Conntrack:
             return CtState.CLOSE
         return old
 
-    def follow(self, entry: Entry, packet: Packet) -> None:
-        """``tcp_in_window``, every packet being in it."""
+    def in_window(self, entry: Entry, packet: Packet) -> int:
+        """``tcp_in_window``."""
+        if self.begins(entry, packet):
+            return WITHIN
         sender, receiver = entry.sides[packet.direction], entry.sides[1 - packet.direction]
-        if entry.liberal and receiver.end is None:
-            return  # of what it acknowledges nothing was seen
-        acknowledgement = packet.acknowledgement
-        if not packet.has_ack or (packet.kind is Kind.RST and acknowledgement == 0):
-            acknowledgement = receiver.end or 0
-        handshake = entry.state in (CtState.SYN_SENT, CtState.SYN_RECV)
+        sequence, end, ack = packet.sequence, packet.end, packet.acknowledgement
+        if not packet.has_ack or (packet.kind is Kind.RST and ack == 0):
+            ack = receiver.end
+        if packet.kind is Kind.RST and sequence == 0 and entry.state is CtState.SYN_SENT:
+            sequence = end = sender.end
+        place = self.place(sender, receiver, (sequence, end, ack))
+        if place == WITHIN:
+            self.keep(entry, packet, end, ack)
+        is_liberal = entry.liberal or entry.unjudged or self.settings(packet).liberal
+        if is_liberal or not self.rules.follows_windows:
+            return WITHIN
+        is_invalid = place == BEYOND or (place == LATE and not self.rules.law.passes_late)
+        if is_invalid and packet.direction == 1:
+            return WITHIN  # it was seen translated
+        if is_invalid and packet.has_ack:
+            entry.refused_at = packet.acknowledgement
+        return place
+
+    def begins(self, entry: Entry, packet: Packet) -> bool:
+        """Its first part: what a side's first packet begins; whether it is accepted at once."""
+        sender, receiver = entry.sides[packet.direction], entry.sides[1 - packet.direction]
         is_syn = packet.kind in (Kind.SYN, Kind.SYNACK)
-        if sender.end is None or (is_syn and handshake and is_after(packet.end, sender.end)):
+        handshake = entry.state in (CtState.SYN_SENT, CtState.SYN_RECV)
+        if sender.maxwin == 0 and is_syn:
+            self.init_sender(entry, packet)
+            return not packet.has_ack
+        if sender.maxwin == 0:
             sender.end = packet.end
-        if is_after(packet.end, sender.end):
-            sender.end = packet.end
-            sender.unacknowledged = True
-        if packet.has_ack and (sender.maxack is None or is_after(acknowledgement, sender.maxack)):
-            sender.maxack = acknowledgement
-        if acknowledgement == (receiver.end or 0):
+            sender.maxwin = (packet.window << (sender.scale or 0)) or 1
+            sender.maxend = packet.end + sender.maxwin
+            if receiver.maxwin == 0:
+                receiver.end = receiver.maxend = packet.acknowledgement
+            elif packet.acknowledgement == (receiver.end + 1) % WORD:
+                receiver.end = packet.acknowledgement
+        elif is_syn and is_after(packet.end, sender.end) and handshake:
+            self.init_sender(entry, packet)
+            return packet.direction == 1 and not packet.has_ack
+        return False
+
+    def place(self, sender: Side, receiver: Side, numbers: tuple[int, int, int]) -> int:
+        """Its judgement of sequence number, end and acknowledgement."""
+        sequence, end, ack = numbers
+        in_recv_win = is_after(end, sender.end - receiver.maxwin - 1)
+        ack_ok = is_after(ack, receiver.end - max(sender.maxwin, MAXACKWINCONST) - 1)
+        was_sent = is_after(receiver.end + 1, ack)
+        if not is_after(sender.maxend + 1, sequence):
+            overshot = (end - sender.maxend + 1) % WORD
+            is_small = in_recv_win and receiver.maxwin > 0 and overshot <= receiver.maxwin
+            if is_small and ack_ok and was_sent:
+                sender.end, sender.unacknowledged = end, True
+                return LATE
+            return BEYOND
+        if not was_sent:
+            return BEYOND
+        return WITHIN if ack_ok and (in_recv_win or not receiver.maxwin) else LATE
+
+    def init_sender(self, entry: Entry, packet: Packet) -> None:
+        """``tcp_init_sender``."""
+        sender, receiver = entry.sides[packet.direction], entry.sides[1 - packet.direction]
+        sender.end = sender.maxend = packet.end
+        sender.maxwin = packet.window or 1
+        self.options(entry, sender, packet)
+        both_scale = sender.scale is not None and receiver.scale is not None
+        if packet.direction == 1 and not both_scale:
+            for side in (sender, receiver):  # the scale alone: that it has one stays
+                side.scale = None if side.scale is None else 0
+
+    def keep(self, entry: Entry, packet: Packet, end: int, ack: int) -> None:
+        """What a packet within its window changes."""
+        sender, receiver = entry.sides[packet.direction], entry.sides[1 - packet.direction]
+        is_syn = packet.kind in (Kind.SYN, Kind.SYNACK)
+        win = packet.window if is_syn else packet.window << (sender.scale or 0)
+        sender.maxwin = max(sender.maxwin, win)
+        if is_after(end, sender.end):
+            sender.end, sender.unacknowledged = end, True
+        if packet.has_ack and (sender.maxack is None or is_after(ack, sender.maxack)):
+            sender.maxack = ack
+        if receiver.maxwin and is_after(end, sender.maxend):
+            receiver.maxwin += (end - sender.maxend) % WORD
+        if is_after(ack + win, receiver.maxend - 1):
+            receiver.maxend = (ack + win + (win == 0)) % WORD
+        if ack == receiver.end:
             receiver.unacknowledged = False
         if packet.kind is Kind.ACK:
             this = (packet.sequence, packet.acknowledgement, packet.end, packet.window)

@@ -13,8 +13,9 @@ from analyzer.conntrack.replay import ConntrackRules, Packets, Tracked, replay
 from analyzer.conntrack.settings import DEFAULTS_S, FIXED, SYSCTLS, ConntrackSettings, with_change
 from analyzer.conntrack.states import CtState, Kind
 from analyzer.conntrack.versions import law_of
+from analyzer.conntrack.windows import BEYOND, LATE, WITHIN
 from analyzer.ipvs.flow_steps import NO_ENTRY
-from tests.unit.analyzer.conntrack.reference import WORD, Belief, Conntrack, Packet
+from tests.unit.analyzer.conntrack.reference import CUT_OFF, WORD, Belief, Conntrack, Packet
 from tests.unit.properties import examples
 
 TCP_KINDS: list[Kind] = [kind for kind in Kind if kind is not Kind.DATAGRAM]
@@ -48,6 +49,7 @@ def arrays(packets: list[Packet]) -> Packets:
         has_ack=column("has_ack", bool),
         payload_bytes=column("payload_bytes", np.int64),
         window=column("window", np.int64),
+        window_scale=column("window_scale", np.int8),
         lost=column("lost", bool),
     )
 
@@ -68,6 +70,7 @@ def assert_equal(packets: list[Packet], by: ConntrackRules) -> None:
         assert bool(fast.reused[row]) is expected.reused, row
         assert bool(fast.counted[row]) is expected.counted, row
         assert bool(fast.killed[row]) is expected.killed, row
+        assert fast.outside[row] == expected.outside, row
         assert (entry == NO_ENTRY) is (expected.entry is None), row
         if expected.entry is None or expected.expires_s is None:
             assert fast.state[row] == NO_ENTRY
@@ -101,7 +104,8 @@ def streams(kinds: list[Kind], span_ms: int) -> st.SearchStrategy[list[Packet]]:
         acknowledgement=numbers,
         has_ack=st.booleans(),
         payload_bytes=st.sampled_from([0, 0, 1, 99]),
-        window=st.sampled_from([0, 8192, 8192]),
+        window=st.sampled_from([0, 2, 8192, 8192]),
+        window_scale=st.sampled_from([-3, -2, -1, 0, 3, 14]),
         lost=st.sampled_from([False] * 9 + [True]),
     )
     return st.lists(packet, max_size=40, unique_by=lambda one: one.uptime_s).map(
@@ -148,6 +152,7 @@ any_rules = st.builds(
     st.sampled_from(["4.19.0", "5.10.0", "5.10.170", "6.1.0", "7.2"]),
     hz=st.sampled_from([None, 100, 250, 1000]),
     loose=st.booleans(),
+    liberal=st.booleans(),
     max_retrans=st.integers(0, 3),
     tcp_timeout_established=seconds,
     tcp_timeout_close_wait=seconds,
@@ -435,3 +440,112 @@ def test_a_sysctl_holds_from_an_entrys_next_packet_on() -> None:
 
 def test_nothing_makes_nothing() -> None:
     assert replay(arrays([]), rules()).entry.tolist() == []
+
+
+# Windows ------------------------------------------------------------------------------------------
+
+
+def scaled(client: int = -1, server: int = -1, window: int = 100) -> list[Packet]:
+    """A handshake with small windows; -1 is no scale."""
+    return [
+        replace(SHAKE[0], window_scale=client, window=window),
+        replace(SHAKE[1], window_scale=server, window=window),
+        replace(SHAKE[2], window=window),
+    ]
+
+
+def outside(packets: list[Packet], by: ConntrackRules | None = None) -> int:
+    """Where the last packet lies, which both replays must agree on."""
+    by = by or rules()
+    assert_equal(packets, by)
+    found = replay(arrays(packets), by)
+    assert found.counted[-1] == (found.outside[-1] == WITHIN)
+    return int(found.outside[-1])
+
+
+# The server gave a window of 100, so bytes 100 to 199 of the client's may come; those of a segment
+# that begins in it count whole, and one that begins beyond, by no more than a window, is let pass.
+@pytest.mark.parametrize(
+    ("sequence", "size", "place"),
+    [
+        (200, 10, WITHIN),
+        (201, 98, LATE),
+        (201, 99, BEYOND),
+        (1_000_000, 1, BEYOND),
+        (0, 0, WITHIN),
+        (WORD - 1, 0, LATE),
+    ],
+)
+def test_a_client_may_send_what_the_server_acknowledged_plus_its_window(
+    sequence: int, size: int, place: int
+) -> None:
+    sent = seg(1.0, CLIENT, Kind.ACK, sequence, 900, size=size)
+    assert outside([*scaled(), sent]) == place
+    assert outside([*scaled(), sent], rules(liberal=True)) == WITHIN
+
+
+@pytest.mark.parametrize(
+    ("ack", "place"),
+    [(900, WITHIN), (901, BEYOND), (900 - 66_000, WITHIN), (899 - 66_000, LATE)],
+)
+def test_a_client_may_acknowledge_what_the_server_sent_and_not_much_less(
+    ack: int, place: int
+) -> None:
+    assert outside([*scaled(), seg(1.0, CLIENT, Kind.ACK, 100, ack % WORD)]) == place
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "furthest"), [(3, 3, 900), (3, -1, 200), (-1, 3, 200), (0, 3, 900)]
+)
+def test_windows_are_scaled_where_both_sides_said_so(
+    client: int, server: int, furthest: int
+) -> None:
+    opened = scaled(client, server)
+    opened.append(replace(seg(0.5, SERVER, Kind.ACK, 900, 100), window=100))
+    inside, beyond = (
+        seg(1.0, CLIENT, Kind.ACK, sequence, 900, size=2000)
+        for sequence in (furthest, furthest + 1)
+    )
+    assert outside([*opened, inside]) == WITHIN
+    assert outside([*opened, beyond]) == BEYOND
+
+
+@pytest.mark.parametrize("cut_off", [0, 1])
+def test_without_the_options_of_a_syn_no_window_is_judged(cut_off: int) -> None:
+    opened = scaled()
+    opened[cut_off] = replace(opened[cut_off], window_scale=CUT_OFF)
+    assert outside([*opened, seg(1.0, CLIENT, Kind.ACK, 1_000_000, 900)]) == WITHIN
+
+
+def test_without_all_packets_no_window_is_followed() -> None:
+    by = replace(rules(), follows_windows=False)
+    assert outside([*scaled(), seg(1.0, CLIENT, Kind.ACK, 1_000_000, 900)], by) == WITHIN
+
+
+def test_what_lies_outside_moves_no_state_and_restarts_no_timeout() -> None:
+    rows = [*ASKED, seg(9.0, CLIENT, Kind.FIN, 10_000_000, 1100)]
+    assert states(rows)[-1] == "ESTABLISHED"
+    found = replay(arrays(rows), rules())
+    assert found.expiry_uptime_s[-1] == found.expiry_uptime_s[-2]
+
+
+def test_the_directors_own_reset_of_what_it_did_not_translate_belongs_to_no_entry() -> None:
+    beyond = seg(9.0, CLIENT, Kind.ACK, 10_000_000, 1100, size=10)
+    rows = [*ASKED, beyond, seg(9.1, SERVER, Kind.RST, 1100)]
+    assert states(rows)[-2:] == ["ESTABLISHED", "ESTABLISHED"]
+    assert states([*ASKED, rows[-1]])[-1] == "CLOSE"
+
+
+def test_a_reply_that_was_seen_was_translated_and_so_not_invalid() -> None:
+    reply = seg(9.0, SERVER, Kind.ACK, 10_000_000, 150, size=10)
+    assert outside([*ASKED, reply]) == WITHIN
+    late = seg(9.0, SERVER, Kind.ACK, 900 - 70_000 + WORD, 150)
+    assert outside([*ASKED, late]) == LATE
+    assert outside([*ASKED, late], rules("5.10.100")) == WITHIN
+
+
+def test_a_reset_after_the_clients_fin_beyond_its_window_does_not_shorten_its_own() -> None:
+    by = rules(tcp_timeout_unacknowledged=130.0)
+    fin = seg(9.0, CLIENT, Kind.FIN, 10_000_000, 1100)
+    again = seg(10.0, CLIENT, Kind.RST, 20_000_000, 1100)
+    assert waits_s([*ASKED, fin, again], by) == 432_000

@@ -40,7 +40,7 @@ def with_copies(*rows: Seg, lost: int | None = None) -> Answers:
     both: dict[str, Any] = {
         name: np.concatenate([getattr(arriving, name), getattr(sent, name)])
         for name in Segments.__dataclass_fields__
-        if name not in ("flows", "tcp")
+        if name not in ("flows", "tcp", "store")
     }
     order = np.lexsort((both["at_ns"], both["flow"]))
     ordered = {name: values[order] for name, values in both.items()}

@@ -129,7 +129,7 @@ def test_ip_options_are_stepped_over() -> None:
 OTHERS = [
     ("not IP", arp(CLIENT_MAC, CLIENT)),
     ("not IP", b"\x00" * 13),  # a frame shorter than its header
-    ("not IP", ethernet(ipv4(tcp(SYN)), ethertype=0x0801)),
+    ("header not read", ethernet(ipv4(tcp(SYN)), ethertype=0x0801)),
     ("neither TCP nor UDP", ethernet(ipv4(bytes(8), protocol=1))),
     ("neither TCP nor UDP", vrrp(DIRECTOR_MAC, DIRECTOR)),
     ("not IP", ethernet(bytes([0x11, 9]) + bytes(4), ethertype=0x8864)),  # PPPoE's discovery

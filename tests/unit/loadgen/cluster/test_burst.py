@@ -378,13 +378,14 @@ def test_a_lost_scheduler_ends_the_load_and_the_run_says_so(
             monkeypatch.setattr("loadgen.cluster.connection.ANSWER_S", 2.0)
             await asyncio.to_thread(cluster.sync, cluster.scheduler.close)
 
-        burst, _ = sent(cluster.scheduler_address, tmp_path / "run", slow, close)
+        burst, server = sent(cluster.scheduler_address, tmp_path / "run", slow, close)
 
     (row,) = burst.manifest
     assert row["why"] == "scheduler"
     assert row["sent"] + row["lost"] == 300
     assert row["lost"] > 0
     assert len(burst.recording.table("requests")) == row["sent"]
+    assert row["sent"] <= len(server.peers) <= row["sent"] + 2
 
 
 def test_a_part_of_no_run_of_ours_has_no_files(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
@@ -13,6 +14,7 @@ import pytest
 from analyzer.recording.directory import Recording, RecordingWriter
 from loadgen.capture.start import CaptureOptions
 from loadgen.cluster.burst import ClusterBurst
+from loadgen.cluster.clocks import WorkerOffset
 from loadgen.cluster.connection import WorkerLost
 from loadgen.cluster.messages import Prepared, Pulse, Refusal, Stopped
 from loadgen.cluster.progress import Why
@@ -96,6 +98,29 @@ def make(tmp_path: Path) -> Make:
         return Stand(cluster, burst, said, tmp_path / "run", writer)
 
     return stand
+
+
+@pytest.mark.parametrize(
+    ("at_the_end", "at_least_ms"),
+    [(lambda: time.time_ns() + 10**9, 999.0), (lambda: LOST, 2.0), (lambda: "noon", 2.0)],
+    ids=["it was set by a second", "it does not answer", "it is no clock"],
+)
+def test_a_clock_that_moves_during_the_run_is_known_less_well(
+    make: Make, at_the_end: Callable[[], object], at_least_ms: float
+) -> None:
+    stand = make(time_ns=lambda _: at_the_end())
+    moving = stand.burst.workers[1]
+    offset = WorkerOffset(offset_ns=-7_000_000, uncertainty_ns=2_000_000)
+    moving.member = replace(moving.member, offset=offset)
+
+    stand.sent()
+
+    ours, its = stand.rows
+    assert (ours["clock_offset_s"], ours["clock_uncertainty_s"]) == (0, 0)
+    assert its["clock_offset_s"] == -0.007
+    assert at_least_ms / 1e3 <= its["clock_uncertainty_s"] <= at_least_ms / 1e3 + 0.1
+    assert set(stand.asked("time_ns")) == {"b"}  # the other one is on our own kernel
+    assert stand.lost == [None, None]
 
 
 REFUSALS: dict[Refusal | None, str] = {
@@ -290,8 +315,18 @@ def test_the_bound_of_a_capture_is_the_reason_for_what_was_deleted(make: Make) -
     assert {row["why"] for row in rows} == {"its capture is kept below 4096 bytes (--capture-size)"}
 
 
-@pytest.mark.parametrize("bad", [{"stop": None}, {"part_files": None}])
-def test_packets_that_are_not_here_are_not_measured(make: Make, bad: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("bad", "expected"),
+    [
+        ({"stop": None}, "packets of b from some instant on"),
+        ({"stop": LOST}, "packets of b from some instant on"),
+        ({"part_files": None}, "packets of b"),
+    ],
+    ids=["it began anew", "it was lost, and its part is here", "its part is not"],
+)
+def test_packets_that_are_not_here_are_not_measured(
+    make: Make, bad: dict[str, Any], expected: str
+) -> None:
     ((question, answer),) = bad.items()
     good: dict[str, Any] = {"stop": Stopped(cpu_s=()), "part_files": []}
     stand = make(**{question: lambda name, *_: answer if name == "b" else good[question]})
@@ -299,4 +334,4 @@ def test_packets_that_are_not_here_are_not_measured(make: Make, bad: dict[str, A
 
     rows = stand.burst.more_manifest({"not_measured": []})["not_measured"]
 
-    assert [row["what"] for row in rows] == ["packets of b"]
+    assert [row["what"] for row in rows] == [expected]

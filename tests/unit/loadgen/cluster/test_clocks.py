@@ -12,6 +12,7 @@ from loadgen.cluster.clocks import (
     check_offsets,
     of_one_kernel,
     offset_of,
+    over_the_run,
 )
 from loadgen.errors import UsageProblem
 
@@ -74,6 +75,27 @@ def test_the_uncertainty_counts_too(uncertainty_ns: int, is_refused: bool) -> No
             check_offsets(offsets, 1.0)
     else:
         check_offsets(offsets, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("after_ns", "after_unsure_ns", "uncertainty_ns"),
+    [
+        (1000, 50, 100),
+        (1150, 50, 100),  # both may be right
+        (1151, 50, 201),
+        (849, 50, 201),
+        (1000, 900, 100),  # what is known less well says nothing
+    ],
+)
+def test_the_uncertainty_covers_how_far_a_clock_has_moved(
+    after_ns: int, after_unsure_ns: int, uncertainty_ns: int
+) -> None:
+    before = WorkerOffset(offset_ns=1000, uncertainty_ns=100)
+    after = WorkerOffset(offset_ns=after_ns, uncertainty_ns=after_unsure_ns)
+
+    found = over_the_run(before, after)
+
+    assert found == WorkerOffset(offset_ns=1000, uncertainty_ns=uncertainty_ns)
 
 
 @pytest.mark.parametrize(

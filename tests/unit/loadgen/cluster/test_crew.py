@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from itertools import groupby
+from itertools import count, groupby
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -168,6 +168,22 @@ def test_a_director_of_a_worker_that_is_not_there_is_refused_with_those_that_are
 def test_workers_on_directors_alone_send_nothing(crew_from: Any) -> None:
     with pytest.raises(UsageProblem, match="every worker runs on a director"):
         crew_from(everywhere("lb1"), SIX, "worker:lb1")
+
+
+@pytest.mark.parametrize(("workers", "trips"), [(4, 100), (40, 50), (120, 20)])
+def test_clocks_of_many_workers_are_compared_by_fewer_round_trips(
+    crew_from: Any, workers: int, trips: int
+) -> None:
+    drift_ns = count(0, 10**6)
+    answers = {
+        "about": lambda name, _: about(name),
+        "time_ns": lambda _: time.time_ns() + next(drift_ns),  # never known well enough
+    }
+    cluster = StandIn(connected(*(f"w{number}" for number in range(workers))), answers)
+
+    crew_from(cluster)
+
+    assert sum(what == "time_ns" for _, what in cluster.asked) == workers * trips
 
 
 def test_of_several_workers_that_cannot_run_loadgen_the_first_is_named(crew_from: Any) -> None:

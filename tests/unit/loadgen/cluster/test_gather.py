@@ -191,6 +191,44 @@ def test_a_part_on_this_disk_is_moved_whole(tmp_path: Path) -> None:
     assert not Path(known.folder).exists()
 
 
+def test_a_worker_that_ends_with_its_scheduler_may_write_its_last_rows_first(
+    tmp_path: Path,
+) -> None:
+    known = here(tmp_path)
+    known.lose("scheduler")
+    folder, run = Path(known.folder), tmp_path / "run"
+    run.mkdir()
+
+    async def close_it() -> None:
+        await asyncio.sleep(0.03)
+        (folder / "requests" / "part-00002.parquet").write_bytes(rows_of(20))
+        (folder / "run.json").write_text('{"ended": "completed"}')
+
+    async def both() -> None:
+        await asyncio.gather(close_it(), gather(crew(Hostile({})), run, [known], lambda _: None))
+
+    asyncio.run(both())
+
+    assert (known.gathered, known.is_whole) == (60, True)
+
+
+@pytest.mark.parametrize("written", [None, "{", '{"ended": null}', "[]"])
+def test_one_that_never_closes_is_not_waited_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str | None
+) -> None:
+    monkeypatch.setattr("loadgen.cluster.gather.CLOSING_S", 0.0)
+    known = here(tmp_path)
+    known.lose("scheduler")
+    if written is not None:
+        (Path(known.folder) / "run.json").write_text(written)
+    run = tmp_path / "run"
+    run.mkdir()
+
+    asyncio.run(gather(crew(Hostile({})), run, [known], lambda _: None))
+
+    assert known.gathered == 40
+
+
 def here(path: Path) -> WorkerProgress:
     """A worker whose part of two files, 20 requests each, is on this host's disk."""
     known = worker()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.director.settings import DirectorSettings, changes, parse_settings
+from loadgen.director.settings import DirectorSettings, ask_script, changes, parse_settings
 
 VIP, OTHER_VIP = "192.168.10.2", "fd00:10::2"
 VIPS = {VIP, OTHER_VIP}
@@ -86,6 +86,7 @@ WITHOUT_VIP = replace(NOW, addresses=frozenset({"192.168.10.11"}))
             replace(NOW, sysctl={"conntrack": "1", "sync_threshold": "3\t50"}),
             [("sysctl-changed", "conntrack: 0 -> 1")],
         ),
+        (replace(NOW, insert_failed=8), []),  # it was not known before
         (WITHOUT_VIP, [("vip-lost", VIP), ("vrrp-state", "BACKUP")]),
         (replace(NOW, keepalived=False), [("vrrp-state", "keepalived does not run")]),
         (replace(NOW, sync_daemon="none"), [("sync-daemon", "none")]),
@@ -98,6 +99,24 @@ WITHOUT_VIP = replace(NOW, addresses=frozenset({"192.168.10.11"}))
 )
 def test_a_change_is_an_event(after: DirectorSettings, events: list[tuple[str, str]]) -> None:
     assert changes_of(after) == events
+
+
+@pytest.mark.parametrize(
+    ("now", "events"), [(8, [("insert-failed", "7 -> 8")]), (7, []), (6, []), (None, [])]
+)
+def test_only_a_rise_of_lost_packets_is_an_event(
+    now: int | None, events: list[tuple[str, str]]
+) -> None:
+    before = replace(NOW, insert_failed=7)
+    assert changes_of(replace(NOW, insert_failed=now), before) == events
+
+
+def test_lost_packets_are_read_where_connections_are_tracked_alone() -> None:
+    text = "@statistics\nentries insert_failed\n00000001 0000000a\n00000001 00000001\n@end\n"
+    assert parse_settings(text).insert_failed == 11
+    assert NOW.insert_failed is None
+    assert "@statistics" in ask_script(kind="netfilter")
+    assert "@statistics" not in ask_script()
 
 
 def test_a_vip_that_comes_back_is_reported_too() -> None:

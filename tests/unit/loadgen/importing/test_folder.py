@@ -398,5 +398,5 @@ def test_an_absurd_offset_of_the_clocks_is_refused(
     folder: Path, when: str, offset_s: float
 ) -> None:
     remeta(folder, clock={"offset_s_before": 0.1, f"offset_s_{when}": offset_s})
-    with pytest.raises(UsageProblem, match=r"meta\.json: ValueError: clock: offset.*: expected"):
+    with pytest.raises(UsageProblem, match=r"meta\.json: .*clock: .*expected"):
         imported(folder)

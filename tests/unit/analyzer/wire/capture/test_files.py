@@ -310,3 +310,25 @@ def test_no_damage_to_a_file_crashes_it(
     for _ in range(data.draw(st.integers(1, 5))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     read_or_refuse(bytes(content[: data.draw(st.integers(0, len(content)))]))
+
+
+@pytest.mark.parametrize("kind", MAGIC_BYTES)
+@pytest.mark.parametrize("chunk_bytes", [64, 300, CHUNK_BYTES])
+def test_files_put_one_behind_the_other_are_read_as_one(kind: str, chunk_bytes: int) -> None:
+    parts = [
+        pcap([(AT_NS + (10 * part + n) * NS, request(SYN)) for n in range(4)], kind, link=link)
+        for part, link in enumerate((1, 1, 101))
+    ]
+    found = list(frame_chunks(memoryview(b"".join([*parts, pcap([], kind)])), chunk_bytes))
+    seconds = [(int(at) - AT_NS + NS // 2) // NS for frames in found for at in frames.at_ns]
+    assert seconds == [10 * part + n for part in range(3) for n in range(4)]
+    assert [int(kind) for frames in found for kind in frames.link_type] == [1] * 8 + [101] * 4
+    assert sum(frames.unread for frames in found) == 0
+
+
+@pytest.mark.parametrize("kept", [4, 12, 16, 20, 23])
+def test_a_second_header_that_was_cut_off_is_unread(kept: int) -> None:
+    content = pcap([(AT_NS, request(SYN))])
+    found = list(frame_chunks(memoryview(content + pcap([])[:kept])))
+    assert sum(len(frames.at_ns) for frames in found) >= 1
+    assert 0 <= sum(frames.unread for frames in found) <= kept

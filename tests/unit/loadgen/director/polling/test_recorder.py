@@ -183,6 +183,23 @@ def test_a_netfilter_director_s_entries_are_recorded_as_those_of_ipvs(tmp_path: 
     assert poller.counts == (0, 1)
 
 
+def test_what_stands_for_a_client_behind_the_director_is_recorded_once(tmp_path: Path) -> None:
+    hidden = tracked(4001, "ESTABLISHED", 9).replace(
+        "dst=192.168.10.250 sport=80 dport=4001", "dst=192.168.20.11 sport=80 dport=1024"
+    )
+    other = hidden.replace("dst=192.168.10.2 ", "dst=192.168.10.3 ")  # not watched
+    poller, recording = polled_netfilter(
+        tmp_path,
+        read(tracked(4000, "ESTABLISHED", 9), hidden, other),
+        read(tracked(4000, "ESTABLISHED", 8), hidden, other, at_s=1000.2),
+    )
+    columns = ("client_ip", "client_port", "source_ip", "source_port", "real_server")
+    assert rows(recording, "masquerades", *columns) == [
+        ("192.168.10.250", 4001, "192.168.20.11", 1024, "192.168.20.21")
+    ]
+    assert poller.counts == (2, 0)
+
+
 def test_how_many_entries_it_has_is_recorded_where_they_are_not_read(tmp_path: Path) -> None:
     """More than it prints: those whose time is up count until they are freed."""
     _, recording = polled_netfilter(tmp_path, f"{uptime()}900\n{SSH}", f"{uptime(1000.2)}901\n")

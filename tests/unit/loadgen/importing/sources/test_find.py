@@ -140,3 +140,14 @@ def test_packets_of_one_capture_are_not_changed(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(content)
     import_folder([tmp_path / "x"], tmp_path / "run")
     assert (tmp_path / "run" / "capture.pcap").read_bytes() == content
+
+
+def test_other_json_in_a_folder_is_passed_by(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text('{"name": "x"}\n')
+    (tmp_path / "a.log").write_text("1795838380\nTCP  192.0.2.80:80 wlc\n")
+    found = find_sources([tmp_path])
+    assert found.log is not None
+    assert [path.name for path, _ in found.passed_by] == ["package.json"]
+    for named in (tmp_path / "package.json", type(tmp_path)("-")):
+        with pytest.raises(UsageProblem, match="expected"):
+            import_folder([named], tmp_path / "run")

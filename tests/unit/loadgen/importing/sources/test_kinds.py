@@ -31,6 +31,7 @@ TABLE = b"2026-11-28 03:59:40\nIP Virtual Server version 1.2.1 (size=4096)\n"
         (b'{"log":"TCP  10.0.0.1:80 wlc\\n","time":"2026-11-20T04:10:01.1Z"}\n', Kind.TEXT_LOG),
         (b"1795838380\nTCP  10.0.0.1:80 wlc\n", Kind.TEXT_LOG),
         (b"some prose\n", Kind.UNKNOWN_TEXT),
+        (b'{"name": "x"}\n', Kind.UNKNOWN_JSON),
     ],
 )
 def test_a_file_is_told_by_its_content(
@@ -48,6 +49,8 @@ def test_a_file_is_told_by_its_content(
         (bytes(300), "neither a capture (pcap, pcapng) nor a text"),
         (b"PK\x03\x04" + bytes(60), "a ZIP archive; expected what is in it"),
         (bytes(257) + b"ustar\x0000", "a tar archive; expected what is in it"),
+        (b"\x5d\0\0\x80\0" + bytes(60), "packed by lzma; expected what is in it"),
+        (PACKERS["gzip"](PACKERS["gzip"](PCAP)), "packed twice; expected what is in it"),
         (b"snoop\0\0\0" + bytes(60), "another format (snoop); expected pcap or pcapng: editcap"),
     ],
 )
@@ -57,3 +60,10 @@ def test_what_is_nothing_to_import_is_named(tmp_path: Path, content: bytes, name
         kind_of(tmp_path / "x.pcap")
     assert str(caught.value).startswith(f"{tmp_path / 'x.pcap'}: ")
     assert named in str(caught.value)
+
+
+def test_a_file_of_pzstd_is_unpacked(tmp_path: Path) -> None:
+    """It begins with a frame that holds the next one's size."""
+    size = b"\x5a\x2a\x4d\x18" + struct.pack("<I", 4) + b"size"
+    (tmp_path / "x").write_bytes(size + PACKERS["Zstandard"](PCAP))
+    assert kind_of(tmp_path / "x") is Kind.CAPTURE

@@ -57,3 +57,20 @@ def test_utf_16_has_the_lines_of_utf_8(text: str) -> None:
 def test_a_terminals_sequences_are_left_out(tmp_path: Path, written: str) -> None:
     (tmp_path / "x").write_text(f"{written}\r\n", newline="")
     assert list(text_lines(tmp_path / "x")) == ["Every 2.0s: x\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        (b"28 ao\xfbt\nb\n", ["28 août\n", "b\n"]),  # Latin-1
+        (b"a\rb\r\rc", ["a\n", "b\n", "c"]),  # an old Mac's
+        (b"a\r\nb\r\r\n", ["a\r\n", "b\r\r\n"]),
+        ("\ufeffa\n\ufeff\ufeffb\n".encode(), ["a\n", "b\n"]),  # two files, put together
+    ],
+)
+def test_whatever_ends_and_encodes_a_line_is_read(
+    tmp_path: Path, data: bytes, lines: list[str]
+) -> None:
+    (tmp_path / "x").write_bytes(data)
+    assert list(text_lines(tmp_path / "x")) == lines
+    assert head_lines(tmp_path / "x")[0] == lines[0].rstrip("\n")

@@ -1,0 +1,129 @@
+"""Findings about connections that share one source address before the real servers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from analyzer.ipvs.addresses import host_port
+from analyzer.observed.masquerades import most_at_once
+from analyzer.predicted.untracked import INSERT_FAILED
+from analyzer.results import Finding
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyzer.findings.figures import Figures
+    from analyzer.measured import Measured
+
+_RISE = re.compile(r"([0-9]{1,19}) -> ([0-9]{1,19})")
+_PORTS = 64_512
+"""Source ports of 1024 and above, from which the kernel takes one for a client's of 1024 and above
+(``nf_nat_l4proto_unique_tuple``)."""
+
+
+def masquerade_collision(figures: Figures) -> Finding | None:
+    """Clients behind one address had the same port, and the director chose others."""
+    found = [(result, result.hidden) for result in figures.by_conntrack]
+    taken = [(result, rows) for result, rows in found if (rows["holder"] >= 0).any()]
+    if not taken:
+        return None
+    n = sum(int((rows["holder"] >= 0).sum()) for _, rows in taken)
+    return Finding(
+        id="masquerade-collision",
+        severity="info",
+        title=f"{_connections(n)} got another source port from the director: the client's was "
+        "taken behind the same address",
+        evidence=" ".join(_by_director(result, rows) for result, rows in taken),
+        advice="Nothing is lost by it; logs and captures at the real server have other ports than "
+        f"the client's. Behind one address {_PORTS:,} connections to one real server can be "
+        "tracked at once, those that only wait for their timeout included.",
+    )
+
+
+def _by_director(result: Measured, rows: pd.DataFrame) -> str:
+    taken = rows[rows["holder"] >= 0]
+    other = int(rows["moved"].sum()) - len(taken)
+    row, holder = taken.iloc[0], rows.iloc[int(taken["holder"].iloc[0])]
+    sources = rows["source_ip"].nunique()
+    return (
+        f"On {result.director.name} {len(rows):,} connections of {rows['client_ip'].nunique():,} "
+        f"client addresses went to real servers from {sources:,} address"
+        f"{'es' * (sources > 1)}. {len(taken):,} could not keep the port: "
+        f"{_client(row)} became {_source(row)}, since {_source(holder)} stood for "
+        f"{_client(holder)} before {row['server']}."
+        + (
+            f" {other:,} more have another port though no recorded connection held theirs: rules "
+            "that choose ports at random or from a range, or connections of other services."
+            if other
+            else ""
+        )
+    )
+
+
+def _client(row: pd.Series) -> str:
+    return host_port(str(row["client_ip"]), int(row["client_port"]))
+
+
+def _source(row: pd.Series) -> str:
+    return host_port(str(row["source_ip"]), int(row["source_port"]))
+
+
+def _connections(n: int) -> str:
+    return "1 connection" if n == 1 else f"{n:,} connections"
+
+
+def insert_failed(figures: Figures) -> Finding | None:
+    """A director lost packets because no entry could be made for them."""
+    lost = [(result, n) for result in figures.by_conntrack if (n := _lost(figures, result))]
+    if not lost:
+        return None
+    total = sum(n for _, n in lost)
+    return Finding(
+        id="conntrack-insert-failed",
+        severity="problem",
+        title=f"{total:,} packet{'s' * (total > 1)} lost: conntrack could make no entry",
+        evidence=" ".join(_where_lost(figures, result, n) for result, n in lost),
+        advice="Behind one source address a real server can have as many connections as there are "
+        "source ports, those that only wait for their timeout included. Give the masquerade more "
+        "ports or addresses (its range, SNAT to several), have real servers see the clients "
+        "(externalTrafficPolicy: Local), or shorten nf_conntrack_tcp_timeout_time_wait. Without "
+        "masquerade it is two first datagrams of one UDP socket at once: conntrack -S.",
+    )
+
+
+def _lost(figures: Figures, result: Measured) -> int:
+    """How far the director's counter rose during the run."""
+    assert figures.evidence is not None
+    events = figures.evidence.by_director[result.director.name].events
+    details = events.loc[events["kind"] == INSERT_FAILED, "detail"].astype(str)
+    rises = (rise for detail in details if (rise := _RISE.fullmatch(detail)))
+    return sum(max(int(rise[2]) - int(rise[1]), 0) for rise in rises)
+
+
+def _where_lost(figures: Figures, result: Measured, n: int) -> str:
+    parts = [f"On {result.director.name} insert_failed rose by {n:,}."]
+    if result.untracked is not None and result.passage is not None:
+        segments = result.passage.segments
+        refused = result.untracked.refused
+        if refused.any():
+            parts.append(
+                f"{int(refused.sum()):,} of them are SYNs of the service that neither got an entry "
+                f"nor an answer: {figures.ends(segments.flow[refused])} "
+                f"({figures.when(segments.at_ns[refused])})."
+            )
+    rows = result.hidden
+    most = most_at_once(rows)
+    if most is None:
+        parts.append(
+            "No recorded connection was masqueraded; which packets were lost and why is "
+            "not measured."
+        )
+    else:
+        source_ip, server, ports = most
+        parts.append(
+            f"Up to {ports:,} source port{'s' * (ports > 1)} of {source_ip} were in use to "
+            f"{server} at once (ports {rows['source_port'].min()} to {rows['source_port'].max()} "
+            "were seen)."
+        )
+    return " ".join(parts)

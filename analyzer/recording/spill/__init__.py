@@ -1,0 +1,10 @@
+"""What an analysis keeps for each packet, in files that are mapped: memory for runs of any size.
+
+Columns lie as plain arrays in a folder of the run's directory, which goes when the analysis ends;
+what a killed one left behind goes when the next one begins.
+"""
+
+from analyzer.recording.spill.store import ALONE, Means, Spill, spilled, store_for
+from analyzer.recording.spill.tasks import Workers
+
+__all__ = ["ALONE", "Means", "Spill", "Workers", "spilled", "store_for"]

@@ -1,0 +1,125 @@
+"""A store of columns in mapped files, which runs parts here or in other processes."""
+
+from __future__ import annotations
+
+import itertools
+import mmap
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from analyzer.parts import IN_MEMORY, PART_ROWS
+from analyzer.recording.spill.files import FileBuckets, FileColumns, Mappings
+from analyzer.recording.spill.folder import spill_folder
+from analyzer.recording.spill.tasks import in_other_processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from analyzer.parts import Buckets, ColumnWriter, Store
+    from analyzer.recording.spill.tasks import Workers
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Spill:
+    """Columns in a folder's files.
+
+    Attributes:
+        folder: it must be there as long as the store is used.
+        part_rows: packets of a part, about.
+        workers: run the parts; by default this process does.
+        progress: is told how many packets, and what share of the captures, have been read.
+    """
+
+    folder: Path
+    part_rows: int = PART_ROWS
+    workers: Workers | None = None
+    progress: Callable[[int, float], None] | None = None
+    _mappings: Mappings = field(default_factory=Mappings)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def columns(self) -> ColumnWriter:
+        """New columns, each in a file of its own."""
+        return FileColumns(self._stem(), self._mappings)
+
+    def buckets(self, count: int) -> Buckets:
+        """New buckets, each in a file of its own; ``count`` is not needed."""
+        del count
+        return FileBuckets(self._stem())
+
+    def reading(self, packets: int, share: float) -> None:
+        """Hand it on."""
+        if self.progress:
+            self.progress(packets, share)
+
+    def release(self, *captures: memoryview) -> None:
+        """Take columns, and these mapped captures, out of memory: the files still have them."""
+        self._mappings.release()
+        for content in captures:
+            if isinstance(content.obj, mmap.mmap):
+                content.obj.madvise(mmap.MADV_DONTNEED)
+
+    def map(
+        self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Result]:
+        """What a function returns for each task's arguments, here or in other processes."""
+        workers = self.workers
+        results = (
+            in_other_processes(workers, self.folder, function, tasks)
+            if workers
+            else (function(*task) for task in tasks)
+        )
+        for result in results:
+            yield result
+            self.release()
+
+    def _stem(self) -> Path:
+        return self.folder / f"{next(self._numbers):06}"
+
+
+SPILLED_BYTES = 48 << 20
+"""Captures of fewer bytes are analysed in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a long analysis may use, and whom it tells how far it is; as in ``Spill``."""
+
+    workers: Workers | None = None
+    progress: Callable[[int, float], None] | None = None
+
+
+ALONE = Means()
+
+
+@contextmanager
+def store_for(beside: Path, capture_bytes: int, means: Means = ALONE) -> Iterator[Store]:
+    """A store for captures of so many bytes: files only where they are large.
+
+    Args:
+        beside: the run's directory, for the files.
+        capture_bytes: of all captures together.
+        means: for large ones.
+
+    Raises:
+        RecordingError: there is no room for the files.
+    """
+    if capture_bytes < SPILLED_BYTES:
+        yield IN_MEMORY
+        return
+    with spilled(beside, means=means) as store:
+        yield store
+
+
+@contextmanager
+def spilled(beside: Path, part_rows: int = PART_ROWS, means: Means = ALONE) -> Iterator[Spill]:
+    """A store whose files lie in a hidden folder of a run's directory, and go with it.
+
+    Raises:
+        RecordingError: there is no room for it.
+    """
+    with spill_folder(beside) as folder:
+        yield Spill(folder, part_rows, means.workers, means.progress)

@@ -1,0 +1,162 @@
+"""Tasks for other processes: what lies in mapped files is handed over by its file's name.
+
+A task is a function of a module and its arguments. Arrays of columns, and whole captures, are
+written as their file and place; everything else as it is.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+
+from analyzer.recording.directory.files import MappedFile, mapped
+from analyzer.recording.spill.files import FileBucket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor, Future
+
+    import numpy.typing as npt
+
+    from analyzer.parts import Columns
+
+Result = TypeVar("Result")
+
+_CAPTURE, _COLUMN, _VALUE = "capture", "column", "value"
+_IN_FLIGHT = 2
+"""Tasks for each worker at a time: while one runs, the next is on its way."""
+
+
+class Workers(Protocol):
+    """Processes that run tasks, here or on other hosts."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+    def sees(self, folder: Path) -> bool:
+        """Whether all of them see the files of a folder under the same names."""
+
+    def executor(self) -> Executor:
+        """Where tasks run; started when it is first asked for."""
+
+    def answer(self, running: Future[bytes]) -> bytes:
+        """The result of a task; an error of ours where a worker was lost."""
+
+
+def in_other_processes(
+    workers: Workers,
+    folder: Path,
+    function: Callable[..., Result],
+    tasks: Iterable[tuple[Any, ...]],
+) -> Iterator[Result]:
+    """What a function returns for each task's arguments, in their order.
+
+    Args:
+        workers: run them.
+        folder: that the mapped files lie in.
+        function: of a module, or a partial of one.
+        tasks: are made as they are needed.
+    """
+    executor, by_name = workers.executor(), workers.sees(folder)
+    running = deque[Any]()
+    try:
+        for task in tasks:
+            running.append(executor.submit(run, dumps((function, task), by_name=by_name)))
+            if len(running) >= _IN_FLIGHT * workers.count:
+                yield pickle.loads(workers.answer(running.popleft()))  # noqa: S301 - a worker's
+        while running:
+            yield pickle.loads(workers.answer(running.popleft()))  # noqa: S301
+    finally:
+        for left in running:
+            left.cancel()
+
+
+def run(payload: bytes) -> bytes:
+    """A task, in the process that it was handed to; its result, written."""
+    function, task = loads(payload)
+    return pickle.dumps(function(*task), protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def dumps(value: object, *, by_name: bool) -> bytes:
+    """A value; mapped files ``by_name``, or as much of them as the value has."""
+    written = io.BytesIO()
+    pickler = _ByName if by_name else _ByValue
+    pickler(written, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    return written.getvalue()
+
+
+def loads(payload: bytes) -> Any:
+    """What ``dumps`` wrote, on a host that has the same files."""
+    return _Unpickler(io.BytesIO(payload)).load()
+
+
+class _ByValue(pickle.Pickler):
+    def persistent_id(self, obj: object) -> Any:
+        if isinstance(obj, memoryview):
+            return _VALUE, bytes(obj)
+        return (_VALUE, Read(obj.read())) if isinstance(obj, FileBucket) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A bucket that has been read."""
+
+    columns: Columns
+
+    def read(self) -> Columns:
+        """All rows."""
+        return self.columns
+
+
+class _ByName(pickle.Pickler):
+    def persistent_id(self, obj: object) -> Any:
+        if isinstance(obj, memoryview):
+            content: Any = obj.obj
+            if not isinstance(content, MappedFile):
+                return _VALUE, bytes(obj)
+            return _CAPTURE, str(content.path), _place(obj, content), len(obj)
+        if not isinstance(obj, np.ndarray) or obj.ndim != 1 or not obj.flags.c_contiguous:
+            return None
+        file = _file_of(obj)
+        if file is None or not len(obj):
+            return None
+        return _COLUMN, str(file.path), _place(obj, file), len(obj), obj.dtype.str
+
+
+def _place(part: memoryview | npt.NDArray[Any], file: MappedFile) -> int:
+    """Where in a file a part of it begins."""
+    mapped_file: npt.NDArray[np.uint8] = np.frombuffer(file, dtype=np.uint8)
+    rows = part if isinstance(part, np.ndarray) else np.frombuffer(part, dtype=np.uint8)
+    return int(rows.ctypes.data - mapped_file.ctypes.data)
+
+
+def _file_of(array: object) -> MappedFile | None:
+    """The mapped file that an array's rows lie in."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    owner = array.obj if isinstance(array, memoryview) else array
+    return owner if isinstance(owner, MappedFile) else None
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self._files: dict[str, memoryview] = {}
+
+    def persistent_load(self, pid: Any) -> Any:
+        kind, path, *place = pid
+        if kind == _VALUE:
+            return memoryview(path) if isinstance(path, bytes) else path
+        if path not in self._files:
+            self._files[path] = mapped(Path(path))
+        first, count, *dtype = place
+        if kind == _CAPTURE:
+            return self._files[path][first : first + count]
+        return np.frombuffer(self._files[path], np.dtype(*dtype), count, first)

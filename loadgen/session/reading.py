@@ -1,0 +1,45 @@
+"""A line now and then of how far the reading of a long capture is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIRST_S = 2.0
+EVERY_S = 5.0
+_ALMOST_ALL = 0.995
+
+
+class ReadingProgress:
+    """Says what has been read, how fast, and how long the rest will take.
+
+    Args:
+        who: what a line begins with.
+        say: takes a line.
+        now_s: a monotonic clock.
+    """
+
+    def __init__(
+        self, who: str, say: Callable[[str], object], now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._who, self._say, self._now_s = who, say, now_s
+        self._began_s, self._next_s = now_s(), FIRST_S
+        self._packets = 0
+
+    def read(self, packets: int, share: float) -> None:
+        """So many packets, and this share of the captures' bytes, have been read."""
+        if packets < self._packets:  # read from the beginning again
+            self._began_s, self._next_s = self._now_s(), FIRST_S
+        self._packets = packets
+        spent_s = self._now_s() - self._began_s
+        if spent_s < self._next_s or not 0 < share < _ALMOST_ALL:
+            return
+        self._next_s = spent_s + EVERY_S
+        left_s = spent_s / share - spent_s
+        self._say(
+            f"{self._who}: {packets:,} packets read, {packets / spent_s:,.0f}/s, {share:.0%} of "
+            f"the capture, about {left_s:.0f} s left to read"
+        )

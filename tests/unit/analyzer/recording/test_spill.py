@@ -1,0 +1,171 @@
+"""Columns that lie in files: the same rows, nothing left behind, one clear error without room."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from analyzer.errors import RecordingError
+from analyzer.parts import IN_MEMORY
+from analyzer.recording.spill import spilled, store_for
+from analyzer.recording.spill.files import FileBuckets, FileColumns, Mappings
+from analyzer.recording.spill.folder import PREFIX, remove_stale
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def folders(run: Path) -> list[Path]:
+    return list(run.glob(f"{PREFIX}*"))
+
+
+def test_columns_come_back_as_they_were_added(tmp_path: Path) -> None:
+    with spilled(tmp_path) as store:
+        writer = store.columns()
+        writer.append({"at_ns": np.array([1, 2]), "odd": np.array([True, False])})
+        writer.append({"at_ns": np.array([3]), "odd": np.array([True])})
+        found = writer.finish()
+        store.release()
+        assert found["at_ns"].tolist() == [1, 2, 3]
+        assert found["odd"].tolist() == [True, False, True]
+        assert found["odd"].dtype == bool
+
+
+def test_a_column_without_rows_is_empty_and_leaves_no_file(tmp_path: Path) -> None:
+    with spilled(tmp_path) as store:
+        writer = store.columns()
+        writer.append({"at_ns": np.zeros(0, dtype=np.int64)})
+        assert writer.finish()["at_ns"].tolist() == []
+        assert store.columns().finish() == {}
+        assert [path.name for path in store.folder.iterdir()] == ["lock"]
+
+
+def test_buckets_give_their_rows_once_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    with spilled(tmp_path) as store:
+        buckets = store.buckets(2)
+        for number in range(4):
+            buckets.append(number % 2, {"at": np.array([number]), "flag": np.array([number == 3])})
+        assert {name: one.tolist() for name, one in buckets.bucket(1).read().items()} == {
+            "at": [1, 3],
+            "flag": [False, True],
+        }
+        assert buckets.bucket(1).read() == {}
+        assert store.buckets(1).bucket(0).read() == {}
+
+
+def test_a_column_that_nobody_needs_any_more_gives_its_room_back(tmp_path: Path) -> None:
+    with spilled(tmp_path) as store:
+        writer = store.columns()
+        writer.append({"at_ns": np.arange(9)})
+        part = writer.finish()["at_ns"][3:]
+        gc.collect()
+        assert part.tolist() == list(range(3, 9))
+        assert len(list(store.folder.iterdir())) == 2
+        del part, writer
+        gc.collect()
+        assert [path.name for path in store.folder.iterdir()] == ["lock"]
+
+
+def test_an_array_outlives_its_folder(tmp_path: Path) -> None:
+    with spilled(tmp_path) as store:
+        writer = store.columns()
+        writer.append({"at_ns": np.arange(9)})
+        kept = writer.finish()["at_ns"]
+    assert folders(tmp_path) == []
+    assert kept.sum() == 36
+
+
+def test_nothing_is_left_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), spilled(tmp_path):
+        raise KeyboardInterrupt
+    assert folders(tmp_path) == []
+
+
+def test_what_a_killed_analysis_left_is_removed_and_a_running_ones_stays(tmp_path: Path) -> None:
+    killed, running = tmp_path / f"{PREFIX}killed", tmp_path / f"{PREFIX}running"
+    for folder in (killed, running):
+        folder.mkdir()
+        (folder / "lock").touch()
+        (folder / "000000.at_ns").write_bytes(bytes(8))
+    with (running / "lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        remove_stale(tmp_path)
+        assert folders(tmp_path) == [running]
+    remove_stale(tmp_path)
+    assert folders(tmp_path) == []
+
+
+def test_a_folder_that_is_just_being_made_is_left_alone_and_an_old_one_is_not(
+    tmp_path: Path,
+) -> None:
+    young, old = tmp_path / f"{PREFIX}young", tmp_path / f"{PREFIX}old"
+    young.mkdir()
+    old.mkdir()
+    os.utime(old, (0, 0))
+    remove_stale(tmp_path)
+    assert folders(tmp_path) == [young]
+
+
+def test_a_run_that_takes_no_folder_is_spilled_to_where_temporary_files_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with spilled(tmp_path / "missing") as store:
+        assert store.folder.parent == tmp_path
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with (
+        pytest.raises(RecordingError, match=r"none: cannot be written: No such file"),
+        spilled(tmp_path / "missing"),
+    ):
+        pass
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "000000.at").symlink_to("/dev/full")
+    (tmp_path / "000001.0").symlink_to("/dev/full")
+    rows = {"at": np.zeros(1 << 16)}
+    columns = FileColumns(tmp_path / "000000", Mappings())
+    with pytest.raises(RecordingError, match="cannot be written: No space left on device"):
+        columns.append(rows)
+    with pytest.raises(RecordingError, match="cannot be written: No space left on device"):
+        FileBuckets(tmp_path / "000001").append(0, rows)
+
+
+def test_small_captures_stay_in_memory(tmp_path: Path) -> None:
+    with store_for(tmp_path, 1000) as store:
+        assert store is IN_MEMORY
+        assert folders(tmp_path) == []
+    with store_for(tmp_path, 1 << 30):
+        assert len(folders(tmp_path)) == 1
+
+
+def test_a_column_is_no_memory_of_the_process_once_released(tmp_path: Path) -> None:
+    program = """
+import sys, numpy as np
+from pathlib import Path
+from analyzer.recording.spill import spilled
+def resident_kb():
+    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0])
+with spilled(Path(sys.argv[1])) as store:
+    writer = store.columns()
+    for _ in range(32):
+        writer.append({"at_ns": np.zeros(1 << 17, dtype=np.int64)})
+    column, before = writer.finish()["at_ns"], resident_kb()
+    assert column.sum() == 0
+    read = resident_kb() - before
+    store.release()
+    print(read, resident_kb() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True
+    )
+    read_kb, released_kb = map(int, done.stdout.split())
+    assert read_kb > 16_000
+    assert released_kb < 4_000

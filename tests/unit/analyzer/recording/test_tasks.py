@@ -1,0 +1,66 @@
+"""Tasks for other processes: mapped files go by name where they are seen, else by value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from analyzer.recording.directory import mapped
+from analyzer.recording.spill import spilled
+from analyzer.recording.spill.tasks import dumps, loads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROWS = 10_000
+WAYS = pytest.mark.parametrize("by_name", [True, False], ids=["name", "value"])
+
+
+@WAYS
+def test_part_of_a_column_comes_back_as_it_was(tmp_path: Path, *, by_name: bool) -> None:
+    with spilled(tmp_path) as store:
+        writer = store.columns()
+        writer.append({"at_ns": np.arange(ROWS), "odd": np.arange(ROWS) % 2 == 1})
+        columns = writer.finish()
+        part = {name: column[10:-10] for name, column in columns.items()}
+        payload = dumps(part, by_name=by_name)
+        found = loads(payload)
+        assert all(np.array_equal(found[name], part[name]) for name in part)
+        assert found["odd"].dtype == bool
+        assert (len(payload) < 1000) is by_name
+
+
+@WAYS
+def test_a_piece_of_a_capture_comes_back_as_it_was(tmp_path: Path, *, by_name: bool) -> None:
+    path = tmp_path / "capture.pcap"
+    path.write_bytes(bytes(range(256)) * 100)
+    payload = dumps(mapped(path)[300:-300], by_name=by_name)
+    assert bytes(loads(payload)) == path.read_bytes()[300:-300]
+    assert (len(payload) < 1000) is by_name
+
+
+@WAYS
+def test_a_bucket_is_read_once_wherever_that_is(tmp_path: Path, *, by_name: bool) -> None:
+    with spilled(tmp_path) as store:
+        buckets = store.buckets(1)
+        buckets.append(0, {"at": np.arange(ROWS)})
+        payload = dumps(buckets.bucket(0), by_name=by_name)
+        assert loads(payload).read()["at"].tolist() == list(range(ROWS))
+        assert buckets.bucket(0).read() == {}
+
+
+@WAYS
+def test_what_lies_in_memory_comes_back_as_it_was(*, by_name: bool) -> None:
+    value = (np.arange(5)[::2], np.zeros((2, 2)), np.zeros(0), "text", memoryview(b"abc"))
+    found = loads(dumps(value, by_name=by_name))
+    assert [one.tolist() for one in found[:3]] == [[0, 2, 4], [[0, 0], [0, 0]], []]
+    assert (found[3], bytes(found[4])) == ("text", b"abc")
+
+
+def test_an_array_of_another_file_than_a_columns_goes_by_value(tmp_path: Path) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(bytes(8 * ROWS))
+    other = np.memmap(path, dtype=np.int64, mode="r")
+    assert len(dumps(np.asarray(other), by_name=True)) > 8 * ROWS

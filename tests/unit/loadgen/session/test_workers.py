@@ -1,0 +1,112 @@
+"""Parts of an analysis in other processes: the same document, and a clear error for a lost one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analyzer.analysis import analyse
+from analyzer.documents import as_text
+from analyzer.recording.directory import Recording
+from analyzer.recording.spill import ALONE, Means, spilled
+from analyzer.report import to_json
+from loadgen.cluster.parts import ClusterWorkers
+from loadgen.errors import RunFailed
+from loadgen.session.workers import LocalWorkers
+from tests.unit.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RECORDING = Path(__file__).resolve().parents[3] / "data" / "dr-burst-50"
+PART_ROWS = 60
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[LocalWorkers]:
+    with LocalWorkers(2) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("workers") / "run"
+    return Path(shutil.copytree(RECORDING, copy))
+
+
+def document(run: Path, means: Means) -> str:
+    with spilled(run, PART_ROWS, means) as store:
+        found = analyse(Recording.open(run), store=store)
+    assert not list(run.glob(".parts-*"))
+    return as_text(to_json(replace(found, timings_s={})))
+
+
+class Stranger:
+    """A Dask client whose worker does not see this host's files."""
+
+    def __init__(self, *, sees: bool | None) -> None:
+        self._sees = sees
+
+    def run(self, *_: object) -> dict[str, bool]:
+        if self._sees is None:
+            raise OSError("the scheduler is away")
+        return {"tls://10.9.9.9:4": self._sees, "tls://10.9.9.8:4": True}
+
+    def get_executor(self, **_: object) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1)
+
+
+def test_processes_find_what_one_finds(run: Path, workers: LocalWorkers) -> None:
+    assert document(run, Means(workers=workers)) == document(run, ALONE)
+
+
+@pytest.mark.parametrize("sees", [True, False])
+def test_a_cluster_finds_the_same_with_and_without_a_shared_folder(
+    run: Path, *, sees: bool
+) -> None:
+    client: Any = Stranger(sees=sees)
+    assert document(run, Means(workers=ClusterWorkers(client, 2))) == document(run, ALONE)
+
+
+def test_a_cluster_that_is_lost_is_a_failed_run_and_leaves_nothing(run: Path) -> None:
+    client: Any = Stranger(sees=None)
+    with pytest.raises(RunFailed, match=r"^--cluster: the workers did not answer"):
+        document(run, Means(workers=ClusterWorkers(client, 2)))
+    assert not list(run.glob(".parts-*"))
+
+
+def test_a_process_that_is_killed_is_a_failed_run() -> None:
+    with LocalWorkers(1) as workers:
+        killed: Any = workers.executor().submit(_end)
+        with pytest.raises(RunFailed, match=r"^--processes: one of them was killed"):
+            workers.answer(killed)
+
+
+def test_processes_end_with_the_one_that_started_them_when_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "starts.py"
+    script.write_text(
+        "import os, signal\n"
+        "from loadgen.session.workers import LocalWorkers\n"
+        "if __name__ == '__main__':\n"
+        "    workers = LocalWorkers(1)\n"
+        "    print(workers.executor().submit(os.getpid).result(), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert wait_until(lambda: not Path(f"/proc/{int(done.stdout)}").exists())
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
