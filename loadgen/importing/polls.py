@@ -31,7 +31,7 @@ from loadgen.importing.printed import (
 )
 from loadgen.importing.sources.find import PollLog
 from loadgen.importing.sources.kinds import first_ipvs_line
-from loadgen.importing.sources.lines import head_lines, lines_of, text_lines
+from loadgen.importing.sources.lines import head_lines, is_redrawn, lines_of, text_lines
 from loadgen.importing.sources.packed import refuse_bomb
 from loadgen.importing.sources.refusals import LOOP, ROWS, foreign_line, refusal
 from loadgen.importing.times.lines import stamp_of, unnumbered
@@ -148,7 +148,9 @@ def _no_poll(path: Path, is_json: bool) -> UsageProblem:
         return UsageProblem(f"{path}: line 1: expected {JSON_LINE}")
     lines = head_lines(path)
     number = first_ipvs_line(lines)
-    if foreign_line(lines):
+    if is_redrawn(path):
+        what = f"a screen that was redrawn in place, as script keeps of watch; expected {LOOP}"
+    elif foreign_line(lines):
         what = refusal(lines, "")
     elif number is None:
         what = f"line 1: expected a time, then what ipvsadm prints, again and again: {LOOP}"

@@ -75,8 +75,10 @@ def settle(topology: Topology, client_namespace: str, config: Path) -> str:
     synced = f"sleep {SYNC_LAG_S}\n" if topology.sync else ""
     shown = ask(f"{synced}{SCRIPTS[topology.director_kind]}{ASK_WHO}")
     wrong = _wrong_holder(topology, shown)
-    # neither a virtual MAC nor the IPv4 VIP's holder shows who has won every election
-    more_tries = ELECTIONS - 1 if topology.use_vmac or topology.ipv6 else 0
+    # neither a virtual MAC nor the IPv4 VIP's holder shows who has won every election; with BFD the
+    # first choice waits for the session, and takes over from the second
+    several = topology.use_vmac or topology.ipv6 or topology.bfd
+    more_tries = ELECTIONS - 1 if several else 0
     while wrong is not None and more_tries > 0:
         time.sleep(topology.advert_interval_s)
         shown = ask(ASK_WHO)

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -127,7 +128,8 @@ class Fleet:
 
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # one that ended by itself, and was waited for
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def burst(
@@ -285,6 +287,29 @@ def test_a_worker_killed_midway_costs_its_share_and_the_report_is_true(
     counted = connections_counted(Recording.open(run).table("services"))
     print(f"{len(rows)} rows, {counted} counted")
     assert len(rows) <= counted <= len(rows) + 300  # what it sent in its last second and a half
+
+
+def test_a_worker_that_is_told_to_end_stops_sending_and_leaves_all_it_recorded(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+
+    def tell_it() -> None:
+        os.kill(fleet.processes["client03"].pid, signal.SIGTERM)
+
+    ended = fleet.burst(run, "-q", "400", "-z", "8s", meanwhile=tell_it)
+
+    recording = Recording.open(run)
+    rows, counted = (
+        len(recording.table("requests")),
+        connections_counted(recording.table("services")),
+    )
+    print(f"{rows} rows, {counted} counted")
+    assert ended.returncode == 1
+    assert workers(run)["client03"]["why"] == "died"
+    assert 2400 < rows < 3200
+    assert rows <= counted <= rows + 20  # what was under way
+    assert fleet.processes["client03"].wait(10) == 0
 
 
 def test_a_scheduler_restarted_midway_is_said_and_the_report_is_true(

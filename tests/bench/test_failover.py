@@ -3,13 +3,15 @@
 ``make bench`` prints a table. FAILOVER_RUNS (10) runs at 50 and FAILOVER_FAST_RUNS (3) at 500 new
 connections a second for each of FAILOVER_KINDS, by the program's own command, which cuts the tail
 of all runs of a row but the last: so one run a kind has a tail of FAILOVER_TAIL (60 s). About 40
-minutes, and FAILOVER_VRRP_RUNS (10) of a silent master in each VRRP setting, about 20 more.
+minutes, and FAILOVER_VRRP_RUNS (10) of a silent master in each VRRP setting, about 20 more; and
+FAILOVER_BFD_RUNS (5) of a master that BFD stops, 3 more.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -130,6 +132,31 @@ def test_every_vrrp_setting_is_out_for_as_long_as_the_advertisements_say(
         assert (one["seen_by"] == "client") == (setting != "unicast")
         back = one["failback"]
         assert back["never_due"] == (back["master_again_s"] is None) == (setting == "nopreempt")
+
+
+BFD_RUNS = int(os.environ.get("FAILOVER_BFD_RUNS", "5"))
+
+
+def test_a_master_that_bfd_stops_is_out_for_its_backups_skew(tmp_path: Path) -> None:
+    """The backup's BFD stalls: the master hears it no more, and sends priority 0."""
+    with Lab(lay_out(bfd=True)) as made:
+        shell = [str(LOADGEN), "lab", "shell", "--name", made.name, "bal02", "--"]
+
+        def signalled(name: str) -> str:
+            return shlex.join([*shell, "sh", "-c", f"kill -{name} $(cat /run/bfd.pid)"])
+
+        flags = ("--fault-command", signalled("STOP"), "--undo-command", signalled("CONT"))
+        times = ("--before", BEFORE, "--after", "3s", "--tail", "8s", "--no-in-flight")
+        outcomes = [
+            failover(made, tmp_path / str(number), *flags, *times)["failover"]
+            for number in range(BFD_RUNS)
+        ]
+    for one in outcomes:
+        print(row("bfd", 50, one))
+    for one in (each for each in outcomes if each["valid"]):
+        assert one["how"] == "bfd"
+        assert abs(one["outage_s"] - one["predicted_outage_s"]) <= WITHIN_S
+    assert any(one["valid"] for one in outcomes)
 
 
 def row(kind: str, rate: int, one: dict[str, Any]) -> str:

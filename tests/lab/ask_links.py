@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import subprocess
+import uuid
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from analyzer.ipvs.proc.entry_text import read_entries
 from analyzer.ipvs.proc.formats import parse_timeouts
 from analyzer.recording.directory import Recording, RecordingWriter
+from loadgen.cluster.clocks import WorkerOffset
+from loadgen.cluster.connection import ConnectedWorker
+from loadgen.cluster.directors.client import WorkerDirectorClient
 from loadgen.director.boot_facts import learn_boot_facts, manifest_of
 from loadgen.director.links.clients import director_client
 from loadgen.director.links.link import Link, lab_link, parse_link
@@ -25,13 +30,17 @@ from loadgen.lab.topology.model import namespace
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from loadgen.cluster.connection import Cluster
     from loadgen.director.links.client import DirectorClient
 
 TIMEOUTS = ("900", "177", "300")
 TCPFIN_S = 33
+POLLS, POLLS_S = 5, 20
+"""So many polls are awaited for so long: a busy guest is slow to start a process."""
+
 ONE_ARGUMENT = '#!/bin/sh\n[ "$1" = -c ] && [ $# = 2 ] && exec sh -c "$2"\nexit 64\n'
 """As ``vagrant ssh HOST -c``: the command is one argument."""
-LINKS = ("local", "ssh", "exec", "exec of one argument")
+LINKS = ("local", "ssh", "exec", "exec of one argument", "worker")
 
 
 def links_to(lab: Lab, name: str, scratch: Path) -> dict[str, Link]:
@@ -47,12 +56,39 @@ def links_to(lab: Lab, name: str, scratch: Path) -> dict[str, Link]:
         "ssh": replace(by_ssh, argv=(*client, *by_ssh.argv)),
         "exec": parse_link(f"exec:{within}"),
         "exec of one argument": parse_link(f"exec:{within} {wrapper} -c"),
+        "worker": parse_link("worker:w"),
     }
+
+
+class OneWorker:
+    """A cluster whose one worker is this process; what it is asked and answers is pickled."""
+
+    worker = ConnectedWorker(name="w", address="w", host="w")
+
+    async def workers(self) -> list[ConnectedWorker]:
+        return [self.worker]
+
+    async def run(self, _address: str, function: Any, *args: Any, limit_s: float) -> Any:
+        asking = function(*pickle.loads(pickle.dumps(args)))
+        return pickle.loads(pickle.dumps(await asyncio.wait_for(asking, limit_s)))
+
+
+def client_of(link: Link) -> DirectorClient:
+    """The client for a link, also for one that begins at a worker."""
+    if link.worker is None:
+        return director_client(link)
+    return WorkerDirectorClient(
+        link,
+        cluster=cast("Cluster", OneWorker()),
+        run=uuid.uuid4().hex,
+        worker=OneWorker.worker,
+        offset=WorkerOffset(offset_ns=0, uncertainty_ns=0),
+    )
 
 
 async def ask(link: Link) -> dict[str, Any]:
     """Every question there is."""
-    client = director_client(link)
+    client = client_of(link)
     await client.open()
     try:
         facts = await learn_boot_facts(client, None)
@@ -90,12 +126,17 @@ async def _lose_and_reopen(client: DirectorClient) -> bool:
 
 
 async def record(link: Link, directory: Path) -> dict[str, Any]:
-    """A second of polling, and what it left."""
-    client = director_client(link)
+    """A few polls, and what they left."""
+    client = client_of(link)
     await client.open()
     recording = RecordingWriter(directory, {})
-    async with Poller(client, recording):
-        await asyncio.sleep(1.2)
+    async with Poller(client, recording) as poller:
+        polled = {poller.polled_ns}
+        for _ in range(POLLS_S * 10):
+            await asyncio.sleep(0.1)
+            polled.add(poller.polled_ns)
+            if len(polled) >= POLLS:
+                break
     recording.close("completed")
     read = Recording.open(directory)
     polls, services = read.table("polls"), read.table("services")
@@ -111,12 +152,12 @@ async def record(link: Link, directory: Path) -> dict[str, Any]:
 
 async def change(link: Link) -> dict[str, Any]:
     """Timeouts set for a while; ipvsadm reports what is in force, whatever set it."""
-    client = director_client(link)
+    client = client_of(link)
     said: list[str] = []
     await client.open()
     identity = await identity_of(client)
     await client.close()
-    async with TimeoutsChange([director_client(link)], said.append) as changing:
+    async with TimeoutsChange([client_of(link)], said.append) as changing:
         await changing.set_tcpfin(TCPFIN_S)
         within = in_force()
     document = {"identity": identity, "within": within, "after": in_force()}

@@ -22,9 +22,7 @@ _RETURNS = re.compile(r"\r\r*\n?")  # begins with a letter, which is searched fo
 _BLOCK = 1 << 16
 """Characters to split at a time: all lines of a long text at once would double its memory."""
 
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][0-9A-B]|.)"
-)
+ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][0-9A-B]|.)")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _ARROW = re.compile(r"^\s*(?:->|→|–>|-&gt;)\s*")  # noqa: RUF001 - what word processors make of ->
 _ARROW_BEGINS = frozenset("-→–")  # noqa: RUF001
@@ -50,7 +48,8 @@ _NOISE = re.compile(
     [#;].* | //.* | --+\s*.* | ==+.* | \*+ .*                   # comments and rulers
     | (?!->)(?:\[[^\]]{1,80}\]|[\w.-]+@[^\s$#%>]*|[\w.-]*|[\w.-]+:\S*)\s?[$#%>](?:\s.*)?  # prompts
     | \+\ .*                                                    # set -x
-    | Every\ [\d.]+s:.*                                         # watch
+    | Every\ [\d.]+s:.* | in\ \d+\.\d+s\ \(-?\d+\)             # watch
+    | \S+\ \|\ (?:CHANGED|SUCCESS)\ \|\ rc=\d+\ >>             # ansible
     | (?:\(?Script\ (?:started|done)\b.*)
     | (?:sudo\ |\S*/)?(?:ipvsadm|cat|watch|date)\b(?!:).*       # the command itself
     | \d{1,12}\.\d\d\ \d+\.\d\d                                 # /proc/uptime
@@ -132,4 +131,4 @@ def is_noise(text: str) -> bool:
 def _clean(raw: str) -> str:
     if raw.isascii() and raw.isprintable():
         return raw
-    return _CONTROLS.sub("\ufffd", _ESCAPES.sub("", raw.replace("\t", " ")))
+    return _CONTROLS.sub("\ufffd", ESCAPES.sub("", raw.replace("\t", " ")))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 TCP, UDP, VRRP = 6, 17, 112
+_SCTP = 132
 ICMPV6 = 58
 LEAST_TRANSPORT = {TCP: 20, UDP: 8}
 
@@ -32,6 +33,7 @@ SKIPPED = {
     "header not read": "a header between link and IP that is not known here",
     "encrypted": "IPsec (ESP), MACsec, or compressed: what is inside cannot be read; capture "
     "where it is bare",
+    "SCTP": "IPVS balances it, but its packets are not analysed",
     "link type not read": "frames of a link that is not known here; tcpdump -y EN10MB or -i any "
     "writes one that is",
     "in a tunnel": "GRE, IP in IP, L2TP and such whose inside is not read: not IP, or more than 3 "
@@ -45,6 +47,7 @@ SKIPPED = {
 }
 """Kinds of frames that are no segment or datagram, with explanations."""
 LOST = (
+    "SCTP",
     "header not read",
     "encrypted",
     "link type not read",
@@ -96,13 +99,17 @@ def network_layer(frames: Frames, link: Link) -> Network:
     is_sealed = other & (link.ethertype == MACSEC)
     unread = other & ~is_sealed & ~np.isin(link.ethertype, (*NEVER_CONNECTIONS, LLC))
     sealed = np.isin(protocol, _ENCRYPTED) & ~fragment
+    sctp = (protocol == _SCTP) & ~fragment
     skipped = {
         "not IP": _count(other & ~is_sealed & ~unread),
         "header not read": _count(unread),
         "encrypted": _count(is_sealed | sealed),
+        "SCTP": _count(sctp),
         "link type not read": _count(~link.known),
         "in a tunnel": _count(tunnel),
-        "neither TCP nor UDP": _count((protocol >= 0) & ~fragment & ~ours & ~tunnel & ~sealed),
+        "neither TCP nor UDP": _count(
+            (protocol >= 0) & ~fragment & ~ours & ~tunnel & ~sealed & ~sctp
+        ),
         "fragments": _count(fragment),
         "truncated": _count(ours & ~whole) + _count(is_ip & ~named),
         "malformed": _count(malformed),

@@ -24,6 +24,7 @@ _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[0-~])"
 )
+_MOVES = re.compile(rb"\x1b\[(?:\d{1,3};\d{1,3}H|\d{1,3}d)")
 _RETURN_WITHIN = re.compile(r"(?<!\r)\r+(?![\r\n]|$)")
 _WITH_END = re.compile(r"[^\n]*\n|[^\n]+")
 _HEAD_BYTES: Final = 1 << 17
@@ -65,6 +66,11 @@ def head_lines(path: Path) -> list[str]:
     plain = head.decode(encoding, "replace").encode(errors="replace") if encoding else head
     lines = plain.removeprefix(codecs.BOM_UTF8).split(b"\n")
     return [part for line in map(_plain, lines) for part in _RETURN_WITHIN.split(line)]
+
+
+def is_redrawn(path: Path) -> bool:
+    """Whether a text moves a terminal's cursor about: what did not change is not in it."""
+    return bool(_MOVES.search(first_bytes(path, _HEAD_BYTES)))
 
 
 def _plain(line: bytes) -> str:

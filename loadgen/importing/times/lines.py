@@ -11,7 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from analyzer.ipvs.ipvsadm.lines import STAMP
+from analyzer.ipvs.ipvsadm.lines import ESCAPES, STAMP
 from loadgen.importing.times.written import (
     MAY_BE_TIME,
     lacks_half_of_the_day,
@@ -75,6 +75,7 @@ _WRAPPED_KEYS = (
     ("line", "timestamp"),
     ("log", "timestamp"),
 )
+_OBJECTS = ("{", "\x1e{", "data: {")
 _BEFORE_JSON = ("\x1e", "data: ")  # journalctl -o json-seq, json-sse
 _NUMBERED = re.compile(r" {0,9}(\d{1,9})(?:\t|:|  )")
 
@@ -89,9 +90,11 @@ def stamp_of(line: str) -> tuple[str | None, str | None]:
     stamp, rest = _plain_stamp(wrapped)
     if stamp is None or rest is None:
         return stamp, rest
-    behind = None if _ROW.match(rest) else _BEHIND.match(rest)
+    if _ROW.match(rest):
+        return stamp, rest
+    behind = _BEHIND.match(rest)
     rest = rest[behind.end() :] if behind else rest
-    return stamp, "" if _is_stamp_alone(rest) else rest
+    return stamp, "" if not _ROW.match(rest) and _is_stamp_alone(rest) else rest
 
 
 def source_of(line: str) -> str:
@@ -180,17 +183,20 @@ def _plain_stamp(line: str) -> tuple[str | None, str | None]:
 
 def _goes_on(rest: str) -> bool:
     """Whether what follows a stamp may belong to it: a zone, a year."""
-    return rest[:1].isupper() or rest[:1].isdigit()
+    return (rest[:1].isupper() or rest[:1].isdigit()) and not _ROW.match(rest)
 
 
 def _written_stamp(line: str) -> tuple[str | None, str | None]:
     """A stamp in any language."""
+    before = written_before(line)
+    rest = _AFTER_STAMP.sub("", line[before.end :], count=1) if before else ""
+    if before and _ROW.match(rest):
+        return before.text, rest
     alone = written_alone(line) or _in_heading(line)
     if alone:
         return alone, None
-    before = written_before(line)
     if before:
-        return before.text, _AFTER_STAMP.sub("", line[before.end :], count=1)
+        return before.text, rest
     match = _BEFORE.match(line)
     return (match[1], line[match.end() :]) if match else (None, line)
 
@@ -220,6 +226,7 @@ def without_times(text: str) -> str:
 
     Texts of ipvsadm alone, which have neither, are returned as they are.
     """
+    text = ESCAPES.sub("", text) if "\x1b" in text else text
     head = text[:_HEAD_CHARACTERS].split("\n")
     if [*unnumbered(map(_without_time, head))] == head:
         return text
@@ -228,8 +235,9 @@ def without_times(text: str) -> str:
 
 def _without_time(line: str) -> str:
     stamp, rest = stamp_of(line)
-    if stamp is not None and ":" not in stamp and not line.startswith("{"):
-        return line  # a number, which may be a counter
+    is_number = stamp is not None and ":" not in stamp and not line.startswith(_OBJECTS)
+    if is_number and not (rest and _ROW.match(rest)):
+        return line  # it may be a counter
     return rest or ""
 
 

@@ -9,7 +9,7 @@ start_keepalived() {
 	[ -e $share/ipvs.rules ] || vrrp_alone=-P # its checker asks for IPVS
 	# shellcheck disable=SC2086 # none or one word
 	keepalived $vrrp_alone -f $share/keepalived.conf -n -l -p /run/keepalived.pid -r /run/vrrp.pid \
-		-c /run/checkers.pid </dev/null >>$share/keepalived.log 2>&1 &
+		-c /run/checkers.pid -b /run/bfd.pid </dev/null >>$share/keepalived.log 2>&1 &
 }
 
 keepalived_runs() {
@@ -25,7 +25,7 @@ stop_keepalived() {
 
 restart_keepalived() {
 	keepalived_runs && fail "keepalived runs already"
-	rm -f /run/keepalived.pid /run/vrrp.pid /run/checkers.pid
+	rm -f /run/keepalived.pid /run/vrrp.pid /run/checkers.pid /run/bfd.pid
 	start_keepalived
 	until [ -s /run/vrrp.pid ]; do sleep 0.05; done
 }

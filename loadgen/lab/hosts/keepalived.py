@@ -19,6 +19,20 @@ global_defs {{
 {options}}}
 """
 
+BFD_INTERVAL_MS, BFD_MULTIPLIER = 100, 3
+"""A neighbour that is not heard for 0.3 s is down."""
+
+BFD = """\
+
+bfd_instance {neighbour} {{
+    neighbor_ip {address}
+    source_ip {own}
+    min_rx {interval_ms}
+    min_tx {interval_ms}
+    multiplier {multiplier}
+}}
+"""
+
 INSTANCE = """\
 
 vrrp_instance {instance} {{
@@ -42,6 +56,7 @@ def render(topology: Topology, director: Host) -> str:
     """
     options = _lines(_global_options(topology), indent=3)
     parts = [GLOBAL.format(router_id=director.name, options=options)]
+    parts += _bfd_instances(topology, director)
     parts += [_sync_group(topology, director)]
     for number in _numbers(topology, director):
         for family in _families(topology):
@@ -122,6 +137,19 @@ def _sync_group(topology: Topology, director: Host) -> str:
     return f"\nvrrp_sync_group ALL {{\n    group {{\n{members}    }}\n}}\n"
 
 
+def _bfd_instances(topology: Topology, director: Host) -> Iterator[str]:
+    """A BFD session with every other director."""
+    for other in topology.directors if topology.bfd else ():
+        if other != director:
+            yield BFD.format(
+                neighbour=other.name,
+                address=other.address,
+                own=director.address,
+                interval_ms=BFD_INTERVAL_MS,
+                multiplier=BFD_MULTIPLIER,
+            )
+
+
 def _instance(topology: Topology, director: Host, number: int, family: int) -> str:
     vip = topology.vips[number - 1]
     # neither nopreempt nor preempt_delay works with the initial state MASTER (keepalived.conf(5))
@@ -146,6 +174,10 @@ def _options(topology: Topology, director: Host, vip: Vip, family: int) -> Itera
         yield "nopreempt"
     if topology.preempt_delay_s:
         yield f"preempt_delay {topology.preempt_delay_s}"
+    if topology.bfd and vip.first_master == director.name:
+        # the first choice alone: a backup that loses the master must not give up too
+        second, _priority = vip.priorities[1]
+        yield from ("track_bfd {", f"    {second}", "}")
     if topology.use_vmac:
         yield f"use_vmac {_vmac_interface(vip, family)}"
     if topology.vrrp == "unicast":

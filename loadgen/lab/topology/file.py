@@ -44,6 +44,7 @@ SETTINGS: Mapping[str, type] = {
     "nopreempt": bool,
     "preempt_delay_s": int,
     "use_vmac": bool,
+    "bfd": bool,
 }
 """Key -> type of the plain ones, each a field of ``Topology``."""
 

@@ -146,6 +146,8 @@ class Topology:
         vrrp_version: 2 or 3, of the VIPs' IPv4 instances; those of IPv6 are always version 3.
         nopreempt: a director that returns leaves the VIP where it is.
         preempt_delay_s: seconds for which it waits in addition before it takes the VIP back.
+        bfd: the directors watch each other by BFD, and the first choice for a VIP gives it up when
+            it no longer hears the second.
         use_vmac: the VIP has a MAC of its own (00:00:5e:00:01 and the router's number, for IPv6
             00:00:5e:00:02), which moves with it.
     """
@@ -174,6 +176,7 @@ class Topology:
     nopreempt: bool = False
     preempt_delay_s: int = 0
     use_vmac: bool = False
+    bfd: bool = False
 
     @property
     def has_ipvs(self) -> bool:

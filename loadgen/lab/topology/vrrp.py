@@ -60,16 +60,17 @@ def _without_keepalived(topology: Topology) -> Iterator[str]:
         "nopreempt": topology.nopreempt,
         "preempt_delay": topology.preempt_delay_s > 0,
         "use_vmac": topology.use_vmac,
+        "bfd": topology.bfd,
     }
     for name in (name for name, is_chosen in chosen.items() if is_chosen):
         yield f"{name} is keepalived's, and static VIPs run without it"
 
 
 def _of_directors(topology: Topology) -> Iterator[str]:
-    if topology.vrrp == "unicast":
+    for name, is_chosen in (("vrrp unicast", topology.vrrp == "unicast"), ("bfd", topology.bfd)):
         for vip in topology.vips:
-            if len(vip.priorities) == 1:
-                yield f"vrrp unicast: VIP {vip.address} has one director, so nobody to send to"
+            if is_chosen and len(vip.priorities) == 1:
+                yield f"{name}: VIP {vip.address} has one director, so nobody to send to"
     masters = {vip.first_master for vip in topology.vips if vip.priorities}
     stays = "nopreempt" if topology.nopreempt else "preempt_delay"
     if (topology.nopreempt or topology.preempt_delay_s) and len(masters) > 1:

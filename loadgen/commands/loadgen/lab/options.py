@@ -122,6 +122,11 @@ _OPTIONS = (
         "--use-vmac", is_flag=True, help="Give the VIP a MAC of its own, which moves with it."
     ),
     click.option(
+        "--bfd",
+        is_flag=True,
+        help="Run BFD between the directors; a master that no longer hears its backup gives up.",
+    ),
+    click.option(
         "--ipv6",
         is_flag=True,
         help="Add IPv6 addresses to VIPs and hosts; each IPv6 VIP has its own VRRP instance.",

@@ -195,3 +195,11 @@ def test_a_print_that_comes_again_is_read_once_and_a_long_one_not_kept() -> None
     assert first is not again
     assert first == again
     assert from_printed(short).table == EntryTable(entries=(), lines=0, warnings=())
+
+
+@pytest.mark.parametrize(
+    "around", ["   in 0.004s (0)", "lb1 | CHANGED | rc=0 >>", "lb1 | SUCCESS | rc=0 >>"]
+)
+def test_what_watch_and_ansible_print_around_a_table_is_no_lost_row(around: str) -> None:
+    printed = from_printed(f"{around}\nTCP  192.0.2.80:80 wlc\n{around}\n")
+    assert (len(printed.services), printed.warnings) == (1, ())

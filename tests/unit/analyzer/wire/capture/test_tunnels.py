@@ -191,11 +191,12 @@ def test_no_damage_to_a_tunnel_loses_count_of_it(name: str, data: st.DataObject)
     [
         (IP(proto=50) / Raw(bytes(40)), "encrypted"),
         (IP(proto=108) / Raw(bytes(40)), "encrypted"),
+        (IP(proto=132) / Raw(bytes(40)), "SCTP"),
         (IP(proto=115) / Raw(bytes(40)), "in a tunnel"),
         (IP(proto=51) / Raw(bytes.fromhex("04040000") + bytes(40)), "in a tunnel"),
         (IPv6(nh=50) / Raw(bytes(40)), "encrypted"),
     ],
-    ids=["ESP", "IPComp", "L2TPv3", "AH", "ESP over IPv6"],
+    ids=["ESP", "IPComp", "SCTP", "L2TPv3", "AH", "ESP over IPv6"],
 )
 def test_what_cannot_be_read_is_counted_by_name(packet: Any, kind: str) -> None:
     found = read(bytes(OUTER / packet))

@@ -151,6 +151,15 @@ def test_a_log_of_nothing_but_errors_or_lost_rows_is_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_what_script_keeps_of_watch_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text(
+        "\x1b[H\x1b[2JEvery 1.0s: ipvsadm -Ln\x1b[1;53Hlb1: Sun Nov 29 22:06:24 2026\x1b[3;1H"
+        "IP Virtual Server version 1.2.1 (size=4096)\r\x1b[4dProt LocalAddress:Port\x1b[1;75H5"
+    )
+    with pytest.raises(UsageProblem, match=r"redrawn in place.*; expected while sleep 1"):
+        import_folder([tmp_path / "x"], tmp_path / "run")
+
+
 def test_a_log_of_entries_alone_says_that_counts_are_missing(tmp_path: Path) -> None:
     entry = "TCP 00:59  FIN_WAIT    192.0.2.9:40000 192.0.2.80:80      192.0.2.21:80"
     (tmp_path / "x").write_text("".join(f"{1795838380 + n}\n{entry}\n" for n in range(3)))

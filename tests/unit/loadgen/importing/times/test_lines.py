@@ -106,6 +106,7 @@ def test_the_journals_json_may_be_a_sequence_with_bytes(before: str) -> None:
     message = list(b"\x1b[1mTCP  192.0.2.80:80 wlc")
     line = json.dumps({"__REALTIME_TIMESTAMP": "1795838380000000", "MESSAGE": message})
     assert stamp_of(before + line) == ("1795838380000000", "\x1b[1mTCP  192.0.2.80:80 wlc")
+    assert without_times(before + line) == "\x1b[1mTCP  192.0.2.80:80 wlc"
     assert stamp_of(line.replace("[27", "[270")) == (None, line.replace("[27", "[270"))
 
 
@@ -195,6 +196,17 @@ def test_numbers_of_lines_are_taken_off() -> None:
         numbered = [form.format(n=n, line=line) for n, line in enumerate(TABLE, 1)]
         assert list(unnumbered(numbered)) == list(TABLE)
         assert without_times("\n".join(numbered)) == "\n".join(TABLE)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "\x1b[36mmon_1    |\x1b[0m 2026-11-28T03:59:40.1Z {line}",
+        "[ 8380.123456] lb1 mon[8]: {line}",
+    ],
+)
+def test_parse_reads_what_an_import_does(form: str) -> None:
+    assert without_times("\n".join(form.format(line=line) for line in TABLE)) == "\n".join(TABLE)
 
 
 def test_a_counter_is_no_number_of_a_line() -> None:

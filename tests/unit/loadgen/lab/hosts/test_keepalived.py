@@ -78,3 +78,19 @@ def test_a_vmac_holds_the_vip_on_its_own_interface() -> None:
     assert topology.vips[0].mac == "00:00:5e:00:01:29"
     modules = guest.share_files(topology, topology.host("bal01"))["modules"]
     assert modules == "ip_vs ip_vs_rr macvlan\n"
+
+
+def test_bfd_runs_with_every_other_director_and_the_first_choice_alone_goes_by_it() -> None:
+    three = HostCounts(directors=3)
+    first, second = (conf(name, three, bfd=True) for name in ("bal01", "bal02"))
+    at = first.index("bfd_instance bal02 {")
+    assert first[at + 1 : at + 6] == [
+        *("neighbor_ip 192.168.10.12", "source_ip 192.168.10.11"),
+        *("min_rx 100", "min_tx 100", "multiplier 3"),
+    ]
+    assert "bfd_instance bal03 {" in first
+    at = first.index("track_bfd {")
+    assert first[at + 1 : at + 3] == ["bal02", "}"]
+    assert {"bfd_instance bal01 {", "bfd_instance bal03 {"} <= set(second)
+    assert "track_bfd {" not in second
+    assert not [line for line in conf() if "bfd" in line]

@@ -29,6 +29,7 @@ REFUSED = [
     ("preempt_delay_s = 1001", "preempt_delay_s is 0 to 1000, not 1001"),
     ("nopreempt = true\npreempt_delay_s = 3", "nopreempt and preempt_delay contradict"),
     ('vrrp = "unicast"\ndirectors = 1', "VIP 192.168.10.2 has one director"),
+    ("bfd = true\ndirectors = 1", "bfd: VIP 192.168.10.2 has one director"),
     ("nopreempt = true\nvips = 2", "nopreempt wants one master for all VIPs"),
     ("preempt_delay_s = 2\nvips = 2", "preempt_delay wants one master for all VIPs"),
     *(
@@ -39,6 +40,7 @@ REFUSED = [
             "nopreempt = true",
             "preempt_delay_s = 1",
             "use_vmac = true",
+            "bfd = true",
         )
     ),
 ]
@@ -63,6 +65,7 @@ def settings(draw: st.DrawFn) -> dict[str, Any]:
         "vrrp_version": version,
         "advert_interval_s": centiseconds / 100 if version == 3 else centiseconds % 40 + 1,
         "use_vmac": draw(st.booleans()),
+        "bfd": draw(st.booleans()),
         "ipv6": draw(st.booleans()),
     }
     return preempt | others
