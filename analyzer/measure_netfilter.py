@@ -212,7 +212,7 @@ def _changes(events: pd.DataFrame, settings: ConntrackSettings) -> list[_Change]
     rows = events[events["kind"] == _CHANGED].sort_values("at")
     at_ns = ns(rows["at"])
     since_ns = np.where(rows["since"].isna(), at_ns - _READ_WITHIN_NS, ns(rows["since"]))
-    details = rows["detail"].astype(str)
+    details = rows["detail"].fillna("")
     for since, at, detail in zip(since_ns.tolist(), at_ns.tolist(), details, strict=True):
         change = _CHANGE.fullmatch(detail)
         if change:

@@ -16,7 +16,8 @@ the tests says the same. The rules, from net/netfilter/nf_conntrack_proto_tcp.c 
   leaves ESTABLISHED, but either way the timeout is that of CLOSE. One whose number has been
   acknowledged already is invalid. If no other answer was seen, it deletes the entry;
 * a client's packet beyond its window is INVALID and so not translated: the director itself resets
-  it, and that reset belongs to no entry. A reply that was translated was not INVALID;
+  it, and that reset belongs to no entry. A reply that was translated was not INVALID: where it
+  should have been, packets are missing, and the windows of its flow are judged no further;
 * a packet outside of the windows moves no state and restarts no timeout, unless
   nf_conntrack_tcp_be_liberal is on or the entry began in the middle (``conntrack.windows``); a FIN
   or reset beyond them shortens a long timeout where the other side's was too;
@@ -310,13 +311,16 @@ class _Walk:
     def _follow(self, step: Step) -> Int8s:
         """Where packets lie in their windows.
 
-        Replies are captured as the director sent them, translated: none of them was INVALID.
+        Replies are captured as the director sent them, translated: none of them was INVALID. One
+        that should have been shows that packets are missing, and its flow is not judged further.
         """
         flows, slots = self._flows, step.slots
         liberal = self._liberal[self._at[step.rows]]
         places = follow(flows, step, liberal)
         passes = places == LATE if self._rules.law.passes_late else places == WITHIN
-        places = np.where((step.direction == REPLY) & ~passes, np.int8(WITHIN), places)
+        impossible = (step.direction == REPLY) & (places != WITHIN) & ~passes
+        flows.lenient[slots[impossible]] = True
+        places = np.where(impossible, np.int8(WITHIN), places)
         refused = (places != WITHIN) & ~passes & step.has_ack
         flows.refused_at[slots[refused]] = step.acknowledgement[refused]
         self._outside[step.rows] = places

@@ -96,7 +96,7 @@ def _lost(figures: Figures, result: Measured) -> int:
     """How far the director's counter rose during the run."""
     assert figures.evidence is not None
     events = figures.evidence.by_director[result.director.name].events
-    details = events.loc[events["kind"] == INSERT_FAILED, "detail"].astype(str)
+    details = events.loc[events["kind"] == INSERT_FAILED, "detail"].fillna("")
     rises = (rise for detail in details if (rise := _RISE.fullmatch(detail)))
     return sum(max(int(rise[2]) - int(rise[1]), 0) for rise in rises)
 

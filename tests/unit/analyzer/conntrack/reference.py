@@ -373,7 +373,8 @@ class Conntrack:
             return WITHIN
         is_invalid = place == BEYOND or (place == LATE and not self.rules.law.passes_late)
         if is_invalid and packet.direction == 1:
-            return WITHIN  # it was seen translated
+            entry.unjudged = True  # it was seen translated: packets are missing
+            return WITHIN
         if is_invalid and packet.has_ack:
             entry.refused_at = packet.acknowledgement
         return place

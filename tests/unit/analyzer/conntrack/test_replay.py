@@ -544,6 +544,14 @@ def test_a_reply_that_was_seen_was_translated_and_so_not_invalid() -> None:
     assert outside([*ASKED, late], rules("5.10.100")) == WITHIN
 
 
+def test_after_a_reply_that_should_have_been_invalid_windows_are_not_judged() -> None:
+    """The capture missed what the client sent, or the server."""
+    missed = seg(9.0, SERVER, Kind.ACK, 1100, 5000)
+    beyond = seg(10.0, CLIENT, Kind.ACK, 10_000_000, 1100)
+    assert outside([*ASKED, missed, beyond]) == WITHIN
+    assert outside([*ASKED, beyond]) == BEYOND
+
+
 def test_a_reset_after_the_clients_fin_beyond_its_window_does_not_shorten_its_own() -> None:
     by = rules(tcp_timeout_unacknowledged=130.0)
     fin = seg(9.0, CLIENT, Kind.FIN, 10_000_000, 1100)

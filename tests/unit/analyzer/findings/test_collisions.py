@@ -349,3 +349,24 @@ def test_a_masqueraded_connection_from_the_end_of_a_service_is_named(tmp_path: P
     finding = collision(analyse(Recording.open(recording.path)))
     assert (finding.id, finding.severity) == ("node-port-collision", "warning")
     assert f"{CLIENT}:40000 as {VIP}:{PORT}" in finding.evidence
+
+
+@pytest.mark.parametrize("kind", ["insert-failed", "sysctl-changed"])
+@pytest.mark.parametrize("detail", [None, "", "a -> b", "99999999999999999999 -> 3"])
+def test_an_event_without_sense_changes_nothing(
+    tmp_path: Path, kind: str, detail: str | None
+) -> None:
+    events = [(1003.0, kind, detail)]
+    node = Node(flows=[closed(40000, 1000.0)], until_s=1032, events=events)  # type: ignore[arg-type]
+    found = node.played(tmp_path / "run")
+    assert not COLLISIONS & {finding.id for finding in found.findings}
+    assert found.agreement[0].entries_predicted == 1
+
+
+def test_rows_of_hidden_connections_with_gaps_are_read_as_far_as_they_go() -> None:
+    rows = masqueraded([(1000.0, 5000, 5000, OTHER), (1001.0, 5001, 6000, OTHER)])
+    rows["real_server"] = pd.Series([None, "10.1.0.1"], dtype="string")
+    rows["real_port"] = pd.Series([80, None], dtype="Int64")
+    found = hidden_connections(rows, gone(2000, 5000, OTHER))
+    assert found["moved"].tolist() == [False, True]
+    assert most_at_once(found) is None  # before no server that is known
