@@ -13,7 +13,7 @@ from analyzer.ipvs.states import TIMEOUT_NAMES, State, Timeouts
 from analyzer.observed.entries import ns
 from analyzer.recording.clock import REACTION_S
 from analyzer.recording.instants import latest_row
-from analyzer.units import NS_PER_S
+from analyzer.units import KNOWN_HZ, NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,8 +138,11 @@ def by_entries(
         return {name: [] for name in NAMES}
     if packets is not None and director.clock_is_known:
         rows = _after_packets(rows, packets, slack_s)
-    age_low_s = (rows["read_ns"] - rows["until_ns"]).to_numpy(dtype=np.float64) / NS_PER_S - slack_s
-    age_high_s = (rows["by_ns"] - rows["from_ns"]).to_numpy(dtype=np.float64) / NS_PER_S + slack_s
+    jiffy_s = 1 / (director.hz or min(KNOWN_HZ))  # timers count whole ones
+    age_low_s = (rows["read_ns"] - rows["until_ns"]).to_numpy(dtype=np.float64) / NS_PER_S
+    age_low_s -= slack_s + jiffy_s
+    age_high_s = (rows["by_ns"] - rows["from_ns"]).to_numpy(dtype=np.float64) / NS_PER_S
+    age_high_s += slack_s + jiffy_s
     left_s = rows["expires_s"].to_numpy(dtype=np.int64)
     low_s = left_s + np.maximum(np.ceil(age_low_s), 0).astype(np.int64)
     high_s = left_s + np.floor(1 + np.minimum(age_high_s, 2 * WIDEST_S)).astype(np.int64)

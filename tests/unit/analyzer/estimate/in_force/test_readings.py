@@ -71,7 +71,7 @@ class Watched:
         return pd.DataFrame({"flow": flows, "at_ns": at_ns, "state": int(State.FIN_WAIT)})
 
     def readings(self, *, packets: bool, clock_is_known: bool = True) -> list[TimeoutReading]:
-        director: Any = SimpleNamespace(name="bal01", clock_is_known=clock_is_known)
+        director: Any = SimpleNamespace(name="bal01", clock_is_known=clock_is_known, hz=HZ)
         entry_polls = entry_polls_of(self.polls(), "bal01")
         record: Any = SimpleNamespace(entries=self.entries(), entry_polls=entry_polls)
         seen = self.packets() if packets else None
@@ -164,3 +164,11 @@ def test_packets_too_near_a_poll_to_be_distinguished_make_no_change_of_their_own
     assert (first.n, then.n) == (2300, 1700)
     from_s, until_s = placed(then)
     assert from_s <= 3.9897 <= until_s < from_s + 0.1
+
+
+def test_an_entry_read_a_whole_number_of_jiffies_later_is_that_old_to_a_jiffy() -> None:
+    """1.0043 s after its packet, but 100 jiffies: 119 s are left of 120, not of 121."""
+    late = Watched((0.4911, 0.4912, 0.4913), 120, 120, 99.0, poll_s=1.4955)
+    assert set(late.entries()["expires_s"]) == {119}
+    (only,) = late.steps(packets=True)
+    assert (only.low_s, only.value_s) == (120, 120)
