@@ -4,6 +4,9 @@ Labs that measure time mostly wait for timers, and unit tests mostly work. So th
 the CPU time that these labs leave, in the scheduling class that gives way at once (SCHED_IDLE), and
 disturb no timer. The other labs come after them: beside these, unit tests would starve until their
 own limits of time are over. What runs beside labs prints when they have ended.
+
+The other labs wait too, two thirds of their time, and a page in a browser has work for a core:
+three workers take the files of both, those first that take longest (tests/lab/conftest.py).
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ if TYPE_CHECKING:
 PYTEST = [".ci/as-root", sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
 UNIT = [*PYTEST, "-n", "3", "--dist", "loadfile", "tests/unit"]
 ALONE = [*PYTEST, "-m", "alone", "tests/lab"]  # they measure time to a tenth of a second
-LABS = [*PYTEST, "-m", "not alone", "-n", "2", "--dist", "loadfile", "tests/lab"]
-PAGES = [*PYTEST, "-n", "2", "--dist", "loadfile", "tests/browser"]
+TOGETHER = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+OTHERS = [*PYTEST, "-m", "not alone", *TOGETHER, "tests/lab", "tests/browser"]
 
 
 def be_idle() -> None:
@@ -97,8 +100,7 @@ def main() -> int:
         output.seek(0)
         shutil.copyfileobj(output, sys.stdout.buffer)
         sys.stdout.flush()
-    suites.run(LABS)
-    suites.run(PAGES)
+    suites.run(OTHERS)
     return 128 + suites.signal if suites.signal else int(suites.failed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -41,11 +41,15 @@ _NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A possible outage: it began and ended between these; Unix ns."""
+    """A possible outage: it began and ended between these; Unix ns.
+
+    ``without_vip`` where nothing but the VIP may have gone.
+    """
 
     began: tuple[int, int]
     ended: tuple[int, int]
     kernel_lost: bool
+    without_vip: bool = False
 
 
 def candidates(
@@ -131,13 +135,13 @@ def _without_vip(events: pd.DataFrame, director: str) -> Iterator[Candidate]:
         text = str(detail)
         if kind == "vip-gained" or (kind == "keepalived" and "Entering MASTER STATE" in text):
             if since_ns is not None:
-                yield _gap(since_ns, int(at_ns))
+                yield replace(_gap(since_ns, int(at_ns)), without_vip=True)
             since_ns = None
         elif kind in _VIP_LOST or (kind == "keepalived" and _GIVES_UP.search(text)):
             noticed_ns = int(at_ns) - _VIP_LOST.get(kind, _LOGGED_NS)
             since_ns = noticed_ns if since_ns is None else min(since_ns, noticed_ns)
     if since_ns is not None:
-        yield _gap(since_ns, _NEVER)
+        yield replace(_gap(since_ns, _NEVER), without_vip=True)
 
 
 def _gap(since_ns: int, until_ns: int) -> Candidate:

@@ -79,18 +79,18 @@ def outages(
         return ()
     passing = segments.only(passed)
     taken = answered.taken | (~passing.to_vip & ~answered.rejected)
-    taken_ns, signs_ns = (
-        np.sort(passing.at_ns[each]) for each in (taken, taken | answered.answered)
-    )
+    taken_ns = np.sort(passing.at_ns[taken])
     silent_ns = np.sort(passing.at_ns[answered.unanswered])
     begun = segments.only(~passed & segments.to_vip & (segments.flag == Flag.SYN))
     elsewhere = np.unique(begun.flow[~np.isin(begun.source_mac, passing.destination_mac)])
     not_synced = tracked[
         ~tracked["flow"].isin(elsewhere)
     ]  # not the sync daemon's copies of another's
-    outages = [_by_order(order, taken_ns, signs_ns, silent_ns) for order in ordered]
+    outages = [_by_order(order, taken_ns, silent_ns) for order in ordered]
     for gap in gaps:
         outages += _by_packets(gap, passing, answered, not_synced, taken_ns)
+        if gap.without_vip:
+            outages.append(_after_the_last(gap, taken_ns))
     return tuple(sorted(outages, key=lambda outage: outage.from_ns))
 
 
@@ -110,13 +110,14 @@ def unsure(passing: Segments, answered: Answers, outages: tuple[Outage, ...]) ->
     return inside & passing.to_vip & ~(answered.taken | answered.unanswered | answered.rejected)
 
 
-def _by_order(order: Candidate, taken_ns: Ints, signs_ns: Ints, silent_ns: Ints) -> Outage:
+def _by_order(order: Candidate, taken_ns: Ints, silent_ns: Ints) -> Outage:
     """The outage from the first packet that was not taken to the first that was taken again.
 
     The first is an unanswered one while the order was carried out, else none until that was
-    done; the last is an answered one after the order to undo it.
+    done; the last is an answered one after the order to undo it. What was surely taken decides: a
+    reply that follows a segment may have been on its way already.
     """
-    last_ns = max(order.began[0], last_until(signs_ns, order.began[1], 0))
+    last_ns = max(order.began[0], last_until(taken_ns, order.began[1], 0))
     from_ns = min(order.began[1], first_from(silent_ns, last_ns + 1, _NEVER) - 1)
     to_ns = max(from_ns, min(order.ended[1], first_from(taken_ns, order.ended[0], _NEVER)))
     return Outage(
@@ -125,6 +126,13 @@ def _by_order(order: Candidate, taken_ns: Ints, signs_ns: Ints, silent_ns: Ints)
         unsure=((last_ns, order.began[1]), (order.ended[0], to_ns)),
         kernel_lost=order.kernel_lost,
     )
+
+
+def _after_the_last(gap: Candidate, taken_ns: Ints) -> Outage:
+    """No outage by itself: after the last packet that was surely taken the VIP may have gone."""
+    until_ns = gap.ended[1]
+    last_ns = max(gap.began[0], last_until(taken_ns, until_ns, 0))
+    return Outage(from_ns=until_ns, to_ns=until_ns, unsure=((last_ns, until_ns),))
 
 
 def _by_packets(

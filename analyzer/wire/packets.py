@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 _ARP_LENGTH = 28
+_SYN, _ACK = 0x02, 0x10
 _MOST_BYTES = 65_535  # of an IP packet, by its length field
 
 
@@ -100,7 +101,10 @@ def mac_number(mac: str) -> int:
 
 
 def read_packets(
-    *captures: memoryview, chunk_bytes: int = CHUNK_BYTES, store: Store = IN_MEMORY
+    *captures: memoryview,
+    chunk_bytes: int = CHUNK_BYTES,
+    store: Store = IN_MEMORY,
+    openings_alone: bool = False,
 ) -> PacketTable:
     """The segments and datagrams of capture files, one after another, as one table.
 
@@ -108,17 +112,18 @@ def read_packets(
         captures: the files' bytes.
         chunk_bytes: how much is decoded at once.
         store: keeps the columns.
+        openings_alone: leave out all but SYNs that acknowledge nothing, and datagrams.
 
     Raises:
         ParseError: neither pcap nor pcapng.
     """
     writer, chunks = store.columns(), []
     packets, read_bytes, size_bytes = 0, 0, sum(map(len, captures))
-    tasks = ((frames.alone(),) for frames in _frames_of(captures, chunk_bytes))
+    tasks = ((frames.alone(), openings_alone) for frames in _frames_of(captures, chunk_bytes))
     for chunk in store.map(_decoded, tasks):
         writer.append(chunk.columns)
         chunks.append(replace(chunk, columns={}))
-        packets, read_bytes = packets + chunk.rows, read_bytes + chunk.read_bytes
+        packets, read_bytes = packets + chunk.frames, read_bytes + chunk.read_bytes
         store.reading(packets, read_bytes / max(size_bytes, 1))
         store.release(*captures)
     columns = writer.finish()
@@ -141,6 +146,7 @@ class _Chunk:
         columns: the arrays of PacketTable, and ``tunnelled`` (it came in a tunnel); ``source`` and
             ``destination`` are rows of ``book``.
         rows: how many.
+        frames: that were decoded.
         read_bytes: of the file, about.
         book: the chunk's addresses as numbers.
         neighbours, host_macs, skipped, unread: as in PacketTable.
@@ -148,6 +154,7 @@ class _Chunk:
 
     columns: Mapping[str, npt.NDArray[Any]]
     rows: int
+    frames: int
     read_bytes: int
     book: UInts
     neighbours: Mapping[int, str]
@@ -156,10 +163,13 @@ class _Chunk:
     unread: int
 
 
-def _decoded(frames: Frames) -> _Chunk:
+def _decoded(frames: Frames, openings_alone: bool) -> _Chunk:
     link = link_layer(frames)
     network = network_layer(frames, link)
     whole = np.flatnonzero(network.whole)
+    if openings_alone:
+        flags = frames.file.numbers(network.transport[whole] + 13, 1)
+        whole = whole[(network.protocol[whole] != TCP) | (flags & (_SYN | _ACK) == _SYN)]
     transport = network.transport[whole]
     is_tcp = network.protocol[whole] == TCP
     file = frames.file
@@ -187,6 +197,7 @@ def _decoded(frames: Frames) -> _Chunk:
     return _Chunk(
         columns=columns,
         rows=len(whole),
+        frames=len(frames.start),
         read_bytes=int(frames.start[-1] - frames.start[0]) if len(frames.start) else 0,
         book=ends.book,
         neighbours=_arp_senders(frames, link) | _vrrp_senders(frames, link, network),

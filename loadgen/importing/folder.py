@@ -209,7 +209,7 @@ def _service(
     if sources.log or not sources.captures:
         return None, []
     with store_for(directory.parent, sources.size_bytes(), means) as store:
-        packets = read_packets(*sources.contents().values(), store=store)
+        packets = read_packets(*sources.contents().values(), store=store, openings_alone=True)
         return _busiest(sources, packets)
 
 

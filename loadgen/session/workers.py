@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess as ParentProcess
     from pathlib import Path
 
-MOST = 64
-"""Processes that are started without being asked for."""
+MOST = 4
+"""Processes that are started without being asked for: each has a part in memory."""
 
 _PRELOADED = ["analyzer.analysis"]
 

@@ -119,9 +119,30 @@ def give_way() -> None:
     os.nice(19)
 
 
+LONGEST = (
+    *("test_lab_docs", "test_sweep", "test_burst", "test_engines", "test_setup", "test_lab_matrix"),
+    *("test_kernels", "test_kubernetes_docs", "test_lab_options", "test_lab", "test_lab_faults"),
+    *("test_collect", "test_plugin", "test_capacity_proof", "test_runs", "test_page"),
+)
+"""Files by how long they take."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What asks the guest comes last: it has its minutes of work while others wait for timers."""
-    items.sort(key=_asks_the_guest)
+    """The longest files come first, so that no worker has one left when the others have ended.
+
+    The pages come after the labs: a browser that has been driven leaves an event loop running, in
+    which tests of labs could not run theirs. What asks the guest comes last of the labs: it has its
+    minutes of work while others wait for timers.
+    """
+    items.sort(key=lambda item: (_is_of_a_page(item), _asks_the_guest(item), _rank(item)))
+
+
+def _is_of_a_page(item: pytest.Item) -> bool:
+    return "browser" in item.path.parts
+
+
+def _rank(item: pytest.Item) -> int:
+    return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
 
 
 def _asks_the_guest(item: pytest.Item) -> bool:

@@ -92,6 +92,19 @@ if [ "$1" = "configure" ]; then
 fi
 """
 
+# $1: the tree, $2: the package; then the tree's files, each followed by its text.
+BUILD = """
+tree=$1 package=$2
+shift 2
+while [ $# -gt 0 ]; do
+    mkdir -p "${1%/*}"
+    printf %s "$2" >"$1"
+    chmod 755 "$1"
+    shift 2
+done
+dpkg-deb --root-owner-group -b "$tree" "$package"
+"""
+
 FILES = {
     "DEBIAN/control": "Package: {package}\nVersion: {version}\nArchitecture: all\n"
     "Maintainer: nobody <nobody@localhost>\nDescription: a service that nobody asked for\n",
@@ -185,11 +198,11 @@ class Machine:
     def put_package(self, version: str = "1") -> None:
         """Build the package, to be installed from /shared."""
         tree = f"/shared/tree-{version}"
+        words = [tree, f"/shared/{PACKAGE}.deb"]
         for name, text in FILES.items():
-            path = f"{tree}/{name}".format(package=PACKAGE)
-            self.sh(f"mkdir -p {Path(path).parent}")
-            self.write(path, text.replace("{package}", PACKAGE).replace("{version}", version))
-        self.sh(f"dpkg-deb --root-owner-group -b {tree} /shared/{PACKAGE}.deb")
+            words.append(f"{tree}/{name}".replace("{package}", PACKAGE))
+            words.append(text.replace("{package}", PACKAGE).replace("{version}", version))
+        self.run("sh", "-ec", BUILD, "sh", *words)
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:

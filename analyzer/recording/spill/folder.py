@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
+import stat
 import tempfile
 import time
 from contextlib import contextmanager, suppress
@@ -16,10 +18,10 @@ from analyzer.recording.directory.files import not_written
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PREFIX = ".parts-"
+PREFIX = ".loadgen-parts-"
 _LOCK = "lock"
 _YOUNG_S = 60.0
-"""A folder without a lock that is no older may be about to have one."""
+"""An empty folder that is no older may be about to have a lock."""
 
 
 @contextmanager
@@ -33,7 +35,8 @@ def spill_folder(beside: Path) -> Iterator[Path]:
     folder = _made(beside)
     try:
         with (folder / _LOCK).open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with suppress(OSError):  # a file system without locks: then none is found stale there
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -56,13 +59,26 @@ def remove_stale(beside: Path) -> None:
 
 
 def _is_stale(folder: Path) -> bool:
+    """Whether it is one of ours, and nobody works in it."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # nobody knows who made it
     try:
-        with (folder / _LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
+        lock = os.open(folder / _LOCK, flags)
     except FileNotFoundError:
-        with suppress(OSError):
-            return time.time() - folder.stat().st_mtime > _YOUNG_S
+        _remove_if_empty(folder)
         return False
-    except OSError:  # locked, or not ours to look into
+    except OSError:  # not ours to look into
         return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return stat.S_ISREG(os.fstat(lock).st_mode)
+    except OSError:  # locked
+        return False
+    finally:
+        os.close(lock)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Remove a folder that was made, and its maker killed before it had a lock."""
+    with suppress(OSError):
+        if time.time() - folder.stat().st_mtime > _YOUNG_S:
+            folder.rmdir()

@@ -51,7 +51,7 @@ MOST_PROCESSES = 64
 @click.option(
     "--processes",
     type=click.IntRange(1, MOST_PROCESSES),
-    help="Processes that analyse a long capture, part by part.  [default: one for each core]",
+    help="Processes that analyse a long capture.  [default: one for each core, at most 4]",
 )
 @click.option(
     "--cluster",

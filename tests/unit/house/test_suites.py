@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 SUITES = environment.checkout() / ".ci" / "suites.py"
 STUB = """\
 #!/bin/sh
-for last; do :; done
-suite=${last#tests/}
-case "$*" in *"-m not alone"*) suite=labs ;; *"-m alone"*) suite=alone ;; esac
+case "$*" in
+*"-m not alone"*" tests/lab tests/browser") suite=others ;;
+*"-m alone"*" tests/lab") suite=alone ;;
+*" tests/unit") suite=unit ;;
+esac
 trap 'echo "$suite interrupted" >>calls; exit 2' INT
 echo "$suite by $(chrt -p $$ | sed -n 's/.*policy: SCHED_//p')" >>calls
 echo "output of $suite"
@@ -31,7 +33,7 @@ fi
 [ "$suite" != "$FAILING" ]
 """
 FIRST = {"unit by IDLE", "alone by OTHER"}
-THEN = {"labs by OTHER", "browser by OTHER"}
+THEN = {"others by OTHER"}
 
 
 @pytest.fixture
@@ -70,11 +72,11 @@ def test_every_suite_runs_and_unit_tests_only_on_what_is_left_of_the_cpu(checkou
     assert ran.returncode == 0
     assert set(calls(checkout)) == FIRST | THEN
     assert sorted(output.split("\n")[:-1]) == sorted(
-        f"output of {suite}" for suite in ("alone", "labs", "unit", "browser")
+        f"output of {suite}" for suite in ("alone", "others", "unit")
     )
 
 
-@pytest.mark.parametrize("failing", ["unit", "alone", "labs", "browser"])
+@pytest.mark.parametrize("failing", ["unit", "alone", "others"])
 def test_one_that_fails_stops_no_other_and_fails_the_whole(checkout: Path, failing: str) -> None:
     with start(checkout, FAILING=failing) as ran:
         output, _ = ran.communicate(timeout=30)
@@ -85,7 +87,7 @@ def test_one_that_fails_stops_no_other_and_fails_the_whole(checkout: Path, faili
 
 @pytest.mark.parametrize(
     ("slow", "begun"),
-    [("unit", FIRST), ("alone", FIRST), ("labs", FIRST | {"labs by OTHER"})],
+    [("unit", FIRST), ("alone", FIRST), ("others", FIRST | THEN)],
 )
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_what_runs_as_ctrl_c_does_and_nothing_begins_after_it(

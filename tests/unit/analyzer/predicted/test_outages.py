@@ -14,7 +14,16 @@ from analyzer.measure import measure
 from analyzer.predicted.outage_candidates import ENDS_WITH
 from analyzer.recording.directory import Recording
 from tests.unit.analyzer.builders_packets import DIRECTOR_MAC, SERVER_MAC, Seg
-from tests.unit.analyzer.builders_run import FOR_EVER, Held, Life, Stage, closed, opened, removed_at
+from tests.unit.analyzer.builders_run import (
+    FOR_EVER,
+    Held,
+    Life,
+    Stage,
+    closed,
+    expires_at_s,
+    opened,
+    removed_at,
+)
 
 if TYPE_CHECKING:
     from analyzer.report import Analysis
@@ -28,6 +37,7 @@ BOOTED_S = 1008.64
 """A whole number of granules, so that its new jiffies fall where the old ones would have."""
 
 ANSWERED_S = 0.001
+OTHER_MAC = DIRECTOR_MAC + 1
 
 
 def answered(life: Life, by: int = SERVER_MAC) -> Life:
@@ -267,6 +277,54 @@ def test_a_packet_at_the_edge_is_not_known_and_said_to_be(tmp_path: Path) -> Non
         lives=[*before_and_after(), at_edge, *in_vain()], events=LOST, unpolled=UNPOLLED
     ).played(tmp_path)
     assert agreed(found).entries_predicted == 21
+    assert "whether bal01 took 1 packet(s)" in {gap.what for gap in found.not_measured}
+
+
+def test_a_reply_that_was_on_its_way_does_not_show_that_the_director_still_took_packets(
+    tmp_path: Path,
+) -> None:
+    """A FIN was lost; then another connection's segment, and after it the server's next data."""
+    open_still, busy = answered(opened(41000, FAILS_S - 2)), answered(opened(41001, FAILS_S - 2))
+    fins = [Seg(FAILS_S + after_s, 41000, Flag.FIN) for after_s in (0.005, 0.205)]
+    dialogue = [
+        Seg(FAILS_S + 0.010, 41001, Flag.ACK),
+        Seg(FAILS_S + 0.011, 41001, Flag.ACK, reply=True, sequence=500, mac=SERVER_MAC),
+    ]
+    found = stage(
+        lives=[
+            *before_and_after(),
+            Life((*open_still.sent, *fins), open_still.held),
+            Life((*busy.sent, *dialogue), busy.held),
+            *in_vain(),
+        ],
+        events=sorted(
+            [
+                (FAILS_S, "link-down", "done in 40 ms"),
+                (BACK_S - 0.5, ENDS_WITH["link-down"], "done in 40 ms"),
+                *LOST,
+            ]
+        ),
+        unpolled=UNPOLLED,
+    ).played(tmp_path)
+    assert agreed(found).entries_predicted == 22
+
+
+def test_a_handshake_that_ends_elsewhere_as_the_vip_goes_is_not_known_to_have_come(
+    tmp_path: Path,
+) -> None:
+    """Its SYN was the last that this director answered; its ACK was sent here once, then there."""
+    syn, reply, _ = answered(opened(41000, FAILS_S)).sent
+    acks = (
+        Seg(FAILS_S + 0.002, 41000, Flag.ACK),
+        Seg(FAILS_S + 0.202, 41000, Flag.ACK, mac=OTHER_MAC),
+    )
+    held = Held(41000, ((FAILS_S, State.SYN_RECV),), expires_at_s(FAILS_S, 60.0))
+    found = stage(
+        lives=[*before_and_after()[:10], Life((syn, reply, *acks), held)],
+        events=[(FAILS_S + 0.1, "keepalived", "(VI_1) Entering BACKUP STATE")],
+        until_s=1080.0,
+    ).played(tmp_path)
+    assert agreed(found).entries_predicted == 11
     assert "whether bal01 took 1 packet(s)" in {gap.what for gap in found.not_measured}
 
 

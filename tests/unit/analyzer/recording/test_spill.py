@@ -102,7 +102,7 @@ def test_what_a_killed_analysis_left_is_removed_and_a_running_ones_stays(tmp_pat
     assert folders(tmp_path) == []
 
 
-def test_a_folder_that_is_just_being_made_is_left_alone_and_an_old_one_is_not(
+def test_a_folder_that_is_just_being_made_is_left_alone_and_an_old_empty_one_is_not(
     tmp_path: Path,
 ) -> None:
     young, old = tmp_path / f"{PREFIX}young", tmp_path / f"{PREFIX}old"
@@ -111,6 +111,19 @@ def test_a_folder_that_is_just_being_made_is_left_alone_and_an_old_one_is_not(
     os.utime(old, (0, 0))
     remove_stale(tmp_path)
     assert folders(tmp_path) == [young]
+
+
+def test_what_is_not_ours_is_left_alone_whatever_its_name(tmp_path: Path) -> None:
+    other, piped, linked = (tmp_path / f"{PREFIX}{name}" for name in ("other", "piped", "linked"))
+    for folder in (other, piped, linked):
+        folder.mkdir()
+    (other / "notes.txt").write_text("a user's")
+    os.mkfifo(piped / "lock")
+    (linked / "lock").symlink_to(other / "notes.txt")
+    for folder in (other, piped, linked):
+        os.utime(folder, (0, 0))
+    remove_stale(tmp_path)
+    assert sorted(folders(tmp_path)) == sorted([other, piped, linked])
 
 
 def test_a_run_that_takes_no_folder_is_spilled_to_where_temporary_files_go(

@@ -46,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def document(run: Path, means: Means) -> str:
     with spilled(run, PART_ROWS, means) as store:
         found = analyse(Recording.open(run), store=store)
-    assert not list(run.glob(".parts-*"))
+    assert not list(run.glob(".loadgen-parts-*"))
     return as_text(to_json(replace(found, timings_s={})))
 
 
@@ -81,7 +81,7 @@ def test_a_cluster_that_is_lost_is_a_failed_run_and_leaves_nothing(run: Path) ->
     client: Any = Stranger(sees=None)
     with pytest.raises(RunFailed, match=r"^--cluster: the workers did not answer"):
         document(run, Means(workers=ClusterWorkers(client, 2)))
-    assert not list(run.glob(".parts-*"))
+    assert not list(run.glob(".loadgen-parts-*"))
 
 
 def test_a_process_that_is_killed_is_a_failed_run() -> None:

@@ -1,0 +1,87 @@
+"""Captures of any size for benches: connections of ten packets, as a client in dr sees them."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    Bytes = npt.NDArray[np.uint8]
+    Ints = npt.NDArray[np.int64]
+
+PACKETS_EACH = 10
+CLIENT_MAC, DIRECTOR_MAC, SERVER_MAC = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3))
+VIP = "10.9.9.9"
+SYN, SYN_ACK, ACK, PSH_ACK, FIN_ACK = 0x02, 0x12, 0x10, 0x18, 0x11
+LIFE = (  # the flags, and whether the client sent them
+    (SYN, True),
+    (SYN_ACK, False),
+    (ACK, True),
+    (PSH_ACK, True),
+    (ACK, False),
+    (PSH_ACK, False),
+    (ACK, True),
+    (FIN_ACK, True),
+    (FIN_ACK, False),
+    (ACK, True),
+)
+RECORD = np.dtype([("head", "<u4", (4,)), ("frame", "u1", (66,))])
+_EVERY_NS, _PACKET_NS = 100_000, 1_000_000
+_SLOTS_EACH = _PACKET_NS // _EVERY_NS  # connections that begin between two packets of one
+_PORTS, _HOSTS = 60_000, 250
+_SLOTS_AT_ONCE = 50_000
+
+
+def write_capture(path: Path, connections: int) -> Path:
+    """10,000 connections a second, their packets a millisecond apart, in order of time."""
+    step = np.arange(PACKETS_EACH)[::-1]
+    slots = connections + PACKETS_EACH * _SLOTS_EACH
+    with path.open("wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1))
+        for first in range(0, slots, _SLOTS_AT_ONCE):
+            slot = np.arange(first, min(first + _SLOTS_AT_ONCE, slots))
+            number = slot[:, None] - _SLOTS_EACH * step
+            there = (number >= 0) & (number < connections)
+            steps = np.broadcast_to(step, number.shape)[there]
+            file.write(_records(number[there], steps).tobytes())
+    return path
+
+
+def _records(number: Ints, steps: Ints) -> npt.NDArray[np.void]:
+    records = np.zeros(len(number), dtype=RECORD)
+    at_ns = number * _EVERY_NS + steps * _PACKET_NS
+    records["head"][:, 0] = 1_700_000_000 + at_ns // 10**9
+    records["head"][:, 1] = at_ns % 10**9
+    records["head"][:, 2:] = RECORD["frame"].itemsize
+    for step in range(PACKETS_EACH):
+        here = steps == step
+        records["frame"][here] = _frames(step, number[here])
+    return records
+
+
+def _frames(step: int, number: Ints) -> Bytes:
+    """The same packet of these connections: Ethernet, IPv4, TCP with a timestamp's room."""
+    flags, forth = LIFE[step]
+    frame = np.zeros((len(number), RECORD["frame"].itemsize), dtype=np.uint8)
+    ends = (DIRECTOR_MAC, CLIENT_MAC) if forth else (CLIENT_MAC, SERVER_MAC)
+    frame[:, :12] = np.frombuffer(b"".join(ends), np.uint8)
+    frame[:, 12:24] = [8, 0, 0x45, 0, 0, 52, 0, 0, 0, 0, 64, 6]
+    client, vip = np.tile([10, 1, 0, 0], (len(number), 1)), [int(one) for one in VIP.split(".")]
+    network, host = np.divmod(number // _PORTS, _HOSTS)
+    client[:, 2], client[:, 3] = network, 1 + host
+    frame[:, 26:30], frame[:, 30:34] = (client, vip) if forth else (vip, client)
+    port, service = _big_endian(1024 + number % _PORTS, 2), [0, 80]
+    frame[:, 34:36], frame[:, 36:38] = (port, service) if forth else (service, port)
+    frame[:, 38:42] = _big_endian(number * 7919 + (step > 0), 4)
+    frame[:, 46:48] = [0x80, flags]
+    return frame
+
+
+def _big_endian(numbers: Ints, width: int) -> Bytes:
+    return numbers.astype(f">u{width}").view(np.uint8).reshape(-1, width)
