@@ -75,6 +75,7 @@ def section(analysis: Analysis) -> Section:
                 "refused",
                 "foreign-entries",
                 "capture-incomplete",
+                "conntrack-insert-failed",
                 "port-budget",
                 "table-full",
                 "table-memory",

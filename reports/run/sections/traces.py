@@ -53,7 +53,17 @@ def section(analysis: Analysis) -> Section:
         title="One connection, packet by packet",
         template="sections/traces.html",
         shows=frozenset(
-            {"half-open", "refused", "reset-by-server", "packet-after-expiry", "arp-flux"}
+            {
+                "half-open",
+                "refused",
+                "reset-by-server",
+                "packet-after-expiry",
+                "arp-flux",
+                "conntrack-outside-window",
+                "conntrack-port-reuse",
+                "masquerade-collision",
+                "node-port-collision",
+            }
         ),
         facts={"groups": groups, "why": why_no_packets(analysis)},
     )
