@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.findings.workers import IN_WORDS
 from analyzer.units import NS_PER_S
-from loadgen.cluster import remote
 from loadgen.cluster.clocks import over_the_run
 from loadgen.cluster.connection import WorkerLost
 from loadgen.cluster.crew import measure_offset
 from loadgen.cluster.gather import gather
-from loadgen.cluster.messages import PartOrder, Prepared, Pulse, Stopped, part_name
 from loadgen.cluster.progress import WorkerProgress, merge
 from loadgen.cluster.together import all_of
+from loadgen.cluster.worker import remote
+from loadgen.cluster.worker.messages import PartOrder, Prepared, Pulse, Stopped, part_name
 from loadgen.errors import UsageProblem
 from loadgen.load.engines.activity import Burst
 from loadgen.load.engines.rows import rows_in

@@ -245,7 +245,7 @@ async def _far(distributed: Any, address: ClusterAddress) -> AsyncIterator[Any]:
 @asynccontextmanager
 async def _local(distributed: Any, workers: int) -> AsyncIterator[Any]:
     """Workers on the loopback (``local_options``)."""
-    from loadgen.cluster.remote import leave_interrupts
+    from loadgen.cluster.worker.remote import leave_interrupts
 
     options = local_options(distributed, workers)
     cluster = await _within(distributed.LocalCluster(**options, asynchronous=True), START_S)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import loadgen
 from analyzer.units import NS_PER_S
-from loadgen.cluster import remote
 from loadgen.cluster.clocks import (
     RoundTrip,
     WorkerOffset,
@@ -20,8 +19,9 @@ from loadgen.cluster.clocks import (
 )
 from loadgen.cluster.connection import START_S, WorkerLost, connected
 from loadgen.cluster.division import WorkerShare, deal_pool, divide
-from loadgen.cluster.messages import About
 from loadgen.cluster.together import all_of
+from loadgen.cluster.worker import remote
+from loadgen.cluster.worker.messages import About
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from analyzer.recording.directory.files import hidden_until_whole
 from analyzer.recording.directory.layout import CAPTURE, capture_files
 from loadgen.capture.shift import shift_capture
-from loadgen.cluster import remote
 from loadgen.cluster.connection import WorkerLost
-from loadgen.cluster.messages import PartFile, part_name
+from loadgen.cluster.worker import remote
+from loadgen.cluster.worker.messages import PartFile, part_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

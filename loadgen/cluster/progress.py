@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from loadgen.cluster.clocks import WorkerOffset
     from loadgen.cluster.crew import Member
-    from loadgen.cluster.messages import Pulse, Stopped
+    from loadgen.cluster.worker.messages import Pulse, Stopped
     from loadgen.load.engines.tally import Tally, TargetTally
 
 Why = Literal["died", "stalled", "scheduler", "crashed", "unasked", "unrecorded", "not gathered"]

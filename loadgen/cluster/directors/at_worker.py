@@ -50,7 +50,7 @@ class HeldLink:
 async def ask_director(question: Question, dask_worker: Any = None) -> Answer:
     """Call a method of the client of a director; Dask gives itself."""
     if dask_worker is not None:
-        from loadgen.cluster.plugin import close_with
+        from loadgen.cluster.worker.plugin import close_with
 
         await close_with(dask_worker)
     key = (question.run, question.link)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.recording.directory import Recording, RecordingWriter
-from loadgen.cluster import remote
 from loadgen.cluster.address import ClusterAddress
 from loadgen.cluster.burst import ClusterBurst
 from loadgen.cluster.crew import ClusterOptions, assembled
 from loadgen.cluster.directors.client import director_client_of
+from loadgen.cluster.worker import remote
 from loadgen.director.connect import connect_directors
 from loadgen.director.links.link import parse_link
 from loadgen.director.polling.poller import Poller

@@ -16,8 +16,8 @@ from loadgen.capture.start import CaptureOptions
 from loadgen.cluster.burst import ClusterBurst
 from loadgen.cluster.clocks import WorkerOffset
 from loadgen.cluster.connection import WorkerLost
-from loadgen.cluster.messages import Prepared, Pulse, Refusal, Stopped
 from loadgen.cluster.progress import Why
+from loadgen.cluster.worker.messages import Prepared, Pulse, Refusal, Stopped
 from loadgen.errors import UsageProblem
 from loadgen.load.plan import PlannedTarget, Request
 from loadgen.target import Target

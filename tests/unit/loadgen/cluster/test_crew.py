@@ -15,7 +15,7 @@ import loadgen
 from loadgen.cluster.address import ClusterAddress
 from loadgen.cluster.connection import ConnectedWorker, WorkerLost
 from loadgen.cluster.crew import ClusterOptions, assembled
-from loadgen.cluster.messages import About
+from loadgen.cluster.worker.messages import About
 from loadgen.director.links.link import parse_link
 from loadgen.errors import UsageProblem
 from loadgen.load.plan import ClosedModel, LoadPlan

@@ -16,7 +16,7 @@ import pytest
 from loadgen.cluster.connection import ConnectedWorker, WorkerLost
 from loadgen.cluster.crew import Crew
 from loadgen.cluster.gather import Gathering, gather
-from loadgen.cluster.messages import PartFile, part_name
+from loadgen.cluster.worker.messages import PartFile, part_name
 from tests.unit.loadgen.cluster.test_progress import worker
 
 if TYPE_CHECKING:

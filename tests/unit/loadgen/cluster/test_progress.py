@@ -10,8 +10,8 @@ from loadgen.cluster.clocks import WorkerOffset
 from loadgen.cluster.connection import ConnectedWorker
 from loadgen.cluster.crew import Member
 from loadgen.cluster.division import divide
-from loadgen.cluster.messages import Pulse
 from loadgen.cluster.progress import WorkerProgress, merge
+from loadgen.cluster.worker.messages import Pulse
 from loadgen.load.engines.tally import Tally, TargetTally
 from loadgen.load.plan import ClosedModel, LoadPlan
 from loadgen.target import Target

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from analyzer.errors import RecordingError
 from analyzer.recording.directory import RecordingWriter
 from loadgen.capture.start import open_captures
-from loadgen.cluster.messages import Prepared, Pulse, Stopped, part_name
+from loadgen.cluster.worker.messages import Prepared, Pulse, Stopped, part_name
 from loadgen.errors import LoadgenError, UsageProblem
 from loadgen.load.engines.rows import NONE, Row, columns_of
 from loadgen.load.engines.sources import SourcePorts
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from loadgen.capture.start import AnyCapture
-    from loadgen.cluster.messages import PartOrder
+    from loadgen.cluster.worker.messages import PartOrder
     from loadgen.load.engines.rows import Block
     from loadgen.load.engines.workers.share import Share
 

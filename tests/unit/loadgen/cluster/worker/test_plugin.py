@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from loadgen.cluster import remote
 from loadgen.cluster.directors import at_worker
 from loadgen.cluster.directors.questions import Question
-from loadgen.cluster.messages import Prepared
+from loadgen.cluster.worker import remote
+from loadgen.cluster.worker.messages import Prepared
 from loadgen.director.links.link import parse_link
 from loadgen.director.links.snapshot import IPVS
 
 if TYPE_CHECKING:
-    from loadgen.cluster.messages import PartOrder
+    from loadgen.cluster.worker.messages import PartOrder
 
 pytest.importorskip("distributed")
 

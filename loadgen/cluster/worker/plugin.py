@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import WorkerPlugin
 
-from loadgen.cluster import remote
 from loadgen.cluster.directors import at_worker
+from loadgen.cluster.worker import remote
 
 if TYPE_CHECKING:
     from distributed import Worker

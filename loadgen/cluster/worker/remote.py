@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import loadgen
 from analyzer.recording.directory.layout import MANIFEST
-from loadgen.cluster.messages import About, PartFile, part_name
-from loadgen.cluster.part import Part
+from loadgen.cluster.worker.messages import About, PartFile, part_name
+from loadgen.cluster.worker.part import Part
 from loadgen.errors import UsageProblem
 from loadgen.load.source_addresses import check_pool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadgen.cluster.messages import PartOrder, Prepared, Pulse, Stopped
+    from loadgen.cluster.worker.messages import PartOrder, Prepared, Pulse, Stopped
     from loadgen.load.engines.workers.share import Share
 
 READ_BYTES = 4 << 20
@@ -74,7 +74,7 @@ def leave_interrupts() -> None:
 async def prepare(order: PartOrder, dask_worker: Any = None) -> Prepared:
     """Get a part ready; Dask gives itself."""
     if dask_worker is not None:
-        from loadgen.cluster.plugin import close_with
+        from loadgen.cluster.worker.plugin import close_with
 
         await close_with(dask_worker)
     part = Part(order)

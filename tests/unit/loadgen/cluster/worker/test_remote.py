@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadgen.cluster import remote
-from loadgen.cluster.messages import PartFile
+from loadgen.cluster.worker import remote
+from loadgen.cluster.worker.messages import PartFile
 
 if TYPE_CHECKING:
     from pathlib import Path

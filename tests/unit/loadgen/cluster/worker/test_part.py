@@ -20,8 +20,8 @@ from analyzer.errors import RecordingError
 from analyzer.recording.directory import Recording
 from analyzer.recording.tables import TABLES
 from loadgen.capture.start import CaptureOptions
-from loadgen.cluster.messages import PartOrder, Prepared, Refusal, Stopped, part_name
-from loadgen.cluster.part import INSTANTS, Part, in_other_clock
+from loadgen.cluster.worker.messages import PartOrder, Prepared, Refusal, Stopped, part_name
+from loadgen.cluster.worker.part import INSTANTS, Part, in_other_clock
 from loadgen.errors import RunFailed, UsageProblem
 from loadgen.load.engines.rows import NONE, WIDTH, Row
 from loadgen.load.plan import PlannedTarget, Request
@@ -126,14 +126,16 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """An engine that does nothing; folders are made below the test's."""
     engine = Engine()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr("loadgen.cluster.part.Workers", engine)
-    monkeypatch.setattr("loadgen.cluster.part.check_means", lambda _: None)
-    monkeypatch.setattr("loadgen.cluster.part.FLUSH_EVERY_S", 0.0)
+    monkeypatch.setattr("loadgen.cluster.worker.part.Workers", engine)
+    monkeypatch.setattr("loadgen.cluster.worker.part.check_means", lambda _: None)
+    monkeypatch.setattr("loadgen.cluster.worker.part.FLUSH_EVERY_S", 0.0)
     return engine
 
 
 def captures_are(monkeypatch: pytest.MonkeyPatch, *listeners: Listener) -> None:
-    monkeypatch.setattr("loadgen.cluster.part.open_captures", lambda *_, **__: list(listeners))
+    monkeypatch.setattr(
+        "loadgen.cluster.worker.part.open_captures", lambda *_, **__: list(listeners)
+    )
 
 
 def order(plan: LoadPlan = PLAN) -> PartOrder:
@@ -145,7 +147,7 @@ def order(plan: LoadPlan = PLAN) -> PartOrder:
 
 def refuse(refusal: Refusal, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a part be refused for one reason."""
-    where = "loadgen.cluster.part"
+    where = "loadgen.cluster.worker.part"
 
     def raising(error: Exception) -> Callable[..., object]:
         def raises(*_: object) -> None:
@@ -216,7 +218,7 @@ def test_a_part_that_is_asked_about_goes_on_and_one_that_is_not_ends(
 ) -> None:
     now_s = [0.0]
     clock = SimpleNamespace(monotonic=lambda: now_s[0])
-    monkeypatch.setattr("loadgen.cluster.part.time", clock)
+    monkeypatch.setattr("loadgen.cluster.worker.part.time", clock)
     captures_are(monkeypatch)
 
     async def main() -> Prepared:
@@ -243,7 +245,7 @@ def test_a_stop_while_the_lease_ends_a_part_waits_until_all_is_closed(
 ) -> None:
     listener = Listener()
     captures_are(monkeypatch, listener)
-    monkeypatch.setattr("loadgen.cluster.part.LEASE_S", 0.0)
+    monkeypatch.setattr("loadgen.cluster.worker.part.LEASE_S", 0.0)
 
     async def main() -> tuple[Prepared, Stopped]:
         engine.may_stop = asyncio.Event()
