@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import subprocess
+import time
 import uuid
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -32,11 +33,14 @@ if TYPE_CHECKING:
 
     from loadgen.cluster.connection import Cluster
     from loadgen.director.links.client import DirectorClient
+    from loadgen.lab.hosts.hosts import LabMachine
 
 TIMEOUTS = ("900", "177", "300")
 TCPFIN_S = 33
 POLLS, POLLS_S = 5, 20
 """So many polls are awaited for so long: a busy guest is slow to start a process."""
+
+QUIET_S, QUIET_TRIES = 1.0, 20
 
 ONE_ARGUMENT = '#!/bin/sh\n[ "$1" = -c ] && [ $# = 2 ] && exec sh -c "$2"\nexit 64\n'
 """As ``vagrant ssh HOST -c``: the command is one argument."""
@@ -171,12 +175,23 @@ def in_force() -> list[float]:
     return [found.tcp_s, found.tcpfin_s, found.udp_s] if found else []
 
 
+def await_quiet(director: LabMachine) -> None:
+    """Until its counters stay: a packet of the lab's own tries may still be on its way."""
+    counted = None
+    for _ in range(QUIET_TRIES):
+        before, counted = counted, director.output("ipvsadm", "-Ln", "--stats")
+        if counted == before:
+            return
+        time.sleep(QUIET_S)
+
+
 def ask_all(scratch: Path) -> dict[str, Any]:
     """What every link to the same director says."""
     with Lab(lay_out(vip_by="static"), name="q") as lab:
         name = next(iter(lab.directors))
         director = lab.directors[name]
         director.run("ipvsadm", "--set", *TIMEOUTS)
+        await_quiet(director)
         director.run("ipvsadm", "--zero")  # the lab has tried its own VIP, perhaps more than once
         lab.client.run("sh", "-c", "for i in 1 2 3 4; do curl -s -m 5 192.168.10.2; done")
         links = links_to(lab, name, scratch)

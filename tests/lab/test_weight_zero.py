@@ -45,10 +45,10 @@ for port in range(first, first + count):
     client.bind(("", port))
     try:
         client.connect((vip, 80))
-    except ConnectionRefusedError:
+        client.sendall(b"GET / HTTP/1.1\\r\\nHost: lab\\r\\n\\r\\n")
+    except ConnectionRefusedError:  # seen once of sendall: the refusal came late
         print("refused")
         continue
-    client.sendall(b"GET / HTTP/1.1\\r\\nHost: lab\\r\\n\\r\\n")
     print(client.recv(4096).split()[-1].decode())
     if how == "vanish":
         client.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
