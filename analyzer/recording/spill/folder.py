@@ -7,7 +7,6 @@ import os
 import shutil
 import stat
 import tempfile
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,12 +30,12 @@ def spill_folder(beside: Path) -> Iterator[Path]:
     Raises:
         RecordingError: neither takes one.
     """
-    remove_stale(beside)
     folder = _made(beside)
     try:
         with (folder / _LOCK).open("wb") as lock:
             with suppress(OSError):  # a file system without locks: then none is found stale there
                 fcntl.flock(lock, fcntl.LOCK_EX)
+            remove_stale(beside, folder)
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -51,20 +50,21 @@ def _made(beside: Path) -> Path:
         raise RecordingError(not_written(Path(tempfile.gettempdir()), error)) from error
 
 
-def remove_stale(beside: Path) -> None:
-    """Delete what killed analyses left in a run's directory."""
+def remove_stale(beside: Path, own: Path) -> None:
+    """Delete what killed analyses left in a run's directory, beside one's own new folder."""
+    now_s = own.stat().st_mtime
     for folder in beside.glob(f"{PREFIX}*"):
-        if not folder.is_symlink() and _is_stale(folder):
+        if folder != own and not folder.is_symlink() and _is_stale(folder, now_s):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_stale(folder: Path) -> bool:
+def _is_stale(folder: Path, now_s: float) -> bool:
     """Whether it is one of ours, and nobody works in it."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # nobody knows who made it
     try:
         lock = os.open(folder / _LOCK, flags)
     except FileNotFoundError:
-        _remove_if_empty(folder)
+        _remove_if_empty(folder, now_s)
         return False
     except OSError:  # not ours to look into
         return False
@@ -77,8 +77,8 @@ def _is_stale(folder: Path) -> bool:
         os.close(lock)
 
 
-def _remove_if_empty(folder: Path) -> None:
+def _remove_if_empty(folder: Path, now_s: float) -> None:
     """Remove a folder that was made, and its maker killed before it had a lock."""
     with suppress(OSError):
-        if time.time() - folder.stat().st_mtime > _YOUNG_S:
+        if now_s - folder.stat().st_mtime > _YOUNG_S:
             folder.rmdir()

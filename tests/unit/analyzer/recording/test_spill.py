@@ -88,7 +88,15 @@ def test_nothing_is_left_after_an_error(tmp_path: Path) -> None:
     assert folders(tmp_path) == []
 
 
-def test_what_a_killed_analysis_left_is_removed_and_a_running_ones_stays(tmp_path: Path) -> None:
+@pytest.fixture
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the analysis that looks."""
+    return tmp_path_factory.mktemp("own")
+
+
+def test_what_a_killed_analysis_left_is_removed_and_a_running_ones_stays(
+    tmp_path: Path, own: Path
+) -> None:
     killed, running = tmp_path / f"{PREFIX}killed", tmp_path / f"{PREFIX}running"
     for folder in (killed, running):
         folder.mkdir()
@@ -96,24 +104,24 @@ def test_what_a_killed_analysis_left_is_removed_and_a_running_ones_stays(tmp_pat
         (folder / "000000.at_ns").write_bytes(bytes(8))
     with (running / "lock").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        remove_stale(tmp_path)
+        remove_stale(tmp_path, own)
         assert folders(tmp_path) == [running]
-    remove_stale(tmp_path)
+    remove_stale(tmp_path, own)
     assert folders(tmp_path) == []
 
 
 def test_a_folder_that_is_just_being_made_is_left_alone_and_an_old_empty_one_is_not(
-    tmp_path: Path,
+    tmp_path: Path, own: Path
 ) -> None:
     young, old = tmp_path / f"{PREFIX}young", tmp_path / f"{PREFIX}old"
     young.mkdir()
     old.mkdir()
     os.utime(old, (0, 0))
-    remove_stale(tmp_path)
+    remove_stale(tmp_path, own)
     assert folders(tmp_path) == [young]
 
 
-def test_what_is_not_ours_is_left_alone_whatever_its_name(tmp_path: Path) -> None:
+def test_what_is_not_ours_is_left_alone_whatever_its_name(tmp_path: Path, own: Path) -> None:
     other, piped, linked = (tmp_path / f"{PREFIX}{name}" for name in ("other", "piped", "linked"))
     for folder in (other, piped, linked):
         folder.mkdir()
@@ -122,7 +130,7 @@ def test_what_is_not_ours_is_left_alone_whatever_its_name(tmp_path: Path) -> Non
     (linked / "lock").symlink_to(other / "notes.txt")
     for folder in (other, piped, linked):
         os.utime(folder, (0, 0))
-    remove_stale(tmp_path)
+    remove_stale(tmp_path, own)
     assert sorted(folders(tmp_path)) == sorted([other, piped, linked])
 
 
