@@ -16,7 +16,8 @@ from analyzer.findings.figures import (
     timeout_sentence,
 )
 from analyzer.ipvs.drop_entry import in_words
-from analyzer.predicted.entries import DROP_ENTRY, PORT_REUSE, REFUSED
+from analyzer.predicted.entries import DROP_ENTRY, EXPIRE_NODEST, FLUSH, PORT_REUSE, REFUSED
+from analyzer.predicted.evictions import PORT_TAKEN
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
@@ -227,6 +228,16 @@ def _wait(row: Lifetime) -> str:
     )
 
 
+_REMOVED_BY = {
+    DROP_ENTRY: "the director defends its memory (net.ipv4.vs.drop_entry)",
+    EXPIRE_NODEST: "a real server was removed, or a client's port came back while it had weight 0",
+    FLUSH: "the table was flushed, or the director's kernel went down",
+    PORT_TAKEN: "conntrack gave the masqueraded connection's source port to another one, as none "
+    "was left",
+}
+"""What removes entries before their timeout."""
+
+
 def ended_early(figures: Figures) -> Finding | None:
     """Entries were removed before their timeout, for a known reason."""
     rows = [row for row in figures.ended_early if row.cause not in (PORT_REUSE, REFUSED)]
@@ -240,10 +251,12 @@ def ended_early(figures: Figures) -> Finding | None:
         evidence=" ".join(
             (f"{causes}. They are excluded from the lifetimes.", *_sweeps(figures, rows))
         ),
-        advice="drop-entry: the director defends its memory (net.ipv4.vs.drop_entry); "
-        "expire-nodest-conn: a real server was removed, or a client's port came back while it had "
-        "weight 0; flush: the table was flushed, or the director's kernel went down; port-taken: "
-        "conntrack gave the masqueraded connection's source port to another one, as none was left.",
+        advice="; ".join(
+            f"{cause}: {meaning}"
+            for cause, meaning in _REMOVED_BY.items()
+            if any(row.cause == cause for row in rows)
+        )
+        + ".",
     )
 
 

@@ -155,6 +155,8 @@ def test_a_flush_is_named(tmp_path: Path) -> None:
     one = by_id(found)["ended-early"]
     assert one.title == "12 entries were removed before their timeout"
     assert "12 in FIN_WAIT on bal01 (flush)" in one.evidence
+    assert one.advice.startswith("flush: ")
+    assert "drop-entry" not in one.advice
     assert "prediction-differs" not in by_id(found)
 
 
