@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,44 @@ Result = TypeVar("Result")
 
 PART_ROWS = 1 << 19
 """Packets of a part: enough for numpy, few enough for the memory of several processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[Result]):
+    """Rows that a task makes of a table's columns.
+
+    Attributes:
+        columns: none at all, or all columns of the table.
+        rest: what else the task found.
+        numbers: the column that numbers something on from the tasks before; here from 0.
+        count: how many numbers this task needs.
+    """
+
+    columns: Columns
+    rest: Result
+    numbers: str | None = None
+    count: int = 0
+
+    def counted_from(self, first: int) -> Columns:
+        """The columns, with numbers from ``first``."""
+        if not self.numbers or not self.columns or not first:
+            return self.columns
+        return self.columns | {self.numbers: self.columns[self.numbers] + first}
+
+
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """Rows, and the bucket of each; shape (n,)."""
+
+    bucket: Ints
+    columns: Columns
+
+    def parts(self) -> Iterator[tuple[int, Columns]]:
+        """The rows of each bucket that has some."""
+        numbers = np.unique(self.bucket).tolist()
+        for number in numbers:
+            here = slice(None) if len(numbers) == 1 else self.bucket == number
+            yield number, {name: column[here] for name, column in self.columns.items()}
 
 
 class ColumnWriter(Protocol):
@@ -80,6 +118,39 @@ class Store(Protocol):
     ) -> Iterator[Result]:
         """What a function of a module returns for each task's arguments, in their order."""
 
+    def fill(
+        self,
+        writer: ColumnWriter,
+        function: Callable[..., Rows[Result]],
+        tasks: Iterable[tuple[Any, ...]],
+    ) -> Iterator[Result]:
+        """Add to new columns what a function makes of each task; the rest of it, as ``map``."""
+
+    def deal(
+        self,
+        buckets: Buckets,
+        function: Callable[..., Dealt],
+        tasks: Iterable[tuple[Any, ...]],
+    ) -> None:
+        """Add to new buckets what a function makes of each task."""
+
+
+def fill_here(writer: ColumnWriter, made: Iterable[Rows[Result]]) -> Iterator[Result]:
+    """Add rows to columns one after another; the rest of each."""
+    first = 0
+    for rows in made:
+        if rows.columns:
+            writer.append(rows.counted_from(first))
+        first += rows.count
+        yield rows.rest
+
+
+def deal_here(buckets: Buckets, made: Iterable[Dealt]) -> None:
+    """Add rows to buckets one after another."""
+    for dealt in made:
+        for number, columns in dealt.parts():
+            buckets.append(number, columns)
+
 
 @dataclass(frozen=True, slots=True)
 class InMemory:
@@ -106,6 +177,24 @@ class InMemory:
     ) -> Iterator[Result]:
         """What a function returns for each task's arguments, one after another."""
         return (function(*task) for task in tasks)
+
+    def fill(
+        self,
+        writer: ColumnWriter,
+        function: Callable[..., Rows[Result]],
+        tasks: Iterable[tuple[Any, ...]],
+    ) -> Iterator[Result]:
+        """Add what a function makes of each task to columns; the rest of it."""
+        return fill_here(writer, self.map(function, tasks))
+
+    def deal(
+        self,
+        buckets: Buckets,
+        function: Callable[..., Dealt],
+        tasks: Iterable[tuple[Any, ...]],
+    ) -> None:
+        """Add what a function makes of each task to buckets."""
+        deal_here(buckets, self.map(function, tasks))
 
 
 IN_MEMORY = InMemory()

@@ -12,7 +12,7 @@ import pandas as pd
 from analyzer.conntrack.states import CtState
 from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import State
-from analyzer.parts import IN_MEMORY, cuts
+from analyzer.parts import IN_MEMORY, Rows, cuts
 from analyzer.predicted.replay import handling, replay
 
 if TYPE_CHECKING:
@@ -114,13 +114,10 @@ def predicted_by_parts(
     handled, store = handled or handling(len(segments.flow)), segments.store
     cut = segments.cuts() or [slice(0, 0)]
     tasks = ((part, handled.only(rows)) for rows, part in zip(cut, segments.parts(), strict=True))
-    writer, entries, count, dropped_syns = store.columns(), [], 0, 0
+    writer, entries, dropped_syns = store.columns(), [], 0
     outside: list[pd.DataFrame] = []
-    for made in store.map(predict_part, tasks):
-        steps = {name: made.steps[name].to_numpy() for name in made.steps}
-        writer.append(steps | {"entry": steps["entry"] + count})
+    for made in store.fill(writer, partial(_steps_apart, predict_part), tasks):
         entries.append(made.entries)
-        count += len(made.entries)
         dropped_syns += made.dropped_syns
         outside += [] if made.outside is None else [made.outside]
     return replace(
@@ -131,6 +128,15 @@ def predicted_by_parts(
         store=store,
         outside=pd.concat(outside, ignore_index=True) if outside else None,
     )
+
+
+def _steps_apart(
+    predict_part: Callable[[Segments, Handling], Prediction], segments: Segments, handled: Handling
+) -> Rows[Prediction]:
+    """The prediction of a part, and its steps as columns."""
+    made = predict_part(segments, handled)
+    steps = {str(name): made.steps[name].to_numpy() for name in made.steps}
+    return Rows(steps, replace(made, steps=made.steps[:0]), "entry", len(made.entries))
 
 
 def prediction_of(

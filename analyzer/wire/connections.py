@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag
+from analyzer.parts import Rows
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -73,9 +74,14 @@ def connections(segments: Segments) -> pd.DataFrame:
         As ``table``.
     """
     writer = segments.store.columns()
-    for part in segments.store.map(parts_of, ((part,) for part in segments.parts())):
-        writer.append({name: getattr(part, name) for name in _COLUMNS})
+    for _ in segments.store.fill(writer, _rows_of, ((part,) for part in segments.parts())):
+        pass
     return table(ConnectionParts(**writer.finish()))
+
+
+def _rows_of(segments: Segments) -> Rows[None]:
+    part = parts_of(segments)
+    return Rows({name: getattr(part, name) for name in _COLUMNS}, None)
 
 
 def parts_of(segments: Segments) -> ConnectionParts:

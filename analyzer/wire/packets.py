@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from analyzer.parts import IN_MEMORY, stretches
+from analyzer.parts import IN_MEMORY, Rows, stretches
 from analyzer.wire.addresses import ends_of, shared
 from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
@@ -120,9 +120,8 @@ def read_packets(
     writer, chunks = store.columns(), []
     packets, read_bytes, size_bytes = 0, 0, sum(map(len, captures))
     tasks = ((frames.alone(), openings_alone) for frames in _frames_of(captures, chunk_bytes))
-    for chunk in store.map(_decoded, tasks):
-        writer.append(chunk.columns)
-        chunks.append(replace(chunk, columns={}))
+    for chunk in store.fill(writer, _decoded, tasks):
+        chunks.append(chunk)
         packets, read_bytes = packets + chunk.frames, read_bytes + chunk.read_bytes
         store.reading(packets, read_bytes / max(size_bytes, 1))
         store.release(*captures)
@@ -140,19 +139,16 @@ def _frames_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Fra
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chunk:
-    """What is decoded of a chunk.
+    """What is known of a chunk beside its packets.
 
     Attributes:
-        columns: the arrays of PacketTable, and ``tunnelled`` (it came in a tunnel); ``source`` and
-            ``destination`` are rows of ``book``.
-        rows: how many.
+        rows: how many packets it has.
         frames: that were decoded.
         read_bytes: of the file, about.
         book: the chunk's addresses as numbers.
         neighbours, host_macs, skipped, unread: as in PacketTable.
     """
 
-    columns: Mapping[str, npt.NDArray[Any]]
     rows: int
     frames: int
     read_bytes: int
@@ -163,7 +159,11 @@ class _Chunk:
     unread: int
 
 
-def _decoded(frames: Frames, openings_alone: bool) -> _Chunk:
+def _decoded(frames: Frames, openings_alone: bool) -> Rows[_Chunk]:
+    """The arrays of PacketTable, and ``tunnelled`` (it came in a tunnel).
+
+    ``source`` and ``destination`` are rows of the chunk's book.
+    """
     link = link_layer(frames)
     network = network_layer(frames, link)
     whole = np.flatnonzero(network.whole)
@@ -194,8 +194,7 @@ def _decoded(frames: Frames, openings_alone: bool) -> _Chunk:
         "destination_mac": np.where(link.came_in, THIS_HOST, link.destination_mac)[whole],
         "tunnelled": link.tunnelled[whole],
     }
-    return _Chunk(
-        columns=columns,
+    chunk = _Chunk(
         rows=len(whole),
         frames=len(frames.start),
         read_bytes=int(frames.start[-1] - frames.start[0]) if len(frames.start) else 0,
@@ -205,6 +204,7 @@ def _decoded(frames: Frames, openings_alone: bool) -> _Chunk:
         skipped=network.skipped,
         unread=frames.unread,
     )
+    return Rows(columns, chunk)
 
 
 def _payload_bytes(
@@ -231,10 +231,17 @@ def _numbered(
     """
     writer, names = store.columns(), ("source", "destination")
     ends = np.cumsum(sizes).tolist()
-    for first, last, number in zip([0, *ends[:-1]], ends, numbers, strict=True):
-        writer.append({name: number[columns[name][first:last]] for name in names})
+    tasks = (
+        (number, {name: columns[name][first:last] for name in names})
+        for first, last, number in zip([0, *ends[:-1]], ends, numbers, strict=True)
+    )
+    for _ in store.fill(writer, _renumbered, tasks):
         store.release()
     return writer.finish()
+
+
+def _renumbered(number: Indices, columns: Columns) -> Rows[None]:
+    return Rows({name: number[column] for name, column in columns.items()}, None)
 
 
 def _table(

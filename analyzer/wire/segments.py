@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag, flag_of
-from analyzer.parts import IN_MEMORY, cuts, stretches
+from analyzer.parts import IN_MEMORY, Dealt, Rows, cuts, stretches
 from analyzer.wire.packets import NO_MAC, TCP, UDP
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from analyzer.arrays import Bools, Ints
     from analyzer.parts import Bucket, Columns, Store
-    from analyzer.wire.packets import Indices, PacketTable, Ports
+    from analyzer.wire.packets import PacketTable
 
 
 PROTOCOLS = {"TCP": TCP, "UDP": UDP}
@@ -102,10 +102,12 @@ class Segments:
             return self._with({name: array[chosen] for name, array in self._columns().items()})
         if chosen.all():
             return self
-        writer = self.store.columns()
-        for rows in self.cuts():
-            columns = self._columns().items()
-            writer.append({name: array[rows][chosen[rows]] for name, array in columns})
+        writer, columns = self.store.columns(), self._columns()
+        tasks = (
+            ({name: array[rows] for name, array in columns.items()}, chosen[rows])
+            for rows in self.cuts()
+        )
+        for _ in self.store.fill(writer, _chosen, tasks):
             self.store.release()
         return self._with(writer.finish())
 
@@ -145,6 +147,10 @@ class Segments:
         return replace(self, **own, tcp=TcpHeaders(**tcp) if tcp else None)
 
 
+def _chosen(columns: Columns, chosen: Bools) -> Rows[None]:
+    return Rows({name: array[chosen] for name, array in columns.items()}, None)
+
+
 _OF_TCP = tuple(field.name for field in fields(TcpHeaders))
 _OWN = tuple(
     field.name for field in fields(Segments) if field.name not in ("flows", "tcp", "store")
@@ -162,25 +168,15 @@ def service_segments(
         store: keeps them.
     """
     known = sorted(set(ends))
-    size = len(packets.at_ns)
-    bounds = _bounds(packets, known, -(-size // store.part_rows))
+    numbers, size = _numbers_of(packets, known), len(packets.at_ns)
+    bounds = _bounds(packets, numbers, -(-size // store.part_rows))
     buckets = store.buckets(len(bounds) + 1)
-    for rows in stretches(size, store.part_rows):
-        found = _of_services(packets, known, rows)
-        part = np.searchsorted(bounds, found["key"], side="right")
-        for number in np.unique(part):
-            here = slice(None) if len(bounds) == 0 else part == number
-            buckets.append(int(number), {name: column[here] for name, column in found.items()})
-        store.release()
-    writer, keys, flows = store.columns(), [], 0
-    for columns, flow_keys in store.map(
-        _in_order, ((buckets.bucket(number),) for number in range(len(bounds) + 1))
-    ):
-        if columns:
-            writer.append(columns | {"flow": columns["flow"] + flows})
-        keys.append(flow_keys)
-        flows += len(flow_keys)
-    nothing = _of_services(packets, known, slice(0, 0))
+    stretch = ((_rows(packets, rows), numbers, bounds) for rows in stretches(size, store.part_rows))
+    store.deal(buckets, _dealt, stretch)
+    writer = store.columns()
+    parts = ((buckets.bucket(number),) for number in range(len(bounds) + 1))
+    keys = list(store.fill(writer, _in_order, parts))
+    nothing = _of_services(_rows(packets, slice(0, 0)), numbers)
     columns = writer.finish() or {"flow": nothing["key"], **nothing}
     return Segments(
         **{name: columns[name] for name in _OWN},
@@ -190,41 +186,83 @@ def service_segments(
     )
 
 
-def _of_services(packets: PacketTable, known: list[VirtualEnd], rows: slice) -> Columns:
+@dataclass(frozen=True, slots=True)
+class _EndNumbers:
+    """The services by the numbers that packets have for their addresses.
+
+    Attributes:
+        count: of services.
+        is_vip: whether an address is one of theirs; shape (addresses,).
+        keys: ``_end_key`` and index of those that the capture has.
+    """
+
+    count: int
+    is_vip: Bools
+    keys: tuple[tuple[int, int], ...]
+
+
+def _numbers_of(packets: PacketTable, known: list[VirtualEnd]) -> _EndNumbers:
+    vips = {end.vip for end in known} & set(packets.addresses)
+    numbers = {vip: packets.addresses.index(vip) for vip in vips}
+    is_vip = np.zeros(len(packets.addresses), dtype=bool)
+    is_vip[list(numbers.values())] = True
+    keys = tuple(
+        (int(_end_key(numbers[end.vip], PROTOCOLS[end.protocol], end.port)), index)
+        for index, end in enumerate(known)
+        if end.vip in numbers and end.protocol in PROTOCOLS
+    )
+    return _EndNumbers(len(known), is_vip, keys)
+
+
+_READ = (
+    *("at_ns", "protocol", "source", "destination", "source_port", "destination_port", "flags"),
+    *("sequence", "acknowledgement", "payload_bytes", "window", "window_scale", "ttl"),
+    *("source_mac", "destination_mac"),
+)
+
+
+def _rows(packets: PacketTable, rows: slice) -> Columns:
+    """Some packets, without what they have in common."""
+    return {name: getattr(packets, name)[rows] for name in _READ}
+
+
+def _dealt(packets: Columns, ends: _EndNumbers, bounds: Ints) -> Dealt:
+    """Packets of services, each with its part: the keys between two bounds."""
+    found = _of_services(packets, ends)
+    return Dealt(np.searchsorted(bounds, found["key"], side="right"), found)
+
+
+def _of_services(packets: Columns, ends: _EndNumbers) -> Columns:
     """Columns of ``Segments`` of those of some packets that are a service's; ``key`` their flow's.
 
     Flows are in the order of their keys: by client, then by service.
     """
-    forth = _ends_at(packets, known, packets.destination, packets.destination_port, rows)
-    back = _ends_at(packets, known, packets.source, packets.source_port, rows)
+    forth = _ends_at(packets, ends, "destination")
+    back = _ends_at(packets, ends, "source")
     chosen = np.flatnonzero((forth >= 0) | (back >= 0))
     to_vip = forth[chosen] >= 0
     end = np.where(to_vip, forth[chosen], back[chosen])
-    chosen += rows.start
-    client = np.where(to_vip, packets.source[chosen], packets.destination[chosen]).astype(np.int64)
-    port = np.where(to_vip, packets.source_port[chosen], packets.destination_port[chosen])
-    flags = packets.flags[chosen]
+    here = {name: column[chosen] for name, column in packets.items()}
+    client = np.where(to_vip, here["source"], here["destination"]).astype(np.int64)
+    port = np.where(to_vip, here["source_port"], here["destination_port"])
+    is_udp = here["protocol"] == UDP
     return {
-        "key": (client * _PORTS + port) * max(len(known), 1) + end,
-        "at_ns": packets.at_ns[chosen],
+        "key": (client * _PORTS + port) * max(ends.count, 1) + end,
+        "at_ns": here["at_ns"],
         "to_vip": to_vip,
-        "flag": np.where(packets.protocol[chosen] == UDP, np.int8(Flag.DATAGRAM), flag_of(flags)),
-        "sequence": packets.sequence[chosen],
-        "ttl": packets.ttl[chosen],
-        "source_mac": packets.source_mac[chosen],
-        "destination_mac": packets.destination_mac[chosen],
-        "tcp.flags": flags,
-        "tcp.acknowledgement": packets.acknowledgement[chosen],
-        "tcp.payload_bytes": packets.payload_bytes[chosen],
-        "tcp.window": packets.window[chosen],
-        "tcp.window_scale": packets.window_scale[chosen],
+        "flag": np.where(is_udp, np.int8(Flag.DATAGRAM), flag_of(here["flags"])),
+        "sequence": here["sequence"],
+        "ttl": here["ttl"],
+        "source_mac": here["source_mac"],
+        "destination_mac": here["destination_mac"],
+        **{f"tcp.{name}": here[name] for name in _OF_TCP},
     }
 
 
 _SAMPLES, _SAMPLED_ROWS = 64, 1024
 
 
-def _bounds(packets: PacketTable, known: list[VirtualEnd], parts: int) -> Ints:
+def _bounds(packets: PacketTable, ends: _EndNumbers, parts: int) -> Ints:
     """The first key of each part but the first, so that they are about equal; ascending.
 
     A sample shows where they lie; no result depends on it.
@@ -233,7 +271,7 @@ def _bounds(packets: PacketTable, known: list[VirtualEnd], parts: int) -> Ints:
         return np.zeros(0, dtype=np.int64)
     starts = np.linspace(0, max(len(packets.at_ns) - _SAMPLED_ROWS, 0), _SAMPLES).astype(np.int64)
     sampled = [
-        _of_services(packets, known, slice(start, start + _SAMPLED_ROWS))["key"]
+        _of_services(_rows(packets, slice(start, start + _SAMPLED_ROWS)), ends)["key"]
         for start in np.unique(starts).tolist()
     ]
     keys = np.sort(np.concatenate(sampled))
@@ -242,18 +280,17 @@ def _bounds(packets: PacketTable, known: list[VirtualEnd], parts: int) -> Ints:
     return np.unique(keys[len(keys) * np.arange(1, parts) // parts])
 
 
-def _in_order(bucket: Bucket) -> tuple[Columns, Ints]:
+def _in_order(bucket: Bucket) -> Rows[Ints]:
     """A part's columns by flow, then time, with the flows' numbers; and the flows' keys."""
     columns = bucket.read()
     if not columns:
-        return {}, np.zeros(0, dtype=np.int64)
+        return Rows({}, np.zeros(0, dtype=np.int64))
     in_time = _by_time(columns["at_ns"])
     flow, flow_keys = _numbered(columns.pop("key")[in_time])
     by_flow = _by_number(flow, len(flow_keys))
     order = in_time[by_flow]
-    return {"flow": flow[by_flow]} | {
-        name: column[order] for name, column in columns.items()
-    }, flow_keys
+    ordered = {name: column[order] for name, column in columns.items()}
+    return Rows({"flow": flow[by_flow]} | ordered, flow_keys, "flow", len(flow_keys))
 
 
 def busiest_end(packets: PacketTable) -> VirtualEnd | None:
@@ -302,26 +339,21 @@ def _is_group(address: str) -> bool:
     return read.is_multicast or address == _BROADCAST
 
 
-def _ends_at(
-    packets: PacketTable, known: list[VirtualEnd], address: Indices, port: Ports, chosen: slice
-) -> npt.NDArray[np.int32]:
-    """The index of the virtual end at one side of each of some packets; -1 for none."""
-    address, port, protocol = address[chosen], port[chosen], packets.protocol[chosen]
-    ends = np.full(len(port), -1, dtype=np.int32)
-    numbers = {vip: packets.addresses.index(vip) for vip in _vips_in(packets, known)}
-    is_vip = np.zeros(len(packets.addresses), dtype=bool)
-    is_vip[list(numbers.values())] = True
-    rows = np.flatnonzero(is_vip[address])
+def _ends_at(packets: Columns, ends: _EndNumbers, side: str) -> npt.NDArray[np.int32]:
+    """The index of the virtual end at one side of each of some packets; -1 for none.
+
+    Args:
+        packets: columns of them.
+        ends: the virtual ones.
+        side: "source" or "destination".
+    """
+    address, port, protocol = packets[side], packets[f"{side}_port"], packets["protocol"]
+    found = np.full(len(port), -1, dtype=np.int32)
+    rows = np.flatnonzero(ends.is_vip[address])
     wanted = _end_key(address[rows].astype(np.int64), protocol[rows], port[rows])
-    for index, end in enumerate(known):
-        if end.vip in numbers and end.protocol in PROTOCOLS:
-            key = _end_key(np.int64(numbers[end.vip]), PROTOCOLS[end.protocol], end.port)
-            ends[rows[wanted == key]] = index
-    return ends
-
-
-def _vips_in(packets: PacketTable, known: Iterable[VirtualEnd]) -> set[str]:
-    return {end.vip for end in known} & set(packets.addresses)
+    for key, index in ends.keys:
+        found[rows[wanted == key]] = index
+    return found
 
 
 def _end_key(address: Any, protocol: Any, port: Any) -> Any:

@@ -36,6 +36,8 @@ class ClusterWorkers:
         count: how many they are.
     """
 
+    in_order = False
+
     def __init__(self, client: Any, count: int) -> None:
         self.count = count
         self._client = client

@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 MOST = 4
 """Processes that are started without being asked for: each has a part in memory."""
 
+FASTER_FROM_BYTES = 768 << 20
+"""Captures of fewer bytes are analysed sooner by one process (``tests/bench/test_report.py``)."""
+
 _PRELOADED = ["analyzer.analysis"]
 
 
 class LocalWorkers:
     """So many processes; none is started before there is something to run."""
+
+    in_order = True
 
     def __init__(self, count: int) -> None:
         self.count = count

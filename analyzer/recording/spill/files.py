@@ -91,7 +91,12 @@ class FileColumns:
         }
 
     def _path(self, name: str) -> Path:
-        return self.stem.with_name(f"{self.stem.name}.{name}")
+        return column_path(self.stem, name)
+
+
+def column_path(stem: Path, name: str) -> Path:
+    """The file of a column."""
+    return stem.with_name(f"{stem.name}.{name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,6 @@ class FileBuckets:
 
 
 def _write(file: RawIOBase, rows: Array) -> None:
-    left = memoryview(rows.tobytes())
+    left = np.ascontiguousarray(rows).view(np.uint8).data
     while left:
         left = left[file.write(left) :]

@@ -5,19 +5,20 @@ from __future__ import annotations
 import itertools
 import mmap
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from analyzer.parts import IN_MEMORY, PART_ROWS
+from analyzer.parts import IN_MEMORY, PART_ROWS, deal_here, fill_here
 from analyzer.recording.spill.files import FileBuckets, FileColumns, Mappings
 from analyzer.recording.spill.folder import spill_folder
 from analyzer.recording.spill.tasks import in_other_processes
+from analyzer.recording.spill.turns import Dealing, Filling, end_turns, filled_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from analyzer.parts import Buckets, ColumnWriter, Store
+    from analyzer.parts import Buckets, ColumnWriter, Dealt, Rows, Store
     from analyzer.recording.spill.tasks import Workers
 
 Result = TypeVar("Result")
@@ -76,8 +77,44 @@ class Spill:
             yield result
             self.release()
 
+    def fill(
+        self,
+        writer: ColumnWriter,
+        function: Callable[..., Rows[Result]],
+        tasks: Iterable[tuple[Any, ...]],
+    ) -> Iterator[Result]:
+        """Add what a function makes of each task to columns, by who runs it; the rest of it."""
+        if not isinstance(writer, FileColumns) or not self._in_turns():
+            yield from fill_here(writer, self.map(function, tasks))
+            return
+        yield from self.map(Filling(function, writer.stem), _numbered(tasks))
+        writer.kinds = filled_kinds(writer.stem)
+        end_turns(writer.stem)
+
+    def deal(
+        self,
+        buckets: Buckets,
+        function: Callable[..., Dealt],
+        tasks: Iterable[tuple[Any, ...]],
+    ) -> None:
+        """Add what a function makes of each task to buckets, by who runs it."""
+        if not isinstance(buckets, FileBuckets) or not self._in_turns():
+            deal_here(buckets, self.map(function, tasks))
+            return
+        for dtype in self.map(Dealing(function, buckets.stem), _numbered(tasks)):
+            buckets.dtype = buckets.dtype or dtype
+        end_turns(buckets.stem)
+
+    def _in_turns(self) -> bool:
+        """Whether tasks are run by others, which write to the folder and begin them in order."""
+        return self.workers is not None and self.workers.in_order
+
     def _stem(self) -> Path:
         return self.folder / f"{next(self._numbers):06}"
+
+
+def _numbered(tasks: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    return ((number, *task) for number, task in enumerate(tasks))
 
 
 SPILLED_BYTES = 48 << 20
@@ -86,9 +123,15 @@ SPILLED_BYTES = 48 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What a long analysis may use, and whom it tells how far it is; as in ``Spill``."""
+    """What a long analysis may use, and whom it tells how far it is; as in ``Spill``.
+
+    Attributes:
+        workers_from_bytes: captures of fewer bytes are analysed without the workers: they take
+            time to start.
+    """
 
     workers: Workers | None = None
+    workers_from_bytes: int = 0
     progress: Callable[[int, float], None] | None = None
 
 
@@ -110,6 +153,8 @@ def store_for(beside: Path, capture_bytes: int, means: Means = ALONE) -> Iterato
     if capture_bytes < SPILLED_BYTES:
         yield IN_MEMORY
         return
+    if capture_bytes < means.workers_from_bytes:
+        means = replace(means, workers=None)
     with spilled(beside, means=means) as store:
         yield store
 

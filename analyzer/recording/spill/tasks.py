@@ -40,6 +40,10 @@ class Workers(Protocol):
     def count(self) -> int:
         """How many there are."""
 
+    @property
+    def in_order(self) -> bool:
+        """Whether they begin tasks in order, on this host: a task may wait for those before it."""
+
     def sees(self, folder: Path) -> bool:
         """Whether all of them see the files of a folder under the same names."""
 

@@ -51,7 +51,8 @@ MOST_PROCESSES = 64
 @click.option(
     "--processes",
     type=click.IntRange(1, MOST_PROCESSES),
-    help="Processes that analyse a long capture.  [default: one for each core, at most 4]",
+    help="Processes that analyse a long capture.  [default: one for each core, at most 4, of a "
+    "capture above 768 MB; else 1]",
 )
 @click.option(
     "--cluster",
@@ -100,7 +101,7 @@ def _means(processes: int | None, cluster: ClusterAddress | None, closing: ExitS
     """What the analysis of a long capture may use; it is closed with ``closing``."""
     from analyzer.recording.spill import Means
     from loadgen.session.reading import ReadingProgress
-    from loadgen.session.workers import LocalWorkers, cores
+    from loadgen.session.workers import FASTER_FROM_BYTES, LocalWorkers, cores
 
     progress = ReadingProgress("analyzer report", report_progress).read
     if cluster:
@@ -111,7 +112,11 @@ def _means(processes: int | None, cluster: ClusterAddress | None, closing: ExitS
     count = processes or cores()
     if count == 1:
         return Means(progress=progress)
-    return Means(workers=closing.enter_context(LocalWorkers(count)), progress=progress)
+    return Means(
+        workers=closing.enter_context(LocalWorkers(count)),
+        workers_from_bytes=0 if processes else FASTER_FROM_BYTES,
+        progress=progress,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

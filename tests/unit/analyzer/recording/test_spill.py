@@ -7,16 +7,17 @@ import gc
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from analyzer.errors import RecordingError
 from analyzer.parts import IN_MEMORY
-from analyzer.recording.spill import spilled, store_for
+from analyzer.recording.spill import Means, Spill, spilled, store_for
 from analyzer.recording.spill.files import FileBuckets, FileColumns, Mappings
 from analyzer.recording.spill.folder import PREFIX, remove_stale
+from analyzer.recording.spill.store import SPILLED_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,6 +147,15 @@ def test_a_run_that_takes_no_folder_is_spilled_to_where_temporary_files_go(
         spilled(tmp_path / "missing"),
     ):
         pass
+
+
+def test_workers_are_left_out_of_what_one_process_does_sooner(tmp_path: Path) -> None:
+    workers: Any = object()
+    means = Means(workers=workers, workers_from_bytes=SPILLED_BYTES + 1)
+    for size, used in ((SPILLED_BYTES, None), (SPILLED_BYTES + 1, workers)):
+        with store_for(tmp_path, size, means) as store:
+            assert isinstance(store, Spill)
+            assert store.workers is used
 
 
 def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:

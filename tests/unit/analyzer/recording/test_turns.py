@@ -1,0 +1,106 @@
+"""Rows that several processes write: each task's in its place, and nobody waits for ever."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from analyzer.errors import RecordingError
+from analyzer.parts import Dealt, Rows
+from analyzer.recording.spill import Means, spilled
+from analyzer.recording.spill.turns import Filling
+from loadgen.session.workers import LocalWorkers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+SIZES = [3, 0, 2, 5, 1]
+
+
+class Threads(LocalWorkers):
+    """Workers that need no start."""
+
+    def __init__(self, pool: Executor) -> None:
+        super().__init__(2)
+        self._pool = pool
+
+    def executor(self) -> Executor:
+        return self._pool
+
+
+@pytest.fixture
+def means() -> Iterator[Means]:
+    with ThreadPoolExecutor(2) as pool:
+        yield Means(workers=Threads(pool))
+
+
+def made(size: int) -> Rows[int]:
+    if size < 0:
+        raise ValueError("a fault")
+    kind = np.int64 if size != SIZES[2] else np.int32
+    columns: dict[str, Any] = {"number": np.arange(size), "size": np.full(size, size, dtype=kind)}
+    return Rows(columns if size else {}, size, "number", size)
+
+
+def dealt(size: int) -> Dealt:
+    return Dealt(np.arange(size) % 2, {"size": np.full(size, size)})
+
+
+def test_rows_are_in_the_order_of_their_tasks_and_numbered_on(tmp_path: Path, means: Means) -> None:
+    with spilled(tmp_path, means=means) as store:
+        writer = store.columns()
+        assert list(store.fill(writer, made, ((size,) for size in SIZES))) == SIZES
+        found = writer.finish()
+        assert found["number"].tolist() == list(range(sum(SIZES)))
+        assert found["size"].tolist() == np.repeat(SIZES, SIZES).tolist()
+        assert found["size"].dtype == np.int64  # of the first that has rows
+        assert len(list(store.folder.iterdir())) == 3  # the lock, and a file for each column
+
+
+def test_columns_without_any_task_or_row_are_none(tmp_path: Path, means: Means) -> None:
+    with spilled(tmp_path, means=means) as store:
+        for tasks in ([], [(0,), (0,)]):
+            writer = store.columns()
+            assert list(store.fill(writer, made, tasks)) == [0 for _ in tasks]
+            assert writer.finish() == {}
+
+
+def test_buckets_have_the_rows_in_the_order_of_their_tasks(tmp_path: Path, means: Means) -> None:
+    with spilled(tmp_path, means=means) as store:
+        buckets = store.buckets(2)
+        store.deal(buckets, dealt, ((size,) for size in SIZES))
+        assert buckets.bucket(0).read()["size"].tolist() == [3, 3, 2, 5, 5, 5, 1]
+        assert buckets.bucket(1).read()["size"].tolist() == [3, 2, 5, 5]
+
+
+def test_a_task_that_fails_fails_those_after_it(tmp_path: Path, means: Means) -> None:
+    with spilled(tmp_path, means=means) as store:
+        rest = store.fill(store.columns(), made, ((size,) for size in (2, -1, 2)))
+        assert next(rest) == 2
+        with pytest.raises(ValueError, match="a fault"):
+            next(rest)
+    filling = Filling(made, tmp_path / "000000")
+    with pytest.raises(ValueError, match="a fault"):
+        filling(0, -1)
+    with pytest.raises(RecordingError, match="a part before this one"):
+        filling(1, 2)
+
+
+def test_a_task_does_not_wait_in_a_folder_that_is_gone(tmp_path: Path) -> None:
+    def given_up(size: int) -> Rows[int]:
+        (tmp_path / "000000-turns").unlink()
+        return made(size)
+
+    with pytest.raises(RecordingError, match="a part before this one"):
+        Filling(given_up, tmp_path / "000000")(1, 2)
+
+
+def test_a_full_disk_is_one_clear_error_of_the_task(tmp_path: Path) -> None:
+    (tmp_path / "000000.number").symlink_to("/dev/full")
+    with pytest.raises(RecordingError, match="cannot be written: No space left on device"):
+        Filling(made, tmp_path / "000000")(0, 2)
