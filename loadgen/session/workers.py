@@ -6,7 +6,9 @@ import os
 import signal
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import ExitStack
+from importlib import import_module
 from multiprocessing import get_context, parent_process
+from multiprocessing.forkserver import ensure_running
 from threading import Thread
 from typing import TYPE_CHECKING, Self
 
@@ -59,6 +61,9 @@ class LocalWorkers:
         if self._executor is None:
             context = get_context("forkserver")  # a fork of this process could inherit held locks
             context.set_forkserver_preload(_PRELOADED)
+            ensure_running()
+            for module in _PRELOADED:  # this process needs them too, and the server takes as long
+                import_module(module)
             pool = ProcessPoolExecutor(self.count, mp_context=context, initializer=_begin)
             self._closing.callback(pool.shutdown, wait=True, cancel_futures=True)
             self._executor = pool
