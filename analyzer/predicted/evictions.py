@@ -9,17 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.predicted.entries import TIMER, ended_at
+from analyzer.recording.instants import latest_row
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    import pandas as pd
 
     from analyzer.predicted.entries import Prediction
-
-    Ints = npt.NDArray[np.int64]
 
 PORT_TAKEN = "port-taken"
 """The cause of such an end."""
@@ -47,8 +45,11 @@ def with_evictions(prediction: Prediction, flows: pd.DataFrame, hidden: pd.DataF
     rows = rows[following != _NONE].reset_index(drop=True)
     entries = prediction.entries
     first_ns, ends_ns = (entries[name].to_numpy(dtype=np.int64) for name in ("first_ns", "ends_ns"))
-    old = _entries_at(entries, rows["flow"], rows["at_ns"])
-    new = _entries_at(entries, later["flow"], later["at_ns"])
+    flow = entries["flow"].to_numpy(dtype=np.int64)
+    old, new = (
+        latest_row(flow, first_ns, each["flow"].to_numpy(), each["at_ns"].to_numpy())
+        for each in (rows, later)
+    )
     ended_ns = np.where(new == _NONE, later["at_ns"].to_numpy(), first_ns[new])
     evicted = (old != _NONE) & (first_ns[old] < ended_ns) & (ends_ns[old] > ended_ns)
     evicted &= entries["cause"].eq(TIMER).to_numpy()[old]
@@ -57,17 +58,3 @@ def with_evictions(prediction: Prediction, flows: pd.DataFrame, hidden: pd.DataF
         return prediction
     chosen = np.isin(np.arange(len(entries)), places)
     return ended_at(prediction, chosen, ended_ns[evicted][at_ns], PORT_TAKEN)
-
-
-def _entries_at(entries: pd.DataFrame, flows: pd.Series, at_ns: pd.Series) -> Ints:
-    """The place of each flow's latest entry that began by its instant; _NONE where none did."""
-    asked = pd.DataFrame({"flow": flows.to_numpy(), "at_ns": at_ns.to_numpy()})
-    began = entries[["flow", "first_ns"]].assign(place=np.arange(len(entries)))
-    found = pd.merge_asof(
-        asked.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),
-        began.sort_values("first_ns", kind="stable"),
-        left_on="at_ns",
-        right_on="first_ns",
-        by="flow",
-    )
-    return found.sort_values("row")["place"].fillna(_NONE).to_numpy(dtype=np.int64)
