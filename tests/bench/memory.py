@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from tests.memory import memory_bytes
 
 if TYPE_CHECKING:
     import subprocess
@@ -26,9 +27,8 @@ def watch_memory(
     """Sample it until an instant of the monotonic clock: seconds since now, MB."""
     began_s = time.monotonic()
     while time.monotonic() < until_s and process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        resident_kb = int(status.split("VmRSS:")[1].split()[0])
-        resident.append((time.monotonic() - began_s, resident_kb / 1024))
+        mb = memory_bytes("VmRSS", process.pid) / (1 << 20)
+        resident.append((time.monotonic() - began_s, mb))
         time.sleep(SAMPLED_S)
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.errors import AnalyzerError
 from loadgen.errors import LoadgenError
+from tests.memory import forget_peak, memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 MOST_S = 20.0
 MOST_BYTES = 1 << 30
@@ -59,7 +60,7 @@ def fuzz(
     while number - seed < count if count is not None else time.monotonic() < ends_s:
         place = folder / str(number)
         place.mkdir(parents=True)
-        Path("/proc/self/clear_refs").write_text("5")  # proc(5): the peak begins anew
+        forget_peak()
         before_bytes = memory_bytes("VmRSS")
         began_s = time.process_time()  # what else runs on the machine is no fault of a reader
         try:
@@ -79,11 +80,6 @@ def fuzz(
         number += 1
         _remove(place)
     return Tally(inputs=number - seed, refused=refused, longest_s=longest_s)
-
-
-def memory_bytes(what: str) -> int:
-    """A line of this process' status, proc(5)."""
-    return int(Path("/proc/self/status").read_text().split(f"{what}:")[1].split()[0]) << 10
 
 
 def _failed(target: Target, number: int, what: str) -> str:

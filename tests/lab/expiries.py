@@ -22,22 +22,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.measured import Measured
+    from analyzer.recording.clock import DirectorClock
     from tests.lab.delays import Delays
 
 
-def measured_of(directory: Path, name: str) -> Measured:
-    """What was measured of one director of a recording."""
+def measured_of(directory: Path, name: str) -> tuple[Measured, DirectorClock]:
+    """What was measured of one director of a recording, and its clock."""
     evidence = gather(Recording.open(directory))
     (director,) = [one for one in evidence.directors if one.name == name]
-    return measure(director, evidence, curves.observed_curves(evidence.services, evidence.zero_ns))
+    polled = curves.observed_curves(evidence.services, evidence.zero_ns)
+    return measure(director, evidence, polled), evidence.by_director[name].clock
 
 
 def assert_expiries_predicted(
     directory: Path, name: str, delays: Delays, *, n: int, limit_s: float
 ) -> None:
     """That n entries or more were seen to expire, each in its predicted poll or so close by it."""
-    clock = gather(Recording.open(directory)).by_director[name].clock
-    measured = measured_of(directory, name)
+    measured, clock = measured_of(directory, name)
     tracked, rules = measured.tracked, measured.rules
     ended = tracked[tracked[["seen_ns", "absent_ns", "ends_ns"]].notna().all(axis="columns")]
     ended = ended[(ended["cause"] == TIMER).fillna(value=False)]

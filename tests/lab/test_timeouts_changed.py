@@ -97,7 +97,8 @@ def ran(forgetful: Lab, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 @pytest.fixture(scope="module")
 def bal01(ran: Ran) -> Measured:
-    return measured_of(ran.directory, "bal01")
+    measured, _ = measured_of(ran.directory, "bal01")
+    return measured
 
 
 def test_both_changes_are_placed_to_between_two_packets(ran: Ran, bal01: Measured) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fuzz import loop
-from tests.fuzz.loop import Target, fuzz, memory_bytes
+from tests.fuzz.loop import Target, fuzz
 from tests.fuzz.targets import TARGETS
+from tests.memory import memory_bytes
 
 if TYPE_CHECKING:
     import random
