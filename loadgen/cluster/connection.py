@@ -31,7 +31,7 @@ START_S = 60.0
 """A worker loads the program when it is first asked."""
 
 _MOST_CHARACTERS = 80
-NOT_INSTALLED = (
+_NOT_INSTALLED = (
     "--cluster: dask.distributed is not installed; expected pip install 'ipvs-loadgen[cluster]'"
 )
 
@@ -165,15 +165,25 @@ async def connected(address: ClusterAddress) -> AsyncIterator[Cluster]:
     Raises:
         UsageProblem: Dask is not installed, the scheduler cannot be reached, or TLS is not set up.
     """
-    try:
-        import distributed
-    except ImportError:
-        raise UsageProblem(NOT_INSTALLED) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it quotes what workers say
-    warnings.filterwarnings("ignore", module=r"distributed\.")
+    distributed = load_dask()
     opening = _local(distributed, address.local) if address.local else _far(distributed, address)
     async with opening as client:
         yield Cluster(client)
+
+
+def load_dask() -> Any:
+    """Its module, quiet.
+
+    Raises:
+        UsageProblem: it is not installed.
+    """
+    try:
+        import distributed
+    except ImportError:
+        raise UsageProblem(_NOT_INSTALLED) from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it quotes what workers say
+    warnings.filterwarnings("ignore", module=r"distributed\.")
+    return distributed
 
 
 def check_keys(distributed: Any, address: ClusterAddress) -> None:
@@ -208,7 +218,7 @@ def local_options(distributed: Any, workers: int) -> dict[str, Any]:
     try:
         security = distributed.Security.temporary()
     except ImportError:
-        raise UsageProblem(NOT_INSTALLED) from None
+        raise UsageProblem(_NOT_INSTALLED) from None
     return {
         "n_workers": workers,
         "threads_per_worker": 1,

@@ -5,19 +5,18 @@ A part is a task: one that was lost with its worker is run again by Dask, with t
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from loadgen.cluster.connection import (
     CONNECT_S,
-    NOT_INSTALLED,
     check_keys,
+    load_dask,
     local_options,
     no_scheduler,
 )
+from loadgen.cluster.worker.remote import leave_interrupts
 from loadgen.errors import RunFailed, UsageProblem
 
 if TYPE_CHECKING:
@@ -80,12 +79,7 @@ def cluster_workers(address: ClusterAddress) -> Iterator[ClusterWorkers]:
     Raises:
         UsageProblem: Dask is not installed, no scheduler answers, or it has no workers.
     """
-    try:
-        import distributed
-    except ImportError:
-        raise UsageProblem(NOT_INSTALLED) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it quotes what workers say
-    warnings.filterwarnings("ignore", module=r"distributed\.")
+    distributed = load_dask()
     with ExitStack() as closing:
         client = _client(distributed, address, closing)
         count = len(client.scheduler_info(n_workers=-1)["workers"])
@@ -98,9 +92,11 @@ def _client(distributed: Any, address: ClusterAddress, closing: ExitStack) -> An
     if address.local:
         options = local_options(distributed, address.local)
         cluster = closing.enter_context(distributed.LocalCluster(**options))
-        return closing.enter_context(
+        client = closing.enter_context(
             distributed.Client(cluster, security=options["security"], set_as_default=False)
         )
+        client.run(leave_interrupts)
+        return client
     check_keys(distributed, address)
     try:
         client = distributed.Client(address.scheduler, set_as_default=False, timeout=CONNECT_S)

@@ -251,7 +251,8 @@ def in_our_clock(
     """
     earliest = there_ns[0] - offset.offset_ns - offset.uncertainty_ns
     latest = there_ns[1] - offset.offset_ns + offset.uncertainty_ns
-    if earliest > here_ns[1] or latest < here_ns[0]:  # its clock was set, or has drifted
+    open_ns = 2 * offset.uncertainty_ns
+    if earliest + open_ns < here_ns[0] or latest - open_ns > here_ns[1]:  # its clock was set since
         return here_ns
     return max(earliest, here_ns[0]), min(latest, here_ns[1])
 

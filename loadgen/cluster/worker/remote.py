@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import loadgen
-from analyzer.recording.directory.layout import MANIFEST
+from analyzer.recording.directory import layout
 from loadgen.cluster.worker.messages import About, PartFile, part_name
 from loadgen.cluster.worker.part import Part
 from loadgen.errors import UsageProblem
@@ -112,22 +112,19 @@ async def close_all() -> None:
 def is_closed(folder: str) -> bool:
     """Whether a part has been ended: nothing more comes to it."""
     try:
-        manifest = json.loads((Path(folder) / MANIFEST).read_bytes())
+        manifest = json.loads((Path(folder) / layout.MANIFEST).read_bytes())
     except (OSError, ValueError):
         return False
     return isinstance(manifest, dict) and manifest.get("ended") is not None
 
 
 def part_files(folder: str) -> list[PartFile] | None:
-    """The files of a part that are whole; None where there is no such folder."""
+    """The files of a part that are whole, the earliest of a kind first; None without its folder."""
     root = Path(folder)
     if not root.is_dir():
         return None
-    found = [*root.glob("requests/[!.]*.parquet"), *root.glob("capture*.pcap")]
-    return [
-        PartFile(path=str(path.relative_to(root)), bytes=path.stat().st_size)
-        for path in sorted(found)
-    ]
+    found = [*layout.capture_files(root), *layout.part_files(root, "requests")]
+    return [PartFile(path=str(path.relative_to(root)), bytes=path.stat().st_size) for path in found]
 
 
 def read_file(folder: str, path: str, offset: int) -> bytes:

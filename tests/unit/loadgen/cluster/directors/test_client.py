@@ -235,3 +235,11 @@ def test_a_worker_whose_clock_was_set_leaves_our_own_instants(moved_ns: int) -> 
     there = (10**15 + moved_ns, 10**15 + moved_ns + 5)
 
     assert in_our_clock(there, SAME, (10**15 - 7, 10**15 + 9)) == (10**15 - 7, 10**15 + 9)
+
+
+@pytest.mark.parametrize("moved_ns", [-3 * 10**9, 3 * 10**9])
+def test_so_does_one_that_was_set_by_less_than_a_poll_took(moved_ns: int) -> None:
+    asked_ns, answered_ns = 10**15, 10**15 + 6_902_000_000
+    there = (asked_ns + 10**6 + moved_ns, answered_ns - 10**6 + moved_ns)
+
+    assert in_our_clock(there, SAME, (asked_ns, answered_ns)) == (asked_ns, answered_ns)
