@@ -49,7 +49,7 @@ def text_lines(path: Path) -> Iterator[str]:
     A carriage return within a line, and before others, ends one: old Macs wrote nothing else.
     """
     for line in map(_plain, lines_of(path)):
-        if _RETURN_WITHIN.search(line):
+        if "\r" in line and _RETURN_WITHIN.search(line):
             yield from _WITH_END.findall(_RETURN_WITHIN.sub("\n", line))
         else:
             yield line

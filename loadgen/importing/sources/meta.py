@@ -101,7 +101,9 @@ def _director(value: Any) -> dict[str, Any]:
     if director.get("mac") is None:
         return director
     digits = re.sub(r"[:.\-]", "", _text(director["mac"]).strip())
-    return director | {"mac": bytes.fromhex(digits).hex(":") if len(digits) == 12 else _text(None)}
+    if not re.fullmatch(r"[\da-fA-F]{12}", digits, re.ASCII):
+        raise ValueError
+    return director | {"mac": bytes.fromhex(digits).hex(":")}
 
 
 def _numbers_of(*names: str) -> Callable[[Any], dict[str, Any]]:

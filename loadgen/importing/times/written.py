@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -76,6 +76,9 @@ class Written(NamedTuple):
     end: int
 
 
+_Day = tuple[int | None, int, int]
+
+
 @dataclass(slots=True)
 class _Parts:
     """What was read so far."""
@@ -84,7 +87,7 @@ class _Parts:
     year: int | None = None
     month: tuple[int, ...] = ()  # those that its name stands for
     day: int | None = None
-    either: tuple[int, int, int] | None = None  # 05/06/26, as it stands there
+    either: dict[str, _Day] = field(default_factory=dict)  # the dates that 05/06/26 may be
     time: str | None = None
     noon: str | None = None
     zone: str | None = None
@@ -96,7 +99,7 @@ class _Parts:
 
     @property
     def has_date(self) -> bool:
-        return self.either is not None or (bool(self.month) and self.day is not None)
+        return bool(self.either) or (bool(self.month) and self.day is not None)
 
     def take(self, found: re.Match[str]) -> bool:
         """Take one token; False where it does not belong to a stamp."""
@@ -124,14 +127,14 @@ class _Parts:
         return self._take_short_date(found["dmy"])
 
     def _take_short_date(self, text: str) -> bool:
-        """Of three numbers any may be the year if all have two digits; with dots the day begins."""
+        """Of three numbers any may be the year if all have two digits; the month begins no dots."""
         first, second, year = numbers = [int(number) for number in _NUMBERS.findall(text)]
         if year > 99 and "/" not in text:
             return self._take_date(year, second, first)
         if self.has_date or self.year is not None:
             return False
-        self.either = (first, second, year)
-        return any(_dates_of(numbers, has_dots="." in text))
+        self.either = dict(_dates_of(numbers, has_dots="." in text))
+        return bool(self.either)
 
     def _take_date(self, year: int, month: int, day: int) -> bool:
         if self.has_date or self.year is not None or not 1 <= month <= 12 or not 1 <= day <= 31:
@@ -224,9 +227,8 @@ class _Parts:
 
     def _dates(self) -> dict[str, str]:
         """Each date that may be meant, by the order in which it is read."""
-        if self.either is not None:
-            dates = dict(_dates_of(self.either, has_dots=False))
-        else:
+        dates = self.either
+        if not dates:
             assert self.day is not None
             dates = {
                 f"{number}": (self.year, month, self.day)
@@ -248,16 +250,13 @@ class _Parts:
         return f"{int(hour):02}:{rest}"
 
 
-_Day = tuple[int | None, int, int]
-
-
 def _year(number: int) -> int:
     """A year of the common era; in Thailand the Buddha's are counted."""
     return number - _BUDDHIST if number - _BUDDHIST in _YEARS else number
 
 
 def _dates_of(numbers: Sequence[int], *, has_dots: bool) -> Iterator[tuple[str, _Day]]:
-    """The dates, with their order, that three numbers with slashes may be."""
+    """The dates, with their order, that three numbers may be."""
     first, second, third = numbers
     orders = {"dmy": (third, second, first)}
     if not has_dots:

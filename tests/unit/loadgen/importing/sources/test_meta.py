@@ -69,6 +69,7 @@ def test_it_is_read_as_what_it_can_only_mean(
         ("timeouts", [900, 120], '"tcp": 900'),
         ("director", "lb1", '"mac"'),
         ("director", {"mac": "xx"}, '"mac"'),
+        ("director", {"mac": "0200 0000 00"}, '"mac"'),
         ("clock", 0.1, "offset_s_before"),
         ("sysctl", ["conn_reuse_mode"], "conn_reuse_mode"),
         ("commands", [{"t": "2026-11-28T03:59:40Z", "cmd": "ipvsadm -C"}], '"t": 1795838380.25'),
