@@ -33,7 +33,7 @@ from analyzer.estimate.conntrack import conntrack_lifetimes, predicted_conntrack
 from analyzer.estimate.in_force.model import InForce
 from analyzer.ipvs.states import Timeouts
 from analyzer.measured import Measured
-from analyzer.observed.entries import ns, state_samples
+from analyzer.observed.entries import ns, since_ns, state_samples
 from analyzer.observed.masquerades import hidden_connections
 from analyzer.predicted.conntrack import predict
 from analyzer.predicted.evictions import with_evictions
@@ -192,9 +192,6 @@ def _tolerance(
 
 _CHANGED = "sysctl-changed"
 _CHANGE = re.compile(r"(nf_conntrack_[a-z_]{1,40}): [^ ]{0,20} -> ([0-9]{1,10})")
-_READ_WITHIN_NS = 12_000_000_000
-"""A change is noticed so late at most where the recording does not have since when it may hold:
-all settings are read every 10 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,10 +207,9 @@ def _changes(events: pd.DataFrame, settings: ConntrackSettings) -> list[_Change]
     """The changes of sysctls, in the order in which they were noticed."""
     changes = []
     rows = events[events["kind"] == _CHANGED].sort_values("at")
-    at_ns = ns(rows["at"])
-    since_ns = np.where(rows["since"].isna(), at_ns - _READ_WITHIN_NS, ns(rows["since"]))
     details = rows["detail"].fillna("")
-    for since, at, detail in zip(since_ns.tolist(), at_ns.tolist(), details, strict=True):
+    instants = (since_ns(rows).tolist(), ns(rows["at"]).tolist())
+    for since, at, detail in zip(*instants, details, strict=True):
         change = _CHANGE.fullmatch(detail)
         if change:
             settings = with_change(settings, change[1], int(change[2]))

@@ -39,11 +39,20 @@ TRACKED_COLUMNS = {
     "absent_by_ns": "Int64",
 }
 _NEVER = np.iinfo(np.int64).max
+_READ_WITHIN_NS = 12_000_000_000
 
 
 def ns(column: pd.Series) -> Ints:
     """A timestamp column as Unix nanoseconds."""
     return column.to_numpy(dtype="datetime64[ns]", copy=True).view(np.int64)
+
+
+def since_ns(events: pd.DataFrame) -> Ints:
+    """Since when what each event noticed may hold, Unix ns; the longest where it does not say.
+
+    Settings and the kernel's counters are read every 10 s.
+    """
+    return np.where(events["since"].isna(), ns(events["at"]) - _READ_WITHIN_NS, ns(events["since"]))
 
 
 def span_ms(requests: pd.DataFrame, begin: str, end: str) -> Floats:

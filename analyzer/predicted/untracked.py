@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.conntrack.states import Kind, kind_of
-from analyzer.observed.entries import ns
+from analyzer.observed.entries import ns, since_ns
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 INSERT_FAILED = "insert-failed"
 """The kind of the event that the kernel's counter has risen."""
 
-_READ_WITHIN_NS = 12_000_000_000
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -76,18 +75,19 @@ def _refused(segments: Segments, syns: Bools, record: DirectorRecord) -> Bools:
         return refused
     rows = np.flatnonzero(syns & segments.to_vip & ~_answered(segments))
     at_ns = segments.at_ns[rows]
-    rows = rows[((at_ns[:, None] >= rises[:, 0]) & (at_ns[:, None] <= rises[:, 1])).any(axis=1)]
+    next_rise = np.searchsorted(rises[:, 1], at_ns)
+    known = next_rise < len(rises)
+    known[known] = rises[next_rise[known], 0] <= at_ns[known]
+    rows = rows[known]
     margin_ns = round(record.clock.margin_s * NS_PER_S)
     refused[rows[_unseen(segments.flow[rows], segments.at_ns[rows] + margin_ns, record)]] = True
     return refused
 
 
 def rises_of(events: pd.DataFrame) -> Ints:
-    """When ``insert_failed`` rose: not before, and by when; shape (events, 2), Unix ns."""
-    rows = events[events["kind"] == INSERT_FAILED]
-    by_ns = ns(rows["at"])
-    since_ns = np.where(rows["since"].isna(), by_ns - _READ_WITHIN_NS, ns(rows["since"]))
-    return np.stack([since_ns, by_ns], axis=1)
+    """When ``insert_failed`` rose: not before, and by when, in order; Unix ns, shape (n, 2)."""
+    rows = events[events["kind"] == INSERT_FAILED].sort_values("at")
+    return np.stack([since_ns(rows), ns(rows["at"])], axis=1)
 
 
 def _answered(segments: Segments) -> Bools:

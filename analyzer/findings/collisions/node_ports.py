@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag
 from analyzer.results import Finding
 
@@ -92,7 +93,8 @@ def _masqueraded(figures: Figures, result: Measured) -> Iterable[str]:
     yield (
         f"{len(same):,} masqueraded connection{'s' * (len(same) > 1)} left {name} from the end of "
         f"a service ({_ports(ports)}): "
-        f"{row['client_ip']}:{row['client_port']} as {row['source_ip']}:{row['source_port']}."
+        f"{host_port(row['client_ip'], row['client_port'])} as "
+        f"{host_port(row['source_ip'], row['source_port'])}."
     )
 
 

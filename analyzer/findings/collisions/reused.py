@@ -11,6 +11,7 @@ import pandas as pd
 
 from analyzer.conntrack.states import CtState, Kind, kind_of
 from analyzer.ipvs.states import Flag
+from analyzer.recording.instants import latest_row
 from analyzer.results import Finding
 from analyzer.units import NS_PER_S
 
@@ -124,37 +125,30 @@ def _by_state(rows: Sequence[_Met]) -> str:
 
 def _met(result: Measured) -> Iterator[_Met]:
     """The SYNs that began a connection while an entry of their flow was there."""
-    if result.prediction is None or result.passage is None:
+    if result.prediction is None or result.passage is None or result.prediction.entries.empty:
         return
     segments, prediction = result.passage.segments, result.prediction
     assert segments.tcp is not None
     begins = segments.to_vip & (kind_of(segments.tcp.flags) == Kind.SYN)
     begins &= ~result.passage.handled.dropped
     rows = np.flatnonzero(begins)
-    syns = pd.DataFrame(
-        {
-            "row": rows,
-            "flow": segments.flow[rows],
-            "at_ns": segments.at_ns[rows],
-            "sequence": np.asarray(segments.sequence, dtype=np.int64)[rows],
-        }
-    )
-    syns = syns[~syns.duplicated(["flow", "sequence"])]  # the first of its retransmissions
-    entries = prediction.entries[["flow", "first_ns", "ends_ns"]].rename_axis("entry").reset_index()
-    both = syns.merge(entries, on="flow")
-    both = both[(both["first_ns"] < both["at_ns"]) & (both["at_ns"] <= both["ends_ns"])]
-    steps = prediction.steps[["entry", "at_ns", "state"]].rename(columns={"at_ns": "step_ns"})
-    before = both.merge(steps, on="entry")
-    before = before[before["step_ns"] < before["at_ns"]].drop_duplicates("row", keep="last")
-    made_ns = set(zip(entries["flow"], entries["first_ns"], strict=True))
-    columns = (before[name].tolist() for name in ("row", "flow", "at_ns", "state"))
-    for row, flow, at_ns, state in zip(*columns, strict=True):
+    syns = pd.DataFrame({"flow": segments.flow[rows], "sequence": segments.sequence[rows]})
+    rows = rows[~syns.duplicated().to_numpy()]  # the first of its retransmissions
+    flow, at_ns = segments.flow[rows], segments.at_ns[rows]
+    entries, steps = prediction.entries, prediction.steps
+    of, first_ns = (entries[name].to_numpy(dtype=np.int64) for name in ("flow", "first_ns"))
+    old, now = (latest_row(of, first_ns, flow, by_ns) for by_ns in (at_ns - 1, at_ns))
+    of, step_ns = (steps[name].to_numpy(dtype=np.int64) for name in ("flow", "at_ns"))
+    state = steps["state"].to_numpy()[latest_row(of, step_ns, flow, at_ns - 1)]
+    met = (old >= 0) & (at_ns <= entries["ends_ns"].to_numpy(dtype=np.int64)[old])
+    columns = (each[met].tolist() for each in (rows, flow, at_ns, state, now != old))
+    for row, of_flow, instant_ns, number, reopened in zip(*columns, strict=True):
         answer, delay_s = _answer(segments, row)
         yield _Met(
-            flow=flow,
-            at_ns=at_ns,
-            state=_STATE_NAMES[state],
-            reopened=(flow, at_ns) in made_ns,
+            flow=of_flow,
+            at_ns=instant_ns,
+            state=_STATE_NAMES[number],
+            reopened=reopened,
             answer=answer,
             delay_s=delay_s,
         )
