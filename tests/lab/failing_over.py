@@ -28,8 +28,9 @@ STOOD_STILL = "the client itself stood still"
 
 @dataclass(frozen=True)
 class FailedOver:
-    """A valid run: its JSON, what it said, where it is, how long the new master took to answer."""
+    """A run: its lab, JSON, words and directory, and how long the new master took to answer."""
 
+    lab: Lab
     document: Any
     said: str
     directory: Path
@@ -38,8 +39,10 @@ class FailedOver:
 
 def failed_over(lab_for: Callable[[], Lab], folder: Path, *flags: str) -> FailedOver:
     """The first run that this machine did not spoil, each in the lab that is given for it."""
-    tries = (_failed_over(lab_for(), folder / str(number), *flags) for number in range(TRIES))
-    run = next(run for run in tries if STOOD_STILL not in (_why_invalid(run) or ""))
+    for number in range(TRIES):
+        run = _failed_over(lab_for(), folder / str(number), *flags)
+        if STOOD_STILL not in (_why_invalid(run) or ""):
+            break
     assert run.document["failover"]["valid"], _why_invalid(run)
     return run
 
@@ -63,4 +66,4 @@ def _failed_over(lab: Lab, directory: Path, *flags: str) -> FailedOver:
     assert done.returncode in (0, 1), done.stderr
     document = json.loads(done.stdout)
     assert (done.returncode == 0) == (document["failover"]["why_invalid"] is None), done.stderr
-    return FailedOver(document, done.stderr, directory, delays)
+    return FailedOver(lab, document, done.stderr, directory, delays)

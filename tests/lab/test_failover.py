@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from analyzer.recording.directory import Recording
-from tests.lab.failing_over import failed_over
+from tests.lab.failing_over import FailedOver, failed_over
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from loadgen.lab.fixture import MakeLab
-    from loadgen.lab.lab import Lab
 
 pytestmark = pytest.mark.alone
 
@@ -21,21 +20,15 @@ RATE = 50
 
 
 @pytest.fixture(scope="module")
-def fresh(make_ipvs_lab: MakeLab) -> Lab:
-    """A lab whose tables are empty."""
-    return make_ipvs_lab()
-
-
-@pytest.fixture(scope="module")
-def exercise(fresh: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Recording]:
+def exercise(make_ipvs_lab: MakeLab, tmp_path_factory: pytest.TempPathFactory) -> FailedOver:
+    """In a lab whose tables are empty."""
     directory = tmp_path_factory.mktemp("exercise")
     flags = ("--exercise", "--before", "0.5s", "--after", "6s", "--tail", "6s")
-    run = failed_over(lambda: fresh, directory, *flags)
-    return run.document, Recording.open(run.directory)
+    return failed_over(make_ipvs_lab, directory, *flags)
 
 
-def test_the_exercise_reads_25_and_25_on_either_director(exercise: tuple[Any, Recording]) -> None:
-    document, recording = exercise
+def test_the_exercise_reads_25_and_25_on_either_director(exercise: FailedOver) -> None:
+    document, recording = exercise.document, Recording.open(exercise.directory)
     assert (document["requests"]["sent"], document["requests"]["failed"]) == (100, 0)
     services = recording.table("services")
     for director in ("bal01", "bal02"):
@@ -76,11 +69,10 @@ def failed_though_the_vip_was_held(directory: Path, near_s: float) -> list[str]:
 
 
 def test_clients_are_out_for_the_interval_less_the_age(
-    fresh: Lab, exercise: tuple[Any, Recording], tmp_path: Path
+    exercise: FailedOver, tmp_path: Path
 ) -> None:
-    del exercise  # it wants the tables empty, so it comes first
     flags = ("--fault", "bal01:link-down", "-q", str(RATE), "--before", "2s", "--tail", "7s")
-    run = failed_over(lambda: fresh, tmp_path, *flags, "--after", "8s")
+    run = failed_over(lambda: exercise.lab, tmp_path, *flags, "--after", "8s")
     figures = run.document["failover"]
     assert figures["how"] == "silence"
     assert figures["outage_s"] == pytest.approx(
