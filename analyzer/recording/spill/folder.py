@@ -38,7 +38,7 @@ def spill_folder(beside: Path) -> Iterator[Path]:
             remove_stale(beside, folder)
             yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
 
 def _made(beside: Path) -> Path:
@@ -55,7 +55,18 @@ def remove_stale(beside: Path, own: Path) -> None:
     now_s = own.stat().st_mtime
     for folder in beside.glob(f"{PREFIX}*"):
         if folder != own and not folder.is_symlink() and _is_stale(folder, now_s):
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Delete it, the lock last: what an interrupted removal leaves is still found."""
+    with suppress(OSError):  # under another name, no task that still runs adds to it
+        folder = folder.rename(folder.with_name(f"{folder.name}-gone"))
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.name != _LOCK:
+                path.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_stale(folder: Path, now_s: float) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -20,7 +21,7 @@ from analyzer.recording.spill.files import FileBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
 
     import numpy.typing as npt
 
@@ -72,7 +73,7 @@ def in_other_processes(
     running = deque[Any]()
     try:
         for task in tasks:
-            running.append(executor.submit(run, dumps((function, task), by_name=by_name)))
+            running.append(_submitted(executor, dumps((function, task), by_name=by_name)))
             if len(running) >= _IN_FLIGHT * workers.count:
                 yield pickle.loads(workers.answer(running.popleft()))  # noqa: S301 - a worker's
         while running:
@@ -80,6 +81,16 @@ def in_other_processes(
     finally:
         for left in running:
             left.cancel()
+
+
+def _submitted(executor: Executor, payload: bytes) -> Future[bytes]:
+    """A task that runs, or has failed at once: a worker may have been lost before."""
+    try:
+        return executor.submit(run, payload)
+    except RuntimeError as error:  # BrokenExecutor is one
+        failed: Future[bytes] = Future()
+        failed.set_exception(error)
+        return failed
 
 
 def run(payload: bytes) -> bytes:

@@ -18,7 +18,7 @@ from analyzer.analysis import analyse
 from analyzer.compared.population import predicted_states
 from analyzer.documents import as_text
 from analyzer.ipvs.states import Flag, is_active
-from analyzer.parts import InMemory
+from analyzer.parts import PART_ROWS, InMemory
 from analyzer.pictures.fin_waits import fin_waits
 from analyzer.predicted.entries import Prediction, predict, predicted_curve
 from analyzer.recording.directory import Recording
@@ -120,7 +120,7 @@ def document(name: str, parts: int) -> str:
     with nullcontext(None) if is_run else run_of([path], keep=False) as made:
         recording = Recording.open(made.path if made else path)
         packets = sum(map(len, recording.captures().values())) // 100  # about
-        part_rows = max(packets // parts, 1)
+        part_rows = PART_ROWS if parts == 1 else max(packets // parts, 1)
         whole = nullcontext(InMemory(part_rows))
         with spilled(recording.path, part_rows) if parts == SPILLED else whole as store:
             found = analyse(recording, store=store)

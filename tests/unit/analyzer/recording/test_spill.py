@@ -111,6 +111,25 @@ def test_what_a_killed_analysis_left_is_removed_and_a_running_ones_stays(
     assert folders(tmp_path) == []
 
 
+def test_an_interrupted_removal_is_ended_by_the_next_analysis(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    def analysed() -> None:
+        with spilled(tmp_path) as store:
+            (store.folder / "000000-turns").touch()
+            monkeypatch.setattr(type(tmp_path), "unlink", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        analysed()
+    monkeypatch.undo()
+    assert len(folders(tmp_path)) == 1
+    remove_stale(tmp_path, own)
+    assert folders(tmp_path) == []
+
+
 def test_a_folder_that_is_just_being_made_is_left_alone_and_an_old_empty_one_is_not(
     tmp_path: Path, own: Path
 ) -> None:

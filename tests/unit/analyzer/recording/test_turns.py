@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
     from pathlib import Path
+
+    from analyzer.recording.spill.files import FileColumns
 
 SIZES = [3, 0, 2, 5, 1]
 
@@ -55,6 +57,7 @@ def test_rows_are_in_the_order_of_their_tasks_and_numbered_on(tmp_path: Path, me
     with spilled(tmp_path, means=means) as store:
         writer = store.columns()
         assert list(store.fill(writer, made, ((size,) for size in SIZES))) == SIZES
+        assert not cast("FileColumns", writer).files  # others have written them
         found = writer.finish()
         assert found["number"].tolist() == list(range(sum(SIZES)))
         assert found["size"].tolist() == np.repeat(SIZES, SIZES).tolist()

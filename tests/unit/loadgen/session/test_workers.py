@@ -18,6 +18,7 @@ from analyzer.analysis import analyse
 from analyzer.documents import as_text
 from analyzer.recording.directory import Recording
 from analyzer.recording.spill import ALONE, Means, spilled
+from analyzer.recording.spill.tasks import in_other_processes
 from analyzer.report import to_json
 from loadgen.cluster.parts import ClusterWorkers
 from loadgen.errors import RunFailed
@@ -26,6 +27,7 @@ from tests.unit.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
 RECORDING = Path(__file__).resolve().parents[3] / "data" / "dr-burst-50"
 PART_ROWS = 60
@@ -65,8 +67,18 @@ class Stranger:
         return ThreadPoolExecutor(1)
 
 
-def test_processes_find_what_one_finds(run: Path, workers: LocalWorkers) -> None:
+def test_processes_find_what_one_finds(
+    run: Path, workers: LocalWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = []
+
+    def answer(running: Future[bytes]) -> bytes:
+        answers.append(running)
+        return LocalWorkers.answer(workers, running)
+
+    monkeypatch.setattr(workers, "answer", answer)
     assert document(run, Means(workers=workers)) == document(run, ALONE)
+    assert answers
 
 
 @pytest.mark.parametrize("sees", [True, False])
@@ -89,6 +101,8 @@ def test_a_process_that_is_killed_is_a_failed_run() -> None:
         killed: Any = workers.executor().submit(_end)
         with pytest.raises(RunFailed, match=r"^--processes: one of them was killed"):
             workers.answer(killed)
+        with pytest.raises(RunFailed, match=r"^--processes: one of them was killed"):
+            list(in_other_processes(workers, Path(), abs, [(-1,)]))  # none is left for the next
 
 
 def test_processes_end_with_the_one_that_started_them_when_that_is_killed(tmp_path: Path) -> None:
