@@ -4,7 +4,8 @@ Columns lie as plain arrays in a folder of the run's directory, which goes when 
 what a killed one left behind goes when the next one begins.
 """
 
+from analyzer.recording.spill.folder import large_files
 from analyzer.recording.spill.store import ALONE, Means, Spill, spilled, store_for
 from analyzer.recording.spill.tasks import Workers
 
-__all__ = ["ALONE", "Means", "Spill", "Workers", "spilled", "store_for"]
+__all__ = ["ALONE", "Means", "Spill", "Workers", "large_files", "spilled", "store_for"]
