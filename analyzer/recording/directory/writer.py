@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from analyzer.errors import RecordingError
 from analyzer.recording.directory.files import not_written, write_whole
@@ -17,6 +20,42 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+
+
+TakenBy = Literal["copy", "link", "symlink"]
+
+_COPIED_BYTES = 1 << 30
+_COPIED_BY_READING = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file; a file system that can have two files share their blocks copies none."""
+    with source.open("rb", buffering=0) as read, target.open("wb", buffering=0) as written:
+        try:
+            while os.copy_file_range(read.fileno(), written.fileno(), _COPIED_BYTES):
+                pass
+        except OSError as error:
+            if error.errno not in _COPIED_BY_READING:
+                raise
+            shutil.copyfileobj(read, written)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # a file system without links
+        _copy(source, target)
+
+
+def _symlink(source: Path, target: Path) -> None:
+    target.symlink_to(source.absolute())
+
+
+_TAKE: Mapping[TakenBy, Callable[[Path, Path], None]] = {
+    "copy": _copy,
+    "link": _link,
+    "symlink": _symlink,
+}
 
 
 class RecordingWriter:
@@ -114,6 +153,19 @@ class RecordingWriter:
         path = self.path / name
         with self._writing(path), path.open("wb") as file:
             file.writelines(pieces)
+
+    def take_capture(self, name: str, source: Path, by: TakenBy) -> None:
+        """Take in a file with the packets of a capture that was made before.
+
+        Args:
+            name: as ``write_capture``.
+            source: the file.
+            by: ``copy``; ``link``, of one that nobody writes to any more; or ``symlink``, of one
+                that outlives the recording.
+        """
+        path = self.path / name
+        with self._writing(path):
+            _TAKE[by](source, path)
 
     def update_manifest(self, values: Mapping[str, Any]) -> None:
         """Set top-level keys of ``run.json`` and write it, whole or not at all."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PREFIX = ".loadgen-parts-"
 _LOCK, _WHOLE = "lock", "whole"
+_LARGE = "/var/tmp"  # noqa: S108 - each has a folder of its own there
 _YOUNG_S = 60.0
 """An empty folder that is no older may be about to have a lock."""
 
@@ -88,11 +89,17 @@ def _made(beside: Path) -> Path:
         raise RecordingError(not_written(Path(tempfile.gettempdir()), error)) from error
 
 
+def large_files() -> Path:
+    """The machine's folder for large temporary files: /tmp is often kept in memory (hier(7))."""
+    named = os.environ.get("TMPDIR")
+    return Path(named or (_LARGE if os.access(_LARGE, os.W_OK) else tempfile.gettempdir()))
+
+
 def remove_stale(beside: Path, own: Path) -> None:
     """Delete what killed analyses left in a run's directory, beside one's own new folder."""
     now_s = own.stat().st_mtime
     for folder in beside.glob(f"{PREFIX}*"):
-        if folder != own and not folder.is_symlink() and _is_stale(folder, now_s):
+        if folder != own and _is_ours(folder) and _is_stale(folder, now_s):
             _remove(folder)
 
 
@@ -107,6 +114,14 @@ def _remove(folder: Path) -> None:
             elif path.name != _LOCK:
                 path.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is this user's: others may put theirs beside, and swap it meanwhile."""
+    with suppress(OSError):
+        found = folder.lstat()
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return False
 
 
 def _is_stale(folder: Path, now_s: float) -> bool:
