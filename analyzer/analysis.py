@@ -60,6 +60,9 @@ if TYPE_CHECKING:
     from analyzer.results import WhatIf
     from analyzer.wire.segments import Segments
 
+_CHANGE_BYTES = 200
+"""Of a change of an entry, while it is analysed."""
+
 _SHOWN_AFTER_NS = 600_000_000_000
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
 
@@ -88,7 +91,9 @@ def analyse(
         return _analyse(recording, assumptions, read.store, read)
     if store is not None:
         return _analyse(recording, assumptions, store)
-    with store_for(recording.path, recording.capture_bytes(), means) as own:
+    changes, _ = recording.table_size("entries")
+    kept_bytes = recording.capture_bytes() + changes * _CHANGE_BYTES
+    with store_for(recording.path, kept_bytes, means) as own:
         return _analyse(recording, assumptions, own)
 
 
