@@ -17,7 +17,7 @@ from analyzer.wire.connections import connections
 from analyzer.wire.copies import each_once
 from analyzer.wire.masquerade import masqueraded
 from analyzer.wire.packets import THIS_HOST, PacketTable, read_packets
-from analyzer.wire.rewriting import Rewriting, rewriting
+from analyzer.wire.rewriting import NOTHING, Rewriting, rewriting
 from analyzer.wire.segments import Segments, forwarders, service_segments, without_copies
 
 if TYPE_CHECKING:
@@ -100,10 +100,12 @@ def read_captures(
     read = read or ReadOnce(usable, store)
     packets = read.packets()
     began = time.perf_counter()
-    segments = each_once(service_segments(packets, ends, store))
+    every = service_segments(packets, ends, store)
+    has_others = len(every.flow) < len(packets.at_ns)
+    segments = each_once(every)
     before = masqueraded(segments)
     segments = segments.only(~np.isin(segments.flow, before)) if len(before) else segments
-    nat = rewriting(packets, segments)
+    nat = rewriting(packets, segments) if has_others else NOTHING
     forward = with_host(macs, packets) or nat.macs or forwarders(segments)
     once = segments.only(without_copies(segments, forward))
     found = Captured(
