@@ -39,6 +39,7 @@ __all__ = [
     "TCP",
     "THIS_HOST",
     "UDP",
+    "CaptureFacts",
     "PacketTable",
     "mac_number",
     "read_packets",
@@ -49,7 +50,26 @@ _MOST_BYTES = 65_535  # of an IP packet, by its length field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PacketTable:
+class CaptureFacts:
+    """What captures say beside each packet.
+
+    Attributes:
+        addresses: every address that occurs, as text; IPv4 before IPv6, each in order of number.
+        neighbours: MAC to IPv4 address, from ARP senders and VRRP advertisements.
+        host_macs: the MACs that THIS_HOST stands for, as far as it sent anything.
+        skipped: what else the captures held, by the kinds of ``network.SKIPPED``.
+        unread: bytes at the end of files, after the last whole record of each.
+    """
+
+    addresses: tuple[str, ...]
+    neighbours: Mapping[int, str]
+    host_macs: frozenset[int]
+    skipped: Mapping[str, int]
+    unread: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacketTable(CaptureFacts):
     """Segments and datagrams in the order of the capture; every array has shape (n,).
 
     Attributes:
@@ -65,11 +85,6 @@ class PacketTable:
         ttl: the time to live (IPv4), or hop limit (IPv6).
         source_mac, destination_mac: as 48-bit numbers, NO_MAC where the link has none; THIS_HOST
             where the link says that the capturing host sent or took it, whatever its interface.
-        addresses: every address that occurs, as text; IPv4 before IPv6, each in order of number.
-        neighbours: MAC to IPv4 address, from ARP senders and VRRP advertisements.
-        host_macs: the MACs that THIS_HOST stands for, as far as it sent anything.
-        skipped: what else the capture held, by the kinds of ``network.SKIPPED``.
-        unread: bytes at the end of files, after the last whole record of each.
     """
 
     at_ns: Ints
@@ -87,11 +102,11 @@ class PacketTable:
     ttl: UInt8s
     source_mac: Ints
     destination_mac: Ints
-    addresses: tuple[str, ...]
-    neighbours: Mapping[int, str]
-    host_macs: frozenset[int]
-    skipped: Mapping[str, int]
-    unread: int
+
+    def facts(self) -> CaptureFacts:
+        """The rest, without the packets."""
+        names = (field.name for field in fields(CaptureFacts))
+        return CaptureFacts(**{name: getattr(self, name) for name in names})
 
 
 def mac_number(mac: str) -> int:
