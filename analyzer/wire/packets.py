@@ -15,7 +15,7 @@ import numpy as np
 from analyzer.parts import IN_MEMORY, Rows, stretches
 from analyzer.wire.addresses import ends_of, shared
 from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
-from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
+from analyzer.wire.capture.files import CHUNK_BYTES, chunks_of
 from analyzer.wire.capture.links import NO_MAC, THIS_HOST, Link, link_layer
 from analyzer.wire.capture.network import SKIPPED, TCP, UDP, VRRP, Network, network_layer
 from analyzer.wire.capture.options import window_scales
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from analyzer.arrays import Bools, Ints
     from analyzer.parts import Columns, Store
     from analyzer.wire.addresses import UInts
-    from analyzer.wire.capture.frames import Bytes, Frames
+    from analyzer.wire.capture.frames import Bytes, Chunk, Frames
 
     UInt8s = npt.NDArray[np.uint8]
     Indices = npt.NDArray[np.int32]
@@ -131,7 +131,7 @@ def read_packets(
     """
     writer, chunks = store.columns(), []
     packets, read_bytes, size_bytes = 0, 0, sum(map(len, captures))
-    tasks = ((frames.alone(),) for frames in _frames_of(captures, chunk_bytes))
+    tasks = ((chunk.alone(),) for chunk in _chunks_of(captures, chunk_bytes))
     for chunk in store.fill(writer, _decoded, tasks):
         chunks.append(chunk)
         packets, read_bytes = packets + chunk.frames, read_bytes + chunk.read_bytes
@@ -144,9 +144,9 @@ def read_packets(
     return _once(_table(chunks, columns, addresses), tunnelled, store)
 
 
-def _frames_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Frames]:
+def _chunks_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Chunk]:
     for content in captures:
-        yield from frame_chunks(content, chunk_bytes)
+        yield from chunks_of(content, chunk_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,11 +171,12 @@ class _Chunk:
     unread: int
 
 
-def _decoded(frames: Frames) -> Rows[_Chunk]:
+def _decoded(part: Chunk) -> Rows[_Chunk]:
     """The arrays of PacketTable, and ``tunnelled`` (it came in a tunnel).
 
     ``source`` and ``destination`` are rows of the chunk's book.
     """
+    frames = part.frames()
     link = link_layer(frames)
     network = network_layer(frames, link)
     whole = np.flatnonzero(network.whole)
