@@ -64,6 +64,11 @@ class RecordingWriter:
     A write that fails (a full disk, a limit of the size of files) raises RecordingError, unless
     the run is to outlive its recording (``outlive``): then nothing more is written.
 
+    Args:
+        path: the directory.
+        manifest: what ``run.json`` says at first.
+        shown_as: what errors call the directory, where that is not its path.
+
     Attributes:
         stopped: which file could not be written, and why; None as long as all could.
 
@@ -71,7 +76,9 @@ class RecordingWriter:
         RecordingError: the directory holds a recording already, or cannot be written.
     """
 
-    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, manifest: Mapping[str, Any], shown_as: Path | None = None
+    ) -> None:
         try:
             if (path / MANIFEST).exists():
                 raise RecordingError(f"{path}: holds a recording already; name another directory")
@@ -80,6 +87,7 @@ class RecordingWriter:
             why = error.strerror
             raise RecordingError(f"{path}: cannot be made a run directory: {why}") from error
         self.path = path
+        self._shown_as = shown_as or path
         self.stopped: str | None = None
         self._on_stop: Callable[[str], object] | None = None
         self._manifest = {"schema_version": SCHEMA_VERSION} | dict(manifest)
@@ -205,7 +213,7 @@ class RecordingWriter:
         try:
             yield
         except OSError as error:
-            line = not_written(path, error)
+            line = not_written(self._shown_as / path.relative_to(self.path), error)
             if self._on_stop is None:
                 raise RecordingError(line) from error
             if self.stopped is None:
