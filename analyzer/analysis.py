@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,6 +94,7 @@ def analyse(
         return _analyse(recording, assumptions, store)
     changes, _ = recording.table_size("entries")
     kept_bytes = recording.capture_bytes() + changes * _CHANGE_BYTES
+    means = means if recording.capture_bytes() else replace(means, workers=None)
     with store_for(recording.path, kept_bytes, means) as own:
         return _analyse(recording, assumptions, own)
 

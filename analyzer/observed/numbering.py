@@ -6,6 +6,7 @@ shows its first; then by that first change, which numbers the flows as ``entries
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +14,10 @@ import numpy as np
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.observed.entries import ns, numbered, servers_of
 from analyzer.observed.parted import ROWS, Coded, Kept, Parted
+from analyzer.parts import Dealt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
 
@@ -52,39 +54,66 @@ def numbered_parts(
         see(whole)
         see_flows(whole)
         return Parted.of(numbered(whole, None))
-    coded = Coded()
-    by_key, size = _by_key(changes, coded, store, count, see)
-    by_first, counts = store.buckets(count), np.zeros(_CELLS, dtype=np.int64)
-    width = size // _CELLS + 1
-    for number in range(count):
-        if columns := by_key.bucket(number).read():
-            see_flows(coded.frame(columns))
-            columns[_FIRST] = _first_rows(columns)
-            counts += np.bincount(columns[_FIRST] // width, minlength=_CELLS)
-            by_first.append(number, columns)
-    bounds = np.searchsorted(np.cumsum(counts), size * np.arange(1, count) // count) + 1
-    in_order = store.buckets(count)
-    for number in range(count):
-        if columns := by_first.bucket(number).read():
-            ranks = np.searchsorted(bounds * width, columns[_FIRST], side="right")
-            _deal(in_order, ranks, columns)
+    coded, reading = Coded(), _Reading(width=rows // _CELLS + 1)
+    by_key = store.deal(count, _as_it_is, reading.by_key(changes, coded, count, see))
+    by_first = store.deal(count, _as_it_is, reading.by_first(by_key, coded, count, see_flows))
+    bounds = reading.bounds(count)
+    in_order = store.deal(count, _as_it_is, _by_range(by_first, bounds, count))
     return _in_order(in_order, count, coded, store)
 
 
-def _by_key(
-    changes: Parted, coded: Coded, store: Store, count: int, see: Callable[[pd.DataFrame], None]
-) -> tuple[Buckets, int]:
-    """The changes dealt out by their connection, and how many there were."""
-    buckets, size = store.buckets(count), 0
-    for frame in changes:
-        see(frame)
-        with_port = (frame["client_port"] != 0).to_numpy(dtype=bool)
-        columns = coded.columns(frame)
-        columns[_ROW] = size + np.arange(len(frame))
-        size += len(frame)
-        columns = {name: column[with_port] for name, column in columns.items()}
-        _deal(buckets, _hash(columns) % count, columns)
-    return buckets, size
+def _as_it_is(dealt: Dealt) -> Dealt:
+    return dealt
+
+
+@dataclass(slots=True)
+class _Reading:
+    """How many changes were read, and how many have connections that began in which of them.
+
+    Attributes:
+        width: changes of a cell of ``counts``; what comes after the last cell is in that.
+        size: changes read.
+    """
+
+    width: int
+    size: int = 0
+    counts: Ints = field(default_factory=lambda: np.zeros(_CELLS, dtype=np.int64))
+
+    def by_key(
+        self, changes: Parted, coded: Coded, count: int, see: Callable[[pd.DataFrame], None]
+    ) -> Iterator[tuple[Dealt]]:
+        """The changes by a hash of their connections."""
+        for frame in changes:
+            see(frame)
+            with_port = (frame["client_port"] != 0).to_numpy(dtype=bool)
+            columns = coded.columns(frame)
+            columns[_ROW] = self.size + np.arange(len(frame))
+            self.size += len(frame)
+            columns = {name: column[with_port] for name, column in columns.items()}
+            yield (Dealt(_hash(columns) % count, columns),)
+
+    def by_first(
+        self, by_key: Buckets, coded: Coded, count: int, see_flows: Callable[[pd.DataFrame], None]
+    ) -> Iterator[tuple[Dealt]]:
+        """The same changes, with the first of each connection, and as they were dealt out."""
+        for number in range(count):
+            if columns := by_key.bucket(number).read():
+                see_flows(coded.frame(columns))
+                columns[_FIRST] = first = _first_rows(columns)
+                cells = np.minimum(first // self.width, _CELLS - 1)
+                self.counts += np.bincount(cells, minlength=_CELLS)
+                yield (Dealt(np.full(len(first), number), columns),)
+
+    def bounds(self, count: int) -> Ints:
+        """First changes that cut the connections into ``count`` parts of about as many changes."""
+        wanted = self.size * np.arange(1, count) // count
+        return (np.searchsorted(np.cumsum(self.counts), wanted) + 1) * self.width
+
+
+def _by_range(by_first: Buckets, bounds: Ints, count: int) -> Iterator[tuple[Dealt]]:
+    for number in range(count):
+        if columns := by_first.bucket(number).read():
+            yield (Dealt(np.searchsorted(bounds, columns[_FIRST], side="right"), columns),)
 
 
 def _hash(columns: Columns) -> Ints:
@@ -93,17 +122,6 @@ def _hash(columns: Columns) -> Ints:
         mixed = (mixed + columns[name].astype(np.uint64)) * np.uint64(_MIX)
         mixed ^= mixed >> np.uint64(29)
     return (mixed >> np.uint64(8)).astype(np.int64)
-
-
-def _deal(buckets: Buckets, bucket: Ints, columns: Columns) -> None:
-    order = np.argsort(bucket, kind="stable")
-    numbers, begins = np.unique(bucket[order], return_index=True)
-    ends = [*begins[1:].tolist(), len(order)]
-    for number, begin, end in zip(
-        numbers.tolist(), begins.tolist(), ends[: len(numbers)], strict=True
-    ):
-        rows = order[begin:end]
-        buckets.append(number, {name: column[rows] for name, column in columns.items()})
 
 
 def _first_rows(columns: Columns) -> Ints:
