@@ -61,8 +61,8 @@ if TYPE_CHECKING:
     from analyzer.results import WhatIf
     from analyzer.wire.segments import Segments
 
-_CHANGE_BYTES = 200
-"""Of a change of an entry, while it is analysed."""
+_ROW_BYTES = 200
+"""Of a change of an entry, or a polled real server, while it is analysed."""
 
 _SHOWN_AFTER_NS = 600_000_000_000
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
@@ -92,8 +92,8 @@ def analyse(
         return _analyse(recording, assumptions, read.store, read)
     if store is not None:
         return _analyse(recording, assumptions, store)
-    changes, _ = recording.table_size("entries")
-    kept_bytes = recording.capture_bytes() + changes * _CHANGE_BYTES
+    rows = sum(recording.table_size(name)[0] for name in ("entries", "services"))
+    kept_bytes = recording.capture_bytes() + rows * _ROW_BYTES
     means = means if recording.capture_bytes() else replace(means, workers=None)
     with store_for(recording.path, kept_bytes, means) as own:
         return _analyse(recording, assumptions, own)

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from analyzer.estimate.decay import (
     group_keys,
     group_row,
@@ -28,13 +26,13 @@ from analyzer.recording.instants import midway_ns, seconds_since
 from analyzer.results import Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
     from analyzer.ipvs.timers import TimerPhase
-    from analyzer.parts import Store
     from analyzer.predicted.phase import Sightings
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
@@ -121,21 +119,18 @@ class _Group:
     ) -> Lifetime:
         """Its row, as ``decay`` makes it of a group in memory."""
         row = with_bounds(row, self.first)
-        ended, store = self.ended.finish(), self.ended.store
-        gap_s = np.concatenate([poll_gap_s(part) for part in ended])
+        ended = self.ended.finish()
+        gap_s = ended.column(poll_gap_s)
         if not len(gap_s):
             return row
         usual = ended.only(partial(_is_usual, widest_s=widest_gap_s(gap_s)))
         row = replace(row, n_expired=sum(map(len, usual)))
-        del gap_s
         dated = usual.only(lambda rows: rows["last_ns"].notna())
-        lifetime_s = _column(dated, lambda rows: lifetimes_s(rows)[0], store)
+        lifetime_s = dated.column(lambda rows: lifetimes_s(rows)[0])
         if not len(lifetime_s):
             return row
         half_s = max(float(lifetimes_s(part)[1].max(initial=0.0)) for part in dated)
-        estimate = narrowest(
-            row.timeout_measured_s, _by_expiries(usual, clock, phase, hz, slack_s, store)
-        )
+        estimate = narrowest(row.timeout_measured_s, _by_expiries(usual, clock, phase, hz, slack_s))
         return replace(
             row,
             lifetime_s=Spread(
@@ -152,25 +147,16 @@ def _is_usual(rows: pd.DataFrame, widest_s: float) -> npt.NDArray[np.bool_]:
     return poll_gap_s(rows) <= widest_s
 
 
-def _column(rows: Parted, values_of: Callable[[pd.DataFrame], Floats], store: Store) -> Floats:
-    """A value of each row, kept by the store."""
-    writer = store.columns()
-    for part in rows:
-        writer.append({"values": values_of(part)})
-    return writer.finish()["values"]
-
-
 def _by_expiries(
     usual: Parted,
     clock: DirectorClock,
     phase: TimerPhase | None,
     hz: int | None,
     slack_s: float,
-    store: Store,
 ) -> Estimate | None:
     """The timeout by the expiries after packets that no timeout was needed to date."""
     ended = usual.only(lambda rows: rows["window_ns"].notna())
-    lifetime_s = _column(ended, _since_window_s, store)
+    lifetime_s = ended.column(_since_window_s)
     if not len(lifetime_s):
         return None
     slack_s += max(float(part["window_half_s"].max()) for part in ended if len(part))

@@ -12,6 +12,7 @@ from analyzer.evidence.ends import virtual_ends
 from analyzer.evidence.evidence import Evidence, macs_of, with_records
 from analyzer.evidence.forwarding import forwarding_of
 from analyzer.evidence.gaps import gaps_of
+from analyzer.evidence.polled import read_services
 from analyzer.evidence.virtual_macs import by_master
 from analyzer.observed.entries import ns
 from analyzer.parts import IN_MEMORY
@@ -47,10 +48,9 @@ def gather(
     service = manifest.service.end if manifest.service else None
     several = tuple(dict.fromkeys(each.end for each in manifest.services))
     directors = directors_of(manifest)
-    polled = recording.table("services")
-    services = polled[polled["active"].notna()]
+    polled = read_services(recording, store)
     changes = read_changes(recording, store)
-    ends = virtual_ends(several or ((service,) if service else ()), polled) | changes.ends
+    ends = virtual_ends(several or ((service,) if service else ())) | polled.ends | changes.ends
     macs = macs_of(directors)
     captured, packets_lost = read_captures(recording.captures(), ends, macs, store, read)
     if read:
@@ -62,8 +62,8 @@ def gather(
         service=service,
         services_sent_to=several,
         requests=_by_id(recording.table("requests")),
-        services=services,
-        counted=polled[polled["conns"].notna() | polled["cps"].notna()],
+        services=polled.services,
+        counted=polled.counted,
         entries=changes.numbered(captured.segments.flows if captured else None),
         changes=changes.rows,
         polls=recording.table("polls"),
@@ -74,7 +74,7 @@ def gather(
         in_flight=recording.table("in_flight"),
         masquerades=recording.table("masquerades"),
         announcements=None,
-        forwarded=forwarding_of(manifest, services, changes.signs, captured),
+        forwarded=forwarding_of(manifest, polled.services, changes.signs, captured),
     )
     is_unexplained = manifest.command == "import" and not ends
     seen_on, unread = _seen_on(recording)

@@ -119,7 +119,7 @@ def synced_copies(figures: Figures) -> Finding | None:
             for other in figures.measured
             if other is not result and other.prediction is not None
         ]
-        if result.prediction is None:
+        if "entry" not in next(iter(result.tracked)):
             continue  # no capture: which director their packets passed is not known
         tracked = result.tracked.whole()
         met = tracked["first_packet_ns"] <= tracked["appeared_ns"]  # sloppy_tcp makes entries

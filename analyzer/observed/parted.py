@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from analyzer.parts import IN_MEMORY
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 ROWS = 1 << 17
 """Rows of a frame: some hundred bytes each, and as much again while they are worked on."""
+
+_TEXTS: Any = pd.arrays.ArrowStringArray
+_STRETCH, _MOST_KNOWN = 1 << 12, 256
+"""Rows of texts that are compared, and how many such stretches are looked among."""
 
 _ABSENT = "?"
 """After a column's name: that of the column which says where it has no value."""
@@ -79,6 +84,13 @@ class Parted:
         if self.is_one:
             return Parted.of(self.where(wanted))
         return Parted(partial(_only, self, wanted), self.store)
+
+    def column(self, values_of: Callable[[pd.DataFrame], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """A value of each row, as a function makes them of each part, kept."""
+        writer = self.store.columns()
+        for frame in self:
+            writer.append({"values": values_of(frame)})
+        return writer.finish()["values"]
 
     def map(self, function: Callable[[pd.DataFrame], pd.DataFrame]) -> Parted:
         """What a function makes of each part, kept."""
@@ -144,13 +156,16 @@ class Coded:
         numbers = [known.setdefault(str(text), len(known)) for text in distinct]
         return np.array([*numbers, -1], dtype=np.int32)[codes]
 
-    def frame(self, columns: Columns) -> pd.DataFrame:
-        """The frame that arrays were made of."""
-        made = {name: self._values(name, columns) for name in self.empty.columns}
+    def frame(self, columns: Columns, *, repeated: bool = False) -> pd.DataFrame:
+        """The frame that arrays were made of; of long ones, stretches of texts alike are shared."""
+        made = {name: self._values(name, columns, repeated=repeated) for name in self.empty.columns}
         return pd.DataFrame(made, copy=False)
 
-    def _values(self, name: str, columns: Columns) -> Any:
+    def _values(self, name: str, columns: Columns, *, repeated: bool) -> Any:
         kind, values = self.empty[name].dtype, columns[name]
+        if isinstance(kind, pd.StringDtype) and repeated:
+            shared = _shared([*self.texts.get(name, {})], values)
+            return _TEXTS(shared, dtype=kind)
         if isinstance(kind, pd.StringDtype):
             texts = pd.array([*self.texts.get(name, {})], dtype=kind)
             return texts.take(values, allow_fill=True)
@@ -159,6 +174,22 @@ class Coded:
         if isinstance(kind, pd.DatetimeTZDtype):
             return pd.DatetimeIndex(values.view("datetime64[ns]")).tz_localize("UTC").array
         return values
+
+
+def _shared(texts: list[str], numbers: npt.NDArray[np.int32]) -> pa.ChunkedArray:
+    """Texts by their numbers; stretches that are alike, as those of polls, are in memory once."""
+    words = pa.array(texts, pa.large_string())
+    known: dict[bytes, pa.Array] = {}
+    chunks = []
+    for first in range(0, len(numbers), _STRETCH):
+        stretch = np.ascontiguousarray(numbers[first : first + _STRETCH])
+        key = stretch.tobytes()
+        if key not in known:
+            if len(known) == _MOST_KNOWN:
+                known.clear()
+            known[key] = words.take(pa.array(stretch, mask=stretch < 0))
+        chunks.append(known[key])
+    return pa.chunked_array(chunks, pa.large_string())
 
 
 @dataclass(slots=True)
@@ -175,6 +206,10 @@ class Kept:
         self.writer = self.writer or self.store.columns()
         self.writer.append(self.coded.columns(frame))
         self.edges.append(self.edges[-1] + len(frame))
+
+    def in_one(self) -> pd.DataFrame:
+        """The table in one frame; its texts are in memory, what repeats itself once."""
+        return self.coded.frame(self.writer.finish(), repeated=True)
 
     def finish(self) -> Parted:
         """The table; at least one part was added."""

@@ -18,7 +18,7 @@ from analyzer.predicted.entries import TIMER, state_number
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -54,13 +54,9 @@ def _observed(tracked: Parted, row: Lifetime) -> Floats:
     """Observed lifetimes: from the last packet to the middle of the two polls around the end."""
     if not row.n_expired or tracked.empty:
         return np.array([], dtype=np.float64)
-    ended = ((poll_gap_s(part), lifetimes_s(part)[0]) for part in _ended(tracked, row))
-    gap_s, lifetime_s = (np.concatenate(column) for column in zip(*ended, strict=True))
+    gap_s = tracked.column(lambda part: poll_gap_s(with_end(_of_row(part, row))))
+    lifetime_s = tracked.column(lambda part: lifetimes_s(with_end(_of_row(part, row)))[0])
     return lifetime_s[gap_s <= widest_gap_s(gap_s)] if len(gap_s) else lifetime_s
-
-
-def _ended(tracked: Parted, row: Lifetime) -> Iterator[pd.DataFrame]:
-    return (with_end(_of_row(part, row)) for part in tracked)
 
 
 def _of_row(tracked: pd.DataFrame, row: Lifetime) -> pd.DataFrame:
