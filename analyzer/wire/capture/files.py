@@ -76,25 +76,27 @@ class _Records:
         return end if end <= self.file.size else STOP
 
     def plausible(self, at: Ints) -> Bools:
-        good = np.abs(self._field(at, 0) - self.first_s) < _FAR_IN_TIME_S
+        good = self._is_near_in_time(at)
         rows = np.flatnonzero(good)
+        at = at[rows]
         for _ in range(2):  # it, and whatever would come after it
-            good[rows] = self._alike(at[rows])
-            rows = rows[good[rows]]
-            after = self.after(at[rows])
+            alike = self._alike(at)
+            good[rows] = alike
+            after = self.after(at[alike])
             inside = after <= self.file.size - RECORD_BYTES
-            rows, at = rows[inside], at.copy()
-            at[rows] = after[inside]
+            rows, at = rows[alike][inside], after[inside]
         return good
 
     def _alike(self, at: Ints) -> Bools:
-        captured, length = self._field(at, 8), self._field(at, 12)
+        captured, length = self.words[at + 8], self.words[at + 12]
         good = (captured > 0) & (captured <= length) & (length <= MAX_FRAME_BYTES)
-        good &= self._field(at, 4) < self.units_per_s
-        return np.asarray(good & (np.abs(self._field(at, 0) - self.first_s) < _FAR_IN_TIME_S))
+        return np.asarray(
+            good & (self.words[at + 4] < self.units_per_s) & self._is_near_in_time(at)
+        )
 
-    def _field(self, at: Ints, offset: int) -> Ints:
-        return self.words[at + offset].astype(np.int64)
+    def _is_near_in_time(self, at: Ints) -> Bools:
+        earliest_s = np.uint32((self.first_s - _FAR_IN_TIME_S) % 2**32)
+        return np.asarray(self.words[at] - earliest_s < np.uint32(2 * _FAR_IN_TIME_S))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
