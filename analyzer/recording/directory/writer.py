@@ -30,14 +30,14 @@ _COPIED_BY_READING = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a file; a file system that can have two files share their blocks copies none."""
-    with source.open("rb", buffering=0) as read, target.open("wb", buffering=0) as written:
+    with source.open("rb", buffering=0) as read, target.open("wb") as written:
         try:
             while os.copy_file_range(read.fileno(), written.fileno(), _COPIED_BYTES):
                 pass
         except OSError as error:
             if error.errno not in _COPIED_BY_READING:
                 raise
-            shutil.copyfileobj(read, written)
+            shutil.copyfileobj(read, written)  # from where the kernel has left off
 
 
 def _link(source: Path, target: Path) -> None:

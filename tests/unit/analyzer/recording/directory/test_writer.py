@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -224,3 +225,40 @@ def test_a_file_system_that_shares_no_blocks_and_has_no_links_gets_a_copy(
     taken = tmp_path / "run" / CAPTURE
     assert taken.read_bytes() == source.read_bytes()
     assert not taken.samefile(source)
+
+
+def test_a_copy_that_the_kernel_gives_up_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_kernel, steps = os.copy_file_range, iter([100])
+
+    def given_up(source: int, target: int, _: int) -> int:
+        for size in steps:
+            return by_kernel(source, target, size)
+        raise OSError(errno.EINVAL, "")
+
+    source = tmp_path / "taken.pcap"
+    source.write_bytes(bytes(range(256)) * 9)
+    writer = RecordingWriter(tmp_path / "run", {})
+    monkeypatch.setattr(os, "copy_file_range", given_up)
+    writer.take_capture(CAPTURE, source, "copy")
+    assert (tmp_path / "run" / CAPTURE).read_bytes() == source.read_bytes()
+
+
+def test_a_copy_that_the_disk_takes_in_part_is_an_error_and_no_shorter_capture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EXDEV, "")
+
+    source = tmp_path / "taken.pcap"
+    source.write_bytes(bytes(9000))
+    writer = RecordingWriter(tmp_path / "run", {})
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, before[1]))
+    try:
+        with pytest.raises(RecordingError, match=r"capture.pcap: cannot be written: File too l"):
+            writer.take_capture(CAPTURE, source, "copy")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
