@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analyzer.parts import Store
     from analyzer.wire.packets import PacketTable
 
+WAYS = pytest.mark.parametrize("words", [(), ("--no-run",)], ids=["kept", "thrown away"])
 DATA = Path(__file__).resolve().parents[3] / "data"
 
 
@@ -67,7 +68,7 @@ def test_without_a_run_only_what_was_asked_for_is_left(
     assert shown.stdout.splitlines()[-1] == str(folder / "capture.pcap")
 
 
-@pytest.mark.parametrize("words", [(), ("--no-run",)], ids=["kept", "thrown away"])
+@WAYS
 def test_a_capture_is_decoded_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
@@ -81,6 +82,38 @@ def test_a_capture_is_decoded_once(
     for paths in ([folder], [folder / "capture.pcap"]):  # beside its log, and alone
         assert run_in_process("analyzer", "report", *paths, *words).returncode == 0
     assert decoded == [1, 1]
+
+
+@WAYS
+def test_a_capture_that_grows_or_is_deleted_meanwhile_is_reported_as_it_was(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    capture = folder / "capture.pcap"
+    content = capture.read_bytes()
+    expected = json.loads(run_in_process("analyzer", "report", folder, "--no-run", "--json").stdout)
+
+    def meanwhile(*captures: memoryview, store: Store) -> PacketTable:
+        if words:
+            capture.unlink()
+        else:
+            capture.write_bytes(content * 2)
+        return read_packets(*captures, store=store)
+
+    monkeypatch.setattr("analyzer.evidence.captures.read_packets", meanwhile)
+    shown = json.loads(run_in_process("analyzer", "report", folder, *words, "--json").stdout)
+    assert {key for key in shown if shown[key] != expected[key]} <= {"run", "timings_s"}
+    for copy in folder.glob("*-import/capture.pcap"):
+        assert copy.read_bytes() == content
+
+
+@WAYS
+def test_captures_are_opened_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """A rotated set may have as many files as a process may have open."""
+    monkeypatch.delattr("analyzer.recording.directory.reader.Recording.captures")
+    shown = run_in_process("analyzer", "report", folder, *words)
+    assert shown.returncode == 0, shown.stderr
 
 
 def test_without_a_run_and_a_page_the_figures_are_printed(folder: Path) -> None:
