@@ -21,7 +21,7 @@ from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker, joined
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
-from analyzer.recording.spill import ALONE, large_files, store_for
+from analyzer.recording.spill import ALONE, store_for
 from analyzer.units import LATEST_NS, NS_PER_S
 from analyzer.wire.packets import mac_number
 from analyzer.wire.segments import busiest_datagram_end, busiest_end
@@ -161,8 +161,8 @@ def imported(
     with ExitStack() as closing:
         captures = closing.enter_context(unpacked(found.captures, directory))
         contents = {str(path): mapped(file) for path, file in captures.items()}
-        beside = large_files() if thrown_away else directory.parent
-        store = closing.enter_context(store_for(beside, sum(map(len, contents.values())), means))
+        size_bytes = sum(map(len, contents.values()))
+        store = closing.enter_context(store_for(directory.parent, size_bytes, means))
         sources = Sources(
             meta=found.meta,
             log=log,

@@ -6,7 +6,6 @@ import errno
 import json
 import os
 from contextlib import contextmanager
-from io import FileIO
 from typing import TYPE_CHECKING, Any, Literal
 
 from analyzer.errors import RecordingError
@@ -17,6 +16,7 @@ from analyzer.recording.tables import TABLES, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from io import FileIO
     from pathlib import Path
 
     import pyarrow as pa
@@ -45,7 +45,7 @@ def _copy(source: Path, target: Path, size_bytes: int) -> None:
 
 def _opened(source: Path) -> FileIO:
     try:
-        return FileIO(source)
+        return source.open("rb", buffering=0)
     except OSError as error:
         raise RecordingError(f"{source}: not readable: {error.strerror}") from error
 
