@@ -322,8 +322,8 @@ def _timeline(
         adverts_ns = np.array([evidence.announcements.advertisements[-1].at_ns])
         last += seconds(adverts_ns, evidence.zero_ns).tolist()
     if evidence.manifest.command == "import" and evidence.captured:
-        latest_ns = evidence.captured.once.at_ns.max(initial=evidence.zero_ns)
-        last.append(float(seconds(latest_ns, evidence.zero_ns)))
+        _, latest_ns = evidence.captured.once.span_ns() or (0, evidence.zero_ns)
+        last.append(float(seconds(np.array(max(latest_ns, evidence.zero_ns)), evidence.zero_ns)))
     return Timeline(
         zero_ns=evidence.zero_ns,
         end_s=float(max([*last, *ended_s[known]], default=0.0)),

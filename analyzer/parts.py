@@ -247,16 +247,41 @@ def cuts(numbers: Ints, part_rows: int) -> list[slice]:
     """
     size = len(numbers)
     parts = max(-(-size // max(part_rows, 1)), 1)
-    wanted = size * np.arange(1, parts) // parts
-    inner = np.searchsorted(numbers, numbers[wanted]) if size else wanted
-    bounds = np.unique(np.r_[0, inner, size]).tolist()
+    wanted = [size * part // parts for part in range(1, parts)] if size else []
+    bounds = sorted({0, *(_run_start(numbers, row) for row in wanted), size})
     return [slice(first, last) for first, last in itertools.pairwise(bounds)]
+
+
+def _run_start(numbers: Ints, row: int) -> int:
+    """The first row with the same number; looked for near the row: what is read is mapped in."""
+    reach, number = 1, numbers[row]
+    while reach < row and numbers[row - reach] == number:
+        reach *= 2
+    first = max(row - reach, 0)
+    return first + int(np.searchsorted(numbers[first:row], number))
 
 
 def stretches(size: int, part_rows: int) -> Iterator[slice]:
     """Rows of a table in stretches of ``part_rows``, where a flow may be cut."""
     for first in range(0, size, max(part_rows, 1)):
         yield slice(first, min(first + max(part_rows, 1), size))
+
+
+def by_stretches(
+    store: Store, size: int, function: Callable[[slice], npt.NDArray[Any]]
+) -> npt.NDArray[Any]:
+    """An array that is computed, and kept by the store, some rows at a time; shape (size,).
+
+    Args:
+        store: keeps it.
+        size: of the whole.
+        function: the values of some rows.
+    """
+    writer = store.columns()
+    for rows in stretches(size, store.part_rows) if size else [slice(0, 0)]:
+        writer.append({"values": function(rows)})
+        store.release()
+    return writer.finish()["values"]
 
 
 def same_flows(part: Ints, flow: Ints) -> slice:

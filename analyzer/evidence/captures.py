@@ -76,7 +76,8 @@ def read_captures(
     packets = read_packets(*usable, store=store)
     segments = each_once(service_segments(packets, ends, store))
     before = masqueraded(segments)
-    segments = segments.only(~np.isin(segments.flow, before)) if len(before) else segments
+    if len(before):
+        segments = segments.only(segments.where(lambda part: ~np.isin(part.flow, before)))
     nat = rewriting(packets, segments)
     forward = with_host(macs, packets) or nat.macs or forwarders(segments)
     once = segments.only(without_copies(segments, forward))
