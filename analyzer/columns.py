@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from analyzer.parts import Columns
+
     Codes = npt.NDArray[Any]
 
 
@@ -41,3 +43,30 @@ def named(codes: Codes, names: Sequence[str]) -> pd.Series:
     """
     kind = pd.CategoricalDtype(pd.Index(list(names), dtype="str"))
     return pd.Series(pd.Categorical.from_codes(codes, dtype=kind, validate=False), copy=False)
+
+
+def columns_of(table: pd.DataFrame) -> Columns:
+    """A table's columns; texts, which must be categories, as numbers."""
+    return {
+        str(name): table[name].cat.codes.to_numpy()
+        if isinstance(table[name].dtype, pd.CategoricalDtype)
+        else table[name].to_numpy()
+        for name in table
+    }
+
+
+def table_of(columns: Columns, like: pd.DataFrame) -> pd.DataFrame:
+    """The table of ``columns_of``; nothing is copied.
+
+    Args:
+        columns: of a table, or of several one after another.
+        like: a table with the same columns and categories.
+    """
+    made: dict[str, Any] = {}
+    for name in like:
+        kind, column = like[name].dtype, columns[str(name)]
+        if isinstance(kind, pd.CategoricalDtype):
+            made[str(name)] = named(column, kind.categories.tolist())
+        else:
+            made[str(name)] = column
+    return pd.DataFrame(made, copy=False)

@@ -267,6 +267,15 @@ def stretches(size: int, part_rows: int) -> Iterator[slice]:
         yield slice(first, min(first + max(part_rows, 1), size))
 
 
+def over_stretches(
+    store: Store, size: int, function: Callable[[slice], Result]
+) -> Iterator[Result]:
+    """What a function makes of the rows of each stretch; of no rows at least once."""
+    for rows in stretches(size, store.part_rows) if size else [slice(0, 0)]:
+        yield function(rows)
+        store.release()
+
+
 def by_stretches(
     store: Store, size: int, function: Callable[[slice], npt.NDArray[Any]]
 ) -> npt.NDArray[Any]:
@@ -278,10 +287,61 @@ def by_stretches(
         function: the values of some rows.
     """
     writer = store.columns()
-    for rows in stretches(size, store.part_rows) if size else [slice(0, 0)]:
-        writer.append({"values": function(rows)})
-        store.release()
+    for values in over_stretches(store, size, function):
+        writer.append({"values": values})
     return writer.finish()["values"]
+
+
+def kept(store: Store, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An array, kept by the store."""
+    return by_stretches(store, len(values), lambda rows: values[rows])
+
+
+_GRID = 1 << 16
+
+
+def in_time(store: Store, columns: Columns) -> Iterator[Columns]:
+    """The rows of a table by ``at_ns``, some at a time; none are of the same instant as others.
+
+    Args:
+        store: keeps what is on its way.
+        columns: with ``at_ns``; shape (n,) each.
+    """
+    bounds = _time_bounds(store, columns["at_ns"])
+    if not len(bounds):
+        yield _by_time(columns)
+        return
+    buckets = store.buckets(len(bounds) + 1)
+    for rows in stretches(len(columns["at_ns"]), store.part_rows):
+        here = {name: column[rows] for name, column in columns.items()}
+        deal_here(buckets, [Dealt(np.searchsorted(bounds, here["at_ns"], side="right"), here)])
+        store.release()
+    for number in range(len(bounds) + 1):
+        if part := buckets.bucket(number).read():
+            yield _by_time(part)
+
+
+def _by_time(columns: Columns) -> Columns:
+    order = np.argsort(columns["at_ns"], kind="stable")
+    return {name: column[order] for name, column in columns.items()}
+
+
+def _time_bounds(store: Store, at_ns: Ints) -> Ints:
+    """Instants that cut a table into parts that are about equal, by what a grid counts."""
+    size, wanted = len(at_ns), -(-len(at_ns) // max(store.part_rows, 1))
+    if wanted <= 1:
+        return np.zeros(0, dtype=np.int64)
+    ends = [
+        (int(part.min()), int(part.max()))
+        for part in over_stretches(store, size, lambda rows: at_ns[rows])
+    ]
+    first_ns, last_ns = min(first for first, _ in ends), max(last for _, last in ends)
+    width_ns = (last_ns - first_ns) // _GRID + 1
+    counts = np.zeros(_GRID, dtype=np.int64)
+    for cells in over_stretches(store, size, lambda rows: (at_ns[rows] - first_ns) // width_ns):
+        counts += np.bincount(cells, minlength=_GRID)
+    full = np.searchsorted(np.cumsum(counts), size * np.arange(1, wanted) // wanted) + 1
+    return first_ns + np.unique(full) * width_ns
 
 
 def same_flows(part: Ints, flow: Ints) -> slice:

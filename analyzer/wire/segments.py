@@ -457,6 +457,16 @@ def services_of(segments: Segments) -> pd.DataFrame:
     return pd.concat(parts or [segments.flows[SERVICE]]).drop_duplicates()
 
 
+def service_numbers(flows: pd.DataFrame, services: pd.DataFrame) -> Ints:
+    """The place in ``services_of`` of the service of each of some flows."""
+    number = np.zeros(len(flows), dtype=np.int64)
+    for place, service in enumerate(services.itertuples(index=False, name=None)):
+        values = zip(SERVICE, service, strict=True)
+        alike = [(flows[name] == value).to_numpy(dtype=bool) for name, value in values]
+        number[np.logical_and.reduce(alike)] = place
+    return number
+
+
 @dataclass(frozen=True, slots=True)
 class Sides:
     """The MACs that send and receive packets of the VIP; ``a | b`` of two parts of a capture.
