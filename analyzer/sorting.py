@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.parts import Dealt, deal_here, over_stretches, stretches
+from analyzer.parts import Dealt, over_stretches, stretches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,14 +28,18 @@ def in_time(store: Store, columns: Columns) -> Iterator[Columns]:
     if not len(bounds):
         yield _by_time(columns)
         return
-    buckets = store.buckets(len(bounds) + 1)
-    for rows in stretches(len(columns["at_ns"]), store.part_rows):
-        here = {name: column[rows] for name, column in columns.items()}
-        deal_here(buckets, [Dealt(np.searchsorted(bounds, here["at_ns"], side="right"), here)])
-        store.release()
+    tasks = (
+        ({name: column[rows] for name, column in columns.items()}, bounds)
+        for rows in stretches(len(columns["at_ns"]), store.part_rows)
+    )
+    buckets = store.deal(len(bounds) + 1, _dealt, tasks)
     for number in range(len(bounds) + 1):
         if part := buckets.bucket(number).read():
             yield _by_time(part)
+
+
+def _dealt(columns: Columns, bounds: Ints) -> Dealt:
+    return Dealt(np.searchsorted(bounds, columns["at_ns"], side="right"), columns)
 
 
 def _by_time(columns: Columns) -> Columns:

@@ -94,7 +94,7 @@ def notable_requests(
     known = row >= 0
     return NotableRequests(
         connection=row[known],
-        total_ms=spent[chosen].to_numpy(dtype=np.float64)[known],
+        total_ms=np.asarray(spent[chosen], dtype=np.float64)[known],
         failed=sent.loc[chosen, "error"].notna().to_numpy()[known],
     )
 
