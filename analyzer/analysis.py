@@ -37,6 +37,7 @@ from analyzer.recording.ending import ending_of
 from analyzer.recording.spill import ALONE, store_for
 from analyzer.report import Analysis, DirectorTable, KernelLaw, Timeline
 from analyzer.results import Event
+from analyzer.sorting import in_time
 from analyzer.traces.build import traces
 from analyzer.traces.expired import late_packets, longest_pause_s
 from analyzer.traces.resets import resets
@@ -44,21 +45,20 @@ from analyzer.traces.resets import resets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.arrays import Floats, Ints
+    from analyzer.arrays import Floats
     from analyzer.charts.curves import Curve, SocketCurve
     from analyzer.evidence.captures import ReadOnce
     from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.versions import VersionChange
     from analyzer.measured import Measured
     from analyzer.other_settings.what_if import Assumption
-    from analyzer.parts import Store
+    from analyzer.parts import Columns, Store
     from analyzer.pictures.fin_waits import FinWaits
     from analyzer.recording.director import Director
     from analyzer.recording.directory import Recording
     from analyzer.recording.ending import Ending
     from analyzer.recording.spill import Means
     from analyzer.results import WhatIf
-    from analyzer.wire.segments import Segments
 
 _SHOWN_AFTER_NS = 600_000_000_000
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
@@ -359,12 +359,21 @@ def _timeline(
 def _marks(evidence: Evidence) -> dict[str, Floats]:
     if evidence.captured is None:
         return {}
-    marks = [_marks_of(part) for part in evidence.captured.once.parts()]
+    once = evidence.captured.once
+    writers = {name: once.store.columns() for name in _MARKED}
+    for part in once.parts():
+        for name, flag in _MARKED.items():
+            writers[name].append({"at_ns": part.at_ns[part.to_vip & (part.flag == flag)]})
     return {
-        name: np.sort(seconds(np.concatenate([part[name] for part in marks]), evidence.zero_ns))
-        for name in _MARKED
+        name: _in_seconds(writer.finish(), evidence.zero_ns, once.store)
+        for name, writer in writers.items()
     }
 
 
-def _marks_of(once: Segments) -> dict[str, Ints]:
-    return {name: once.at_ns[once.to_vip & (once.flag == flag)] for name, flag in _MARKED.items()}
+def _in_seconds(instants: Columns, zero_ns: int, store: Store) -> Floats:
+    """Instants of any order, ascending."""
+    writer = store.columns()
+    for columns in in_time(store, instants):
+        writer.append({"t_s": seconds(columns["at_ns"], zero_ns)})
+        store.release()
+    return writer.finish()["t_s"]

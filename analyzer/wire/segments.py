@@ -17,7 +17,7 @@ import pandas as pd
 from analyzer.columns import code_type, distinct, named, places
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.ipvs.states import Flag, flag_of
-from analyzer.parts import IN_MEMORY, Dealt, Rows, cuts, stretches
+from analyzer.parts import IN_MEMORY, Dealt, Rows, cuts, rows_of_flows, stretches
 from analyzer.wire.packets import NO_MAC, TCP, UDP
 
 if TYPE_CHECKING:
@@ -136,6 +136,18 @@ class Segments:
         for part in self.parts():
             writer.append({"passes": test(part)})
         return writer.finish()["passes"]
+
+    def rows(self, test: Callable[[Segments], Bools]) -> Ints:
+        """The rows that pass such a test, ascending: few of them."""
+        parts = zip(self.cuts(), self.parts(), strict=False)
+        found = [rows.start + np.flatnonzero(test(part)) for rows, part in parts]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
+    def of_flows(self, flows: Ints) -> Segments:
+        """The rows of some flows, in memory."""
+        rows = rows_of_flows(self.flow, np.unique(flows))
+        own = {name: array[rows] for name, array in self._columns().items()}
+        return replace(self._with(own), store=IN_MEMORY)
 
     def any(self, test: Callable[[Segments], Bools]) -> bool:
         """Whether some row passes such a test."""
