@@ -158,8 +158,9 @@ def _title(group: LifetimeSamples) -> str:
 
 def _edges(group: LifetimeSamples) -> Floats:
     """Bins of an eighth of a granule, wider where that gives more than MOST_BINS."""
-    both = np.concatenate([group.observed_s, group.predicted_s])
-    low, high = float(both.min()), float(both.max())
+    both = [values for values in (group.observed_s, group.predicted_s) if values.size]
+    low = min(float(values.min()) for values in both)
+    high = max(float(values.max()) for values in both)
     width = max((group.granule_s or 1.0) / BINS_PER_GRANULE, (high - low) / MOST_BINS)
     zero = group.timeout_s or 0.0  # the timeout is an edge: no bin mixes earlier and later expiries
     steps = np.arange(np.floor((low - zero) / width) - 1, np.floor((high - zero) / width) + 3)
