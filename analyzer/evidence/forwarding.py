@@ -26,7 +26,7 @@ import numpy as np
 
 from analyzer.ipvs.states import Flag
 from analyzer.results import Counted, TimeoutName
-from analyzer.wire.segments import SERVICE, services_of
+from analyzer.wire.services import SERVICE, services_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

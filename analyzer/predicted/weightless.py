@@ -10,7 +10,7 @@ import pandas as pd
 from analyzer.ipvs.states import Flag
 from analyzer.ipvs.versions import nodest_in_any_reuse_mode
 from analyzer.predicted.weights import of_flow
-from analyzer.wire.segments import service_numbers, services_of
+from analyzer.wire.services import service_numbers, services_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

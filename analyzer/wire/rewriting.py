@@ -18,7 +18,10 @@ from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag, flag_of
 from analyzer.parts import Dealt, by_stretches, stretches
 from analyzer.wire.packets import NO_MAC, UDP
-from analyzer.wire.segments import SENT_ON_NS, services_of
+from analyzer.wire.segments import (
+    SENT_ON_NS,
+)
+from analyzer.wire.services import services_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
