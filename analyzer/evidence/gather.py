@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from analyzer.errors import ParseError
 from analyzer.evidence.captures import read_captures, with_host
+from analyzer.evidence.changes import read_changes
 from analyzer.evidence.ends import virtual_ends
 from analyzer.evidence.evidence import Evidence, macs_of, with_records
 from analyzer.evidence.forwarding import forwarding_of
 from analyzer.evidence.gaps import gaps_of
+from analyzer.evidence.polled import read_services
 from analyzer.evidence.virtual_macs import by_master
-from analyzer.observed.entries import ns, numbered
+from analyzer.observed.entries import ns
 from analyzer.parts import IN_MEMORY
 from analyzer.recording.director import Director, directors_of
 from analyzer.results import NotMeasured
@@ -37,7 +39,7 @@ def gather(
     Args:
         recording: the run.
         store: keeps what is known of each packet.
-        read: its captures, where their packets were read before.
+        read: its captures, where their packets were read before; they are not opened again.
 
     Raises:
         RecordingError: its manifest is not one.
@@ -46,11 +48,12 @@ def gather(
     service = manifest.service.end if manifest.service else None
     several = tuple(dict.fromkeys(each.end for each in manifest.services))
     directors = directors_of(manifest)
-    polled, entries = recording.table("services"), recording.table("entries")
-    services = polled[polled["active"].notna()]
-    ends = virtual_ends(several or ((service,) if service else ()), polled, entries)
+    polled = read_services(recording, store)
+    changes = read_changes(recording, store)
+    ends = virtual_ends(several or ((service,) if service else ())) | polled.ends | changes.ends
     macs = macs_of(directors)
-    captured, packets_lost = read_captures(recording.captures(), ends, macs, store, read)
+    captures = read.captures if read else recording.captures()
+    captured, packets_lost = read_captures(captures, ends, macs, store, read)
     if read:
         read.forget()
     evidence = Evidence(
@@ -60,10 +63,10 @@ def gather(
         service=service,
         services_sent_to=several,
         requests=_by_id(recording.table("requests")),
-        services=services,
-        counted=polled[polled["conns"].notna() | polled["cps"].notna()],
-        entries=numbered(entries, captured.segments.flows if captured else None),
-        changes=entries,
+        services=polled.services,
+        counted=polled.counted,
+        entries=changes.numbered(captured.segments.flows if captured else None),
+        changes=changes.rows,
         polls=recording.table("polls"),
         events=recording.table("events").sort_values("at"),
         sockets=recording.table("sockets"),
@@ -72,7 +75,7 @@ def gather(
         in_flight=recording.table("in_flight"),
         masquerades=recording.table("masquerades"),
         announcements=None,
-        forwarded=forwarding_of(manifest, services, entries, captured),
+        forwarded=forwarding_of(manifest, polled.services, changes.signs, captured),
     )
     is_unexplained = manifest.command == "import" and not ends
     seen_on, unread = _seen_on(recording)
@@ -151,13 +154,15 @@ def _first_ns(evidence: Evidence) -> Iterator[int]:
     parts = (
         (evidence.requests, "started"),
         (evidence.services, "at"),
-        (evidence.changes, "at"),
         (evidence.events, "at"),
     )
     for table, column in parts:
         known = table[column].dropna()
         if len(known):
             yield int(ns(known).min())
+    for changes in evidence.changes:
+        if len(changes):
+            yield int(ns(changes["at"]).min())
     if evidence.is_vrrp_alone and evidence.announcements:
         yield evidence.announcements.advertisements[0].at_ns
     if evidence.segments is not None and (span_ns := evidence.segments.span_ns()):

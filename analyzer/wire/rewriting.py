@@ -128,9 +128,13 @@ def _client_keys(packets: PacketTable, segments: Segments) -> Ints:
 
 
 def _parts_of_clients(segments: Segments, clients: Ints) -> tuple[list[slice], Ints]:
-    """The rows of each part of whole clients (address and port), and the first flow of each."""
+    """The rows of each part of whole clients (address and port), and the first flow of each.
+
+    Flows without rows (a masquerading router's) are of the part before them, or of the first.
+    """
     starts = [_first_of_client(clients, int(segments.flow[cut.start])) for cut in segments.cuts()]
     first_flows = np.unique(starts)
+    first_flows[0] = 0
     bounds = [*np.searchsorted(segments.flow, first_flows).tolist(), len(segments.flow)]
     return [slice(*pair) for pair in pairwise(bounds)], first_flows
 

@@ -68,9 +68,18 @@ class Recording:
 
         A column that a part was written without, by an older program, is null there.
         """
-        table = pa.concat_tables([TABLES[name].empty_table(), *self.parts(name)])
-        frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-        return frame
+        return _frame([TABLES[name].empty_table(), *self.parts(name)])
+
+    def frames(self, name: str, rows: int) -> Iterator[pd.DataFrame]:
+        """A table as ``table`` gives it, about so many rows at a time; at least once."""
+        waiting, count = [TABLES[name].empty_table()], 0
+        for part in self.parts(name):
+            waiting.append(part)
+            count += len(part)
+            if count >= rows:
+                yield _frame(waiting)
+                waiting, count = waiting[:1], 0
+        yield _frame(waiting)
 
     def parts(self, name: str) -> Iterator[pa.Table]:
         """A table part by part, so that no more than one is in memory; unreadable ones left out."""
@@ -145,10 +154,22 @@ class Recording:
         try:
             table, problems = read_part(part, name)
         except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-            self.problems.append(f"{where}: not readable ({_in_short(error)})")
+            self._note(f"{where}: not readable ({_in_short(error)})")
             return None
-        self.problems.extend(f"{where}: {problem}" for problem in problems)
+        for problem in problems:
+            self._note(f"{where}: {problem}")
         return table
+
+    def _note(self, problem: str) -> None:
+        """Add it to ``problems``, unless it was found before."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+def _frame(parts: list[pa.Table]) -> pd.DataFrame:
+    types = {pa.int64(): pd.Int64Dtype()}
+    frame: pd.DataFrame = pa.concat_tables(parts).to_pandas(types_mapper=types.get)
+    return frame
 
 
 def _in_short(error: Exception) -> str:
