@@ -220,7 +220,7 @@ def _without_packets(
     in_force = timeouts_in_force(director, evidence, clock)
     director = in_force.known(director)
     rules = in_force.rules(rules_of(director, evidence), clock)
-    if evidence.requests.empty:
+    if not len(evidence.requests):
         joined, foreign, uncertainty_s = with_timers(tracked, in_force.steady), 0, 0.0
     else:
         joined = with_requests(tracked, record.entries, evidence.requests)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from analyzer.evidence.forwarding import Forwarding
     from analyzer.recording.director import Director
     from analyzer.recording.manifest import Manifest
+    from analyzer.recording.requests import RequestRows
     from analyzer.results import NotMeasured
     from analyzer.wire.packets import PacketTable
     from analyzer.wire.segments import Segments, VirtualEnd
@@ -51,7 +52,7 @@ class Evidence:
     directors: tuple[Director, ...]
     zero_ns: int
     service: VirtualEnd | None
-    requests: pd.DataFrame
+    requests: RequestRows
     services: pd.DataFrame
     counted: pd.DataFrame
     entries: pd.DataFrame

@@ -19,12 +19,12 @@ from analyzer.recording.directory.layout import (
     part_files,
     vrrp_capture_name,
 )
-from analyzer.recording.directory.part_reader import read_part
+from analyzer.recording.directory.part_reader import read_part, read_pieces
 from analyzer.recording.manifest import manifest_of
 from analyzer.recording.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from analyzer.recording.manifest import Manifest
@@ -33,6 +33,7 @@ MOST_DERIVED_BYTES = 64 << 20
 """Of an ``analysis.json`` that is believed; ours have some hundred kilobytes."""
 
 _MOST_CHARACTERS = 200  # of an error about a part
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,22 @@ class Recording:
             if part is not None:
                 yield part
 
+    def pieces(self, name: str, most_rows: int) -> Iterator[pa.Table]:
+        """A table at most so many rows at a time.
+
+        Of a part that turns out to be damaged, the pieces before that are there.
+        """
+        for path in part_files(self.path, name):
+            rows = 0
+            try:
+                for piece, problems in read_pieces(path, name, most_rows):
+                    rows += len(piece)
+                    self._note(path, problems)
+                    yield piece
+            except _UNREADABLE as error:
+                after = f" after {rows:,} rows" if rows else ""
+                self._note(path, [f"not readable{after} ({_in_short(error)})"])
+
     def captures(self) -> dict[str, memoryview]:
         """The capture files' bytes, mapped, by name, the earliest first; empty ones are left out.
 
@@ -89,6 +106,10 @@ class Recording:
     def capture_bytes(self) -> int:
         """The size of all captures together."""
         return sum(path.stat().st_size for path in capture_files(self.path))
+
+    def table_bytes(self, name: str) -> int:
+        """The size of a table's parts together."""
+        return sum(path.stat().st_size for path in part_files(self.path, name))
 
     def vrrp_captures(self) -> dict[str, memoryview]:
         """VRRP as each director saw it, mapped, by the director's name; empty ones are left out.
@@ -122,14 +143,17 @@ class Recording:
         return max(path.stat().st_mtime_ns for path in recorded if path.exists())
 
     def _read_part(self, part: Path, name: str) -> pa.Table | None:
-        where = part.relative_to(self.path)
         try:
             table, problems = read_part(part, name)
-        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-            self.problems.append(f"{where}: not readable ({_in_short(error)})")
+        except _UNREADABLE as error:
+            self._note(part, [f"not readable ({_in_short(error)})"])
             return None
-        self.problems.extend(f"{where}: {problem}" for problem in problems)
+        self._note(part, problems)
         return table
+
+    def _note(self, part: Path, problems: Iterable[str]) -> None:
+        where = part.relative_to(self.path)
+        self.problems.extend(f"{where}: {problem}" for problem in problems)
 
 
 def _in_short(error: Exception) -> str:
