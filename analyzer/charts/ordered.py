@@ -14,7 +14,7 @@ import numpy as np
 from analyzer.charts.long_columns import known, release
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -64,6 +64,18 @@ class Ordered:
     def below(self, limit: float) -> int:
         """How many values are smaller than this."""
         return sum(int(np.searchsorted(run, limit)) for run in self.runs)
+
+    def above(self, limit: float) -> Ordered:
+        """The values that are larger than this."""
+        return Ordered.of_runs(
+            run[np.searchsorted(run, limit, side="right") :] for run in self.runs
+        )
+
+    def each_run(self) -> Iterator[Floats]:
+        """The runs one after another, each out of memory again after it."""
+        for run in self.runs:
+            yield run
+            release(run)
 
     def at(self, ranks: Ints | Sequence[int]) -> Floats:
         """The values of these ranks, 0 the smallest; shape of ``ranks``, each below the number."""

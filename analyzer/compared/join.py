@@ -158,6 +158,8 @@ def with_requests(
         ``tracked`` with ``last_ns``; <NA> where no request of ours had that port.
     """
     clients = entries.drop_duplicates("flow")[["flow", "client_ip", "client_port", *_TARGET]]
+    if clients.empty:
+        requests = requests.part(slice(0, 0))
     target = _TARGET if all(map(_knows_targets, requests.parts())) else []
     ends = [_ends(part, clients, target) for part in requests.parts()]
     right = pd.concat(ends).astype({"flow": "int64", "last_ns": "int64"}).sort_values("last_ns")

@@ -38,6 +38,11 @@ def test_values_below_a_limit_are_counted_without_the_limit(
     assert in_runs(runs).below(limit) == sum(value < limit for run in runs for value in run)
 
 
+def test_values_above_a_limit_are_without_the_limit() -> None:
+    found = in_runs([[0.0, 1.0], [-1.0], [2.0, 0.0]]).above(0)
+    assert [run.tolist() for run in found.each_run()] == [[1], [2]]
+
+
 def test_ranks_are_given_in_any_order_and_more_than_once() -> None:
     assert in_runs([[3.0], [1.0], [2.0]]).at([2, 0, 2]).tolist() == [3, 1, 3]
 
