@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from analyzer.arrays import Floats, Ints
     from analyzer.charts.curves import Curve, SocketCurve
     from analyzer.client.outcomes import Outcomes
+    from analyzer.evidence.captures import ReadOnce
     from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.versions import VersionChange
     from analyzer.measured import Measured
@@ -70,6 +71,7 @@ def analyse(
     assumptions: Sequence[Assumption] = (),
     store: Store | None = None,
     means: Means = ALONE,
+    read: ReadOnce | None = None,
 ) -> Analysis:
     """The whole analysis of a recording.
 
@@ -79,20 +81,28 @@ def analyse(
         store: keeps what is known of each packet and request, and says how large a part is; by
             default memory or, of long runs, files in the run's directory, deleted at the end.
         means: what the analysis of a long run may use, where no store is given.
+        read: the recording's captures, where their packets were read before; its store is used.
 
     Raises:
         RecordingError: the manifest is not one, or there is no room for the files.
     """
+    if read is not None:
+        return _analyse(recording, assumptions, read.store, read)
     if store is not None:
         return _analyse(recording, assumptions, store)
-    long_bytes = recording.capture_bytes() + recording.table_bytes("requests")
+    long_bytes = recording.capture_bytes() + recording.table_size("requests")[1]
     with store_for(recording.path, long_bytes, means) as own:
         return _analyse(recording, assumptions, own)
 
 
-def _analyse(recording: Recording, assumptions: Sequence[Assumption], store: Store) -> Analysis:
+def _analyse(
+    recording: Recording,
+    assumptions: Sequence[Assumption],
+    store: Store,
+    read: ReadOnce | None = None,
+) -> Analysis:
     began = time.perf_counter()
-    evidence = gather(recording, store)
+    evidence = gather(recording, store, read)
     read_s = time.perf_counter() - began
     observed = observed_curves(evidence.services, evidence.zero_ns)
     measured = [measure(director, evidence, observed) for director in evidence.directors]

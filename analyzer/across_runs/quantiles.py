@@ -116,4 +116,4 @@ def _clumping(sample: Sample, quantile: float) -> float:
 
 
 def _quantile(sample: Sample, quantile: float) -> float | None:
-    return sample.ordered.higher(100 * quantile) if len(sample) else None
+    return sample.ordered.higher(100 * quantile)[0] if len(sample) else None

@@ -47,7 +47,7 @@ class FrameAnonymiser:
     """Rewriter of frames; each result is a copy."""
 
     def __init__(self, substitution: Substitution) -> None:
-        self._substitution = substitution
+        self.substitution = substitution
 
     def frame(self, frame: bytes, link_type: int) -> bytes:
         """One frame, its headers with other addresses, cut after them."""
@@ -82,18 +82,16 @@ class FrameAnonymiser:
         if has_mac and not any(frame[at + 6 : at + _ADDRESS_BYTES]):
             self._mac(frame, at)
         elif any(frame[whole]):
-            frame[whole] = (
-                self._substitution.link_address(bytes(frame[whole])).to_bytes(6) + b"\0\0"
-            )
+            frame[whole] = self.substitution.link_address(bytes(frame[whole])).to_bytes(6) + b"\0\0"
 
     def _mac(self, frame: bytearray, at: int) -> None:
         mac = int.from_bytes(frame[at : at + 6])
-        frame[at : at + 6] = self._substitution.mac(mac).to_bytes(6)
+        frame[at : at + 6] = self.substitution.mac(mac).to_bytes(6)
 
     def _address(self, frame: bytearray, at: int, size: int) -> None:
         raw = bytes(frame[at : at + size])
         address = IPv4Address(raw) if size == 4 else IPv6Address(raw)
-        frame[at : at + size] = self._substitution.address(address).packed
+        frame[at : at + size] = self.substitution.address(address).packed
 
     def _arp(self, frame: bytearray, at: int) -> int:
         """RFC 826, of Ethernet and IPv4; where it ends."""

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.anonymous.capture import in_a_tunnel
+from analyzer.anonymous.plain_frames import plain_copies
+from analyzer.recording.directory import release
 from analyzer.wire.capture.ethertypes import IPV4, IPV6
 from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.capture.links import ETHERNET, NO_MAC, RAW, link_layer, without_shims
-from analyzer.wire.capture.pcap import MAX_FRAME_BYTES, MAX_NS, pcap_header, pcap_record
+from analyzer.wire.capture.pcap import (
+    MAX_FRAME_BYTES,
+    MAX_NS,
+    RECORD_BYTES,
+    pcap_header,
+    pcap_record,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,15 +30,23 @@ if TYPE_CHECKING:
     from analyzer.wire.capture.links import Link
 
     Record = Callable[[int, bytes, int, int], bytes]
+    Copied = Callable[[int, int], object]
 
 _MACS = 12
 
 
-def anonymous_capture(content: memoryview, anonymiser: FrameAnonymiser) -> Iterator[bytes]:
-    """The chunks of a new capture file, one for each frame.
+def anonymous_capture(
+    content: memoryview, anonymiser: FrameAnonymiser, copied: Copied = lambda *_: None
+) -> Iterator[bytes]:
+    """The pieces of a new capture file.
 
     The file is a nanosecond pcap, or pcapng where a pcap cannot hold the frames: links of several
     kinds, or instants after 2106.
+
+    Args:
+        content: a capture file.
+        anonymiser: rewrites its frames.
+        copied: is told of so many more frames, of so many bytes.
 
     Raises:
         ParseError: neither pcap nor pcapng.
@@ -38,14 +54,15 @@ def anonymous_capture(content: memoryview, anonymiser: FrameAnonymiser) -> Itera
     kinds: set[int] = set()
     last_ns = 0
     for frames in frame_chunks(content):
-        kinds |= set(_written_as(frames, link_layer(frames)).tolist())
+        kinds |= set(np.unique(_written_as(frames, link_layer(frames))).tolist())
         last_ns = max(last_ns, int(frames.at_ns.max(initial=0)))
+        release(content)
     if len(kinds) <= 1 and last_ns < MAX_NS:
         yield pcap_header(next(iter(kinds), ETHERNET), MAX_FRAME_BYTES)
-        yield from _records(content, anonymiser, lambda *packet: pcap_record(*packet[:3]))
+        yield from _records(content, anonymiser, _pcap_record, copied)
     else:
         yield _pcapng_head(sorted(kinds))
-        yield from _records(content, anonymiser, _pcapng_record(sorted(kinds)))
+        yield from _records(content, anonymiser, _pcapng_record(sorted(kinds)), copied)
 
 
 def _written_as(frames: Frames, link: Link) -> Ints:
@@ -54,23 +71,49 @@ def _written_as(frames: Frames, link: Link) -> Ints:
     return np.where(link.shimmed, np.where(has_macs, ETHERNET, RAW), frames.link_type)
 
 
-def _records(content: memoryview, anonymiser: FrameAnonymiser, record: Record) -> Iterator[bytes]:
+def _records(
+    content: memoryview, anonymiser: FrameAnonymiser, record: Record, copied: Copied
+) -> Iterator[bytes]:
+    """The packets of a capture, a piece of the file for each chunk of it."""
     for frames in frame_chunks(content):
         link = link_layer(frames)
-        columns = (
-            *(frames.at_ns, frames.start, frames.length, _written_as(frames, link)),
-            *(link.shimmed, link.tunnelled, link.ethertype, link.network - frames.start),
-            *(link.source_mac, link.destination_mac),
-        )
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        for at_ns, start, length, kind, shimmed, tunnelled, ethertype, network, *macs in rows:
-            frame = bytes(content[start : start + length])
-            if shimmed:
-                frame = without_shims(frame, kind, tuple(macs), ethertype, network)
-            copy = anonymiser.frame(frame, kind)
-            if tunnelled and ethertype in (IPV4, IPV6):
-                copy = _in_a_tunnel(copy, kind, ethertype)
-            yield record(max(at_ns, 0), copy, length, kind)
+        copies = [b""] * len(frames.start)
+        others = np.ones(len(copies), dtype=bool)
+        for rows, made in plain_copies(frames, link, anonymiser.substitution):
+            others[rows] = False
+            for row, copy in zip(rows.tolist(), made, strict=True):
+                copies[row] = copy
+        for row, copy in _other_copies(content, frames, link, anonymiser, np.flatnonzero(others)):
+            copies[row] = copy
+        columns = (np.maximum(frames.at_ns, 0), frames.length, _written_as(frames, link))
+        at_ns, length, kind = (column.tolist() for column in columns)
+        yield b"".join(map(record, at_ns, copies, length, kind))
+        release(content)
+        copied(len(copies), int(frames.length.sum()) + RECORD_BYTES * len(copies))
+
+
+def _pcap_record(at_ns: int, frame: bytes, length: int, _: int) -> bytes:
+    return pcap_record(at_ns, frame, length)
+
+
+def _other_copies(
+    content: memoryview, frames: Frames, link: Link, anonymiser: FrameAnonymiser, rows: Ints
+) -> Iterator[tuple[int, bytes]]:
+    """The copies of some frames, one by one, and the row of each."""
+    columns = (
+        *(rows, frames.start[rows], frames.length[rows], _written_as(frames, link)[rows]),
+        *(link.shimmed[rows], link.tunnelled[rows], link.ethertype[rows]),
+        *((link.network - frames.start)[rows], link.source_mac[rows], link.destination_mac[rows]),
+    )
+    values = zip(*(column.tolist() for column in columns), strict=True)
+    for row, start, length, kind, shimmed, tunnelled, ethertype, network, *macs in values:
+        frame = bytes(content[start : start + length])
+        if shimmed:
+            frame = without_shims(frame, kind, tuple(macs), ethertype, network)
+        copy = anonymiser.frame(frame, kind)
+        if tunnelled and ethertype in (IPV4, IPV6):
+            copy = _in_a_tunnel(copy, kind, ethertype)
+        yield row, copy
 
 
 def _in_a_tunnel(frame: bytes, kind: int, ethertype: int) -> bytes:

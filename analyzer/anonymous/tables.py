@@ -20,7 +20,7 @@ from analyzer.forecast.closings import CLOSES
 from analyzer.ipvs.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from analyzer.anonymous.substitution import Substitution
 
@@ -84,15 +84,6 @@ RULES: Mapping[str, Mapping[str, texts.Rule]] = {
 def rule_of(table: str, column: str) -> texts.Rule:
     """How a column of text is rewritten; KeyError without a rule."""
     return RULES[table].get(column) or _ANYWHERE[column]
-
-
-def names_in(tables: Iterable[pa.Table]) -> Iterator[str]:
-    """The names of hosts in tables."""
-    for table in tables:
-        for column in HOSTS & set(table.column_names):
-            for name in pc.unique(table[column]).to_pylist():
-                if name and not texts.is_address(name):
-                    yield name
 
 
 def anonymous_table(name: str, table: pa.Table, substitution: Substitution) -> pa.Table:

@@ -85,9 +85,11 @@ class Ordered:
         different, place = np.unique(wanted, return_inverse=True)
         return self._at(different)[place.reshape(wanted.shape)]
 
-    def higher(self, percent: float) -> float:
-        """A percentile as ``np.percentile(…, method="higher")`` gives it: a value that is there."""
-        return float(self.at([int(np.ceil((len(self) - 1) * np.true_divide(percent, 100)))])[0])
+    def higher(self, *percents: float) -> list[float]:
+        """Percentiles as ``np.percentile(…, method="higher")`` gives them: some values."""
+        places = (len(self) - 1) * np.true_divide(percents, 100)
+        found: list[float] = self.at(np.ceil(places).astype(np.int64)).tolist()
+        return found
 
     def quantile(self, share: float) -> float:
         """A quantile as ``np.quantile`` gives it, between two values."""

@@ -68,7 +68,7 @@ def latency(values_ms: Ordered | Floats) -> Latency | None:
     known = Ordered.of(values_ms)
     if not len(known):
         return None
-    p50, p90, p99 = (known.higher(percent) for percent in (50, 90, 99))
+    p50, p90, p99 = known.higher(50, 90, 99)
     return Latency(p50=p50, p90=p90, p99=p99, max=known.largest)
 
 

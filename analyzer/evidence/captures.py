@@ -21,7 +21,7 @@ from analyzer.wire.rewriting import Rewriting, rewriting
 from analyzer.wire.segments import Segments, forwarders, service_segments, without_copies
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     import pandas as pd
 
@@ -55,11 +55,35 @@ class Captured:
     files: tuple[memoryview, ...]
 
 
+@dataclass(slots=True)
+class ReadOnce:
+    """Packets of captures that more than one asks for: they are read for the first.
+
+    Attributes:
+        contents: of the captures, in order of time; each is pcap or pcapng.
+        store: keeps the columns of packets, and of what is made of them.
+    """
+
+    contents: Sequence[memoryview]
+    store: Store
+    _packets: PacketTable | None = None
+    took_s: float = 0.0
+
+    def packets(self) -> PacketTable:
+        """All of them; ``took_s`` says how long it took."""
+        if self._packets is None:
+            began = time.perf_counter()
+            self._packets = read_packets(*self.contents, store=self.store)
+            self.took_s = time.perf_counter() - began
+        return self._packets
+
+
 def read_captures(
     captures: Mapping[str, memoryview],
     ends: Collection[VirtualEnd],
     macs: frozenset[int],
     store: Store = IN_MEMORY,
+    read: ReadOnce | None = None,
 ) -> tuple[Captured | None, list[NotMeasured]]:
     """All captures as one, and what was not to be read of them; None where none can be read.
 
@@ -68,12 +92,14 @@ def read_captures(
         ends: the virtual services.
         macs: the directors', as recorded; none where nobody said.
         store: keeps the columns of packets and segments.
+        read: the same captures, where somebody else needs their packets too.
     """
-    began = time.perf_counter()
     usable, lost = readable(captures)
     if not usable:
         return None, lost
-    packets = read_packets(*usable, store=store)
+    read = read or ReadOnce(usable, store)
+    packets = read.packets()
+    began = time.perf_counter()
     segments = each_once(service_segments(packets, ends, store))
     before = masqueraded(segments)
     segments = segments.only(~np.isin(segments.flow, before)) if len(before) else segments
@@ -87,7 +113,7 @@ def read_captures(
         connections=connections(once),
         forwarder_macs=forward,
         rewriting=nat,
-        took_s=time.perf_counter() - began,
+        took_s=read.took_s + time.perf_counter() - began,
         files=tuple(usable),
     )
     return found, [*lost, *_packets_lost(packets), *_counted_once(len(before))]

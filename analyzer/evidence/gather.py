@@ -24,18 +24,21 @@ from analyzer.wire.vrrp import of_router, read_announcements
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.evidence.captures import Captured
+    from analyzer.evidence.captures import Captured, ReadOnce
     from analyzer.parts import Store
     from analyzer.recording.directory import Recording
     from analyzer.wire.vrrp import Announcements
 
 
-def gather(recording: Recording, store: Store = IN_MEMORY) -> Evidence:
+def gather(
+    recording: Recording, store: Store = IN_MEMORY, read: ReadOnce | None = None
+) -> Evidence:
     """Read a recording.
 
     Args:
         recording: the run.
         store: keeps what is known of each packet.
+        read: its captures, where their packets were read before.
 
     Raises:
         RecordingError: its manifest is not one.
@@ -47,7 +50,8 @@ def gather(recording: Recording, store: Store = IN_MEMORY) -> Evidence:
     polled, entries = recording.table("services"), recording.table("entries")
     services = polled[polled["active"].notna()]
     ends = virtual_ends(several or ((service,) if service else ()), polled, entries)
-    captured, packets_lost = read_captures(recording.captures(), ends, macs_of(directors), store)
+    macs = macs_of(directors)
+    captured, packets_lost = read_captures(recording.captures(), ends, macs, store, read)
     evidence = Evidence(
         manifest=manifest,
         directors=_in_capture(directors, captured),

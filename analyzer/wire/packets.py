@@ -45,7 +45,6 @@ __all__ = [
 ]
 
 _ARP_LENGTH = 28
-_SYN, _ACK = 0x02, 0x10
 _MOST_BYTES = 65_535  # of an IP packet, by its length field
 
 
@@ -104,7 +103,6 @@ def read_packets(
     *captures: memoryview,
     chunk_bytes: int = CHUNK_BYTES,
     store: Store = IN_MEMORY,
-    openings_alone: bool = False,
 ) -> PacketTable:
     """The segments and datagrams of capture files, one after another, as one table.
 
@@ -112,14 +110,13 @@ def read_packets(
         captures: the files' bytes.
         chunk_bytes: how much is decoded at once.
         store: keeps the columns.
-        openings_alone: leave out all but SYNs that acknowledge nothing, and datagrams.
 
     Raises:
         ParseError: neither pcap nor pcapng.
     """
     writer, chunks = store.columns(), []
     packets, read_bytes, size_bytes = 0, 0, sum(map(len, captures))
-    tasks = ((frames.alone(), openings_alone) for frames in _frames_of(captures, chunk_bytes))
+    tasks = ((frames.alone(),) for frames in _frames_of(captures, chunk_bytes))
     for chunk in store.fill(writer, _decoded, tasks):
         chunks.append(chunk)
         packets, read_bytes = packets + chunk.frames, read_bytes + chunk.read_bytes
@@ -159,7 +156,7 @@ class _Chunk:
     unread: int
 
 
-def _decoded(frames: Frames, openings_alone: bool) -> Rows[_Chunk]:
+def _decoded(frames: Frames) -> Rows[_Chunk]:
     """The arrays of PacketTable, and ``tunnelled`` (it came in a tunnel).
 
     ``source`` and ``destination`` are rows of the chunk's book.
@@ -167,9 +164,6 @@ def _decoded(frames: Frames, openings_alone: bool) -> Rows[_Chunk]:
     link = link_layer(frames)
     network = network_layer(frames, link)
     whole = np.flatnonzero(network.whole)
-    if openings_alone:
-        flags = frames.file.numbers(network.transport[whole] + 13, 1)
-        whole = whole[(network.protocol[whole] != TCP) | (flags & (_SYN | _ACK) == _SYN)]
     transport = network.transport[whole]
     is_tcp = network.protocol[whole] == TCP
     file = frames.file

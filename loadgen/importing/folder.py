@@ -8,22 +8,22 @@ of ``ipvsadm -Ln`` or ``-Lnc`` printed, with times (``loadgen.importing.log``).
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import RecordingError
+from analyzer.evidence.captures import ReadOnce
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.proc.entry_rows import AddressNames
 from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker, joined
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
-from analyzer.recording.spill import ALONE, store_for
+from analyzer.recording.spill import ALONE, large_files, store_for
 from analyzer.units import LATEST_NS, NS_PER_S
-from analyzer.wire.packets import mac_number, read_packets
+from analyzer.wire.packets import mac_number
 from analyzer.wire.segments import busiest_datagram_end, busiest_end
 from loadgen.director.polling.rows import RESIZING, counters_alone, service_rows
 from loadgen.errors import UsageProblem
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.proc.formats import EntryTable
     from analyzer.ipvs.table_diff.tracking import Changes
+    from analyzer.recording.directory.writer import TakenBy
     from analyzer.recording.spill import Means
     from analyzer.wire.packets import PacketTable
     from loadgen.importing.polls import LoggedPoll
@@ -57,7 +58,6 @@ NO_COUNTS = {
     "why": "the log has none; ipvsadm -Ln prints them",
 }
 MAX_WARNINGS = 100
-_COPIED_BYTES = 1 << 20
 _ROWS_WRITTEN = 10_000
 """Changes of entries, at least, that are written at once."""
 
@@ -104,29 +104,58 @@ class Sources:
         log: None without one.
         captures: where each lies unpacked, by the path that it was named by, the earliest first.
         passed_by: files of a folder that are nothing to import, and why.
+        read: the captures, in the same order.
+        thrown_away: the run directory is, before the captures are: it refers to them.
     """
 
     meta: Mapping[str, Any]
     log: PollLog | None
     captures: Mapping[Path, Path]
-    passed_by: Sequence[tuple[Path, str]] = ()
-
-    def size_bytes(self) -> int:
-        """Of all captures together."""
-        return sum(file.stat().st_size for file in self.captures.values())
+    passed_by: Sequence[tuple[Path, str]]
+    read: ReadOnce
+    thrown_away: bool
 
     def contents(self) -> dict[str, memoryview]:
         """The captures' bytes, by name."""
-        return {str(path): mapped(file) for path, file in self.captures.items()}
+        return dict(zip(map(str, self.captures), self.read.contents, strict=True))
+
+    def took_by(self, path: Path) -> TakenBy:
+        """How the run directory takes a capture: what was unpacked is nobody else's."""
+        if self.thrown_away:
+            return "symlink"
+        return "copy" if path == self.captures[path] else "link"
 
 
-def import_folder(paths: Sequence[Path], directory: Path, means: Means = ALONE) -> list[str]:
-    """Write a run directory from what is found; at most ``MAX_WARNINGS`` lines for the operator.
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A run directory that was made of files.
+
+    Attributes:
+        doubts: at most ``MAX_WARNINGS`` lines for the operator.
+        read: its captures.
+    """
+
+    doubts: list[str]
+    read: ReadOnce
+
+
+def import_folder(paths: Sequence[Path], directory: Path) -> list[str]:
+    """Write a run directory from what is found, as ``imported``; the lines for the operator."""
+    with imported(paths, directory) as found:
+        return found.doubts
+
+
+@contextmanager
+def imported(
+    paths: Sequence[Path], directory: Path, means: Means = ALONE, *, thrown_away: bool = False
+) -> Iterator[Imported]:
+    """Write a run directory from what is found; what was read of captures goes on leaving.
 
     Args:
         paths: captures, logs and a ``meta.json``, packed or not, patterns of them, or folders.
         directory: the run's.
         means: what the reading of long captures may use.
+        thrown_away: the directory is not kept: it refers to the captures, and holds no copies.
 
     Raises:
         UsageProblem: nothing to import, or a file that is not what it should be; then nothing is
@@ -135,19 +164,30 @@ def import_folder(paths: Sequence[Path], directory: Path, means: Means = ALONE) 
     """
     found = find_sources(paths)
     log = in_order(found.log) if found.log else None
-    with unpacked(found.captures, directory) as captures:
-        sources = Sources(meta=found.meta, log=log, captures=captures, passed_by=found.passed_by)
-        doubts = _import(sources, directory, means)
-    passed_by = [f"{path}: passed by: {why}" for path, why in found.passed_by]
-    return [*passed_by, *doubts][:MAX_WARNINGS]
+    with ExitStack() as closing:
+        captures = closing.enter_context(unpacked(found.captures, directory))
+        contents = [mapped(file) for file in captures.values()]
+        beside = large_files() if thrown_away else directory.parent
+        store = closing.enter_context(store_for(beside, sum(map(len, contents)), means))
+        sources = Sources(
+            meta=found.meta,
+            log=log,
+            captures=captures,
+            passed_by=found.passed_by,
+            read=ReadOnce(contents, store),
+            thrown_away=thrown_away,
+        )
+        doubts = _import(sources, directory)
+        passed_by = [f"{path}: passed by: {why}" for path, why in found.passed_by]
+        yield Imported([*passed_by, *doubts][:MAX_WARNINGS], sources.read)
 
 
-def _import(sources: Sources, directory: Path, means: Means) -> list[str]:
+def _import(sources: Sources, directory: Path) -> list[str]:
     overview = overview_of(sources.log) if sources.log else Overview()
     try:
-        log_clock = _joined(sources, overview, directory, means)
+        log_clock = _joined(sources, overview)
         clock = _clock(sources.meta, overview, log_clock.offset_s)
-        service, guess = _service(sources, directory, means)
+        service, guess = _service(sources)
         timeouts = given_timeouts(sources.meta, META, overview.timeouts, DIRECTOR, clock.at_ns)
         manifest = _manifest(sources, clock, service, timeouts, log_clock)
         manifest_of(manifest)  # what an analysis could not use is refused here
@@ -160,10 +200,9 @@ def _import(sources: Sources, directory: Path, means: Means) -> list[str]:
         raise UsageProblem(f"{META}: {error}") from error
     with removed_on_failure(directory):
         recording = RecordingWriter(directory, manifest)
-        for number, path in enumerate(sources.captures.values()):
-            with path.open("rb") as packets:
-                name = _capture_name(number, left_out=log_clock.leaves_capture_out)
-                recording.write_capture(name, iter(partial(packets.read, _COPIED_BYTES), b""))
+        for number, (path, file) in enumerate(sources.captures.items()):
+            name = _capture_name(number, left_out=log_clock.leaves_capture_out)
+            recording.take_capture(name, file, sources.took_by(path))
         recording.extend("events", [*events, *timeouts.events])
         polls = polls_of(sources.log) if sources.log else ()
         kept = _record_polls(polls, overview, clock, recording, sources.meta.get("kernel"))
@@ -197,9 +236,7 @@ def removed_on_failure(directory: Path) -> Iterator[None]:
         raise
 
 
-def _service(
-    sources: Sources, directory: Path, means: Means
-) -> tuple[dict[str, Any] | None, list[str]]:
+def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
     """The virtual service: as given, else, for a capture alone, the target of most SYNs."""
     meta = sources.meta
     if meta.get("vip") and meta.get("port") is not None:
@@ -208,9 +245,7 @@ def _service(
         return {"protocol": protocol, "vip": vip, "port": port}, []
     if sources.log or not sources.captures:
         return None, []
-    with store_for(directory.parent, sources.size_bytes(), means) as store:
-        packets = read_packets(*sources.contents().values(), store=store, openings_alone=True)
-        return _busiest(sources, packets)
+    return _busiest(sources, sources.read.packets())
 
 
 def _busiest(sources: Sources, packets: PacketTable) -> tuple[dict[str, Any] | None, list[str]]:
@@ -227,7 +262,7 @@ def _busiest(sources: Sources, packets: PacketTable) -> tuple[dict[str, Any] | N
     return service, [f"the virtual service is taken to be {shown}: {why}"]
 
 
-def _joined(sources: Sources, overview: Overview, directory: Path, means: Means) -> Joined:
+def _joined(sources: Sources, overview: Overview) -> Joined:
     """How the log's times were read, and where they lie on the capture's clock."""
     given = (sources.meta.get("clock") or {}).get("offset_s_before") is not None
     mac = (sources.meta.get("director") or {}).get("mac")
@@ -237,15 +272,14 @@ def _joined(sources: Sources, overview: Overview, directory: Path, means: Means)
     read = stamps_of(list(overview.stamps)) if overview.stamps else EPOCH
     if not sources.captures or given:
         return Joined(stamps=read)
-    with store_for(directory.parent, sources.size_bytes(), means) as store:
-        placed = placed_by_events(
-            lambda: (Poll(t=poll.t, printed=poll.services()) for poll in polls_of(log)),
-            (overview.first_t, overview.last_t),
-            read,
-            sources.contents(),
-            frozenset([mac_number(str(mac))] if mac else []),
-            store,
-        )
+    placed = placed_by_events(
+        lambda: (Poll(t=poll.t, printed=poll.services()) for poll in polls_of(log)),
+        (overview.first_t, overview.last_t),
+        read,
+        sources.contents(),
+        frozenset([mac_number(str(mac))] if mac else []),
+        sources.read,
+    )
     return Joined(stamps=read, placed=placed)
 
 

@@ -13,7 +13,6 @@ from analyzer.log_clock.counters import match_counters
 from analyzer.log_clock.entries import match_entries
 from analyzer.log_clock.model import Appeared, Track, unmatched
 from analyzer.log_clock.place import EXACT_S, Placed, Stamps, place
-from analyzer.parts import IN_MEMORY
 from analyzer.recording.instants import seconds_since
 from analyzer.recording.log_clock import LogClock
 from analyzer.wire.segments import PROTOCOLS, VirtualEnd
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from analyzer.evidence.captures import Captured
+    from analyzer.evidence.captures import Captured, ReadOnce
     from analyzer.log_clock.model import ClockMatch
-    from analyzer.parts import Store
     from loadgen.importing.printed import Printed
 
     Floats = npt.NDArray[np.float64]
@@ -101,7 +99,7 @@ def placed_by_events(
     stamps: Stamps,
     captures: Mapping[str, memoryview],
     macs: frozenset[int],
-    store: Store = IN_MEMORY,
+    read: ReadOnce,
 ) -> Placed:
     """Where a log lies on the clock of a capture.
 
@@ -111,10 +109,10 @@ def placed_by_events(
         stamps: how they were read.
         captures: the files' contents by name, the earliest first.
         macs: the director's, where somebody said them.
-        store: keeps what is known of each packet.
+        read: the same.
     """
     ends = _ends(polls())
-    captured, _ = read_captures(captures, ends, macs, store)
+    captured, _ = read_captures(captures, ends, macs, read.store, read)
     if captured is None or not len(captured.packets.at_ns):
         return place(unmatched("the capture has no packet"), stamps, overlap=True)
     at_ns = captured.packets.at_ns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,9 @@ from loadgen.session.files import new_run_directory
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from analyzer.evidence.captures import ReadOnce
     from analyzer.recording.spill import Means
+    from loadgen.importing.folder import Imported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +31,13 @@ class Run:
         path: where it is.
         thrown_away: what it was made of, where it is gone when the analysis is done; else None.
         doubts: lines for the operator about what it was made of.
+        read: its captures, where it was made now; as long as the run is there.
     """
 
     path: Path
     thrown_away: str | None = None
     doubts: Sequence[str] = ()
+    read: ReadOnce | None = None
 
 
 @contextmanager
@@ -57,28 +61,33 @@ def run_of(paths: Sequence[Path], *, keep: bool, means: Means = ALONE) -> Iterat
         yield Run(path=runs[0])
     elif keep:
         first = found[0]
-        beside = new_run_directory("import", first if first.is_dir() else first.parent)
-        yield _kept(found, beside, means)
+        run = new_run_directory("import", first if first.is_dir() else first.parent)
+        with ExitStack() as closing:
+            made = _kept(found, run, means, closing)
+            yield Run(path=run, doubts=made.doubts, read=made.read)
     else:
-        with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
+        with ExitStack() as closing:
+            folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="analyzer-"))
             run = Path(folder) / "run"
-            doubts = _imported(found, run, means)
-            yield Run(path=run, thrown_away=_name(found), doubts=doubts)
+            made = _made(found, run, means, closing, thrown_away=True)
+            yield Run(path=run, thrown_away=_name(found), doubts=made.doubts, read=made.read)
 
 
-def _kept(paths: Sequence[Path], run: Path, means: Means) -> Run:
+def _kept(paths: Sequence[Path], run: Path, means: Means, closing: ExitStack) -> Imported:
     try:
-        return Run(path=run, doubts=_imported(paths, run, means))
+        return _made(paths, run, means, closing, thrown_away=False)
     except RecordingError as error:
         if run.exists():
             raise
         raise RecordingError(f"{error} (--no-run keeps none)") from error
 
 
-def _imported(paths: Sequence[Path], run: Path, means: Means) -> list[str]:
-    from loadgen.importing.folder import import_folder  # a run that is named needs none of it
+def _made(
+    paths: Sequence[Path], run: Path, means: Means, closing: ExitStack, *, thrown_away: bool
+) -> Imported:
+    from loadgen.importing.folder import imported  # a run that is named needs none of it
 
-    return import_folder(paths, run, means)
+    return closing.enter_context(imported(paths, run, means, thrown_away=thrown_away))
 
 
 def _name(paths: Sequence[Path]) -> str:

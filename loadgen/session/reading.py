@@ -1,8 +1,9 @@
-"""A line now and then of how far the reading of a long capture is."""
+"""A line now and then of how far the reading of a long capture, or a long copy, is."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,19 @@ EVERY_S = 5.0
 _ALMOST_ALL = 0.995
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a line calls it: ``5 packets read, … of the capture, … left to read``."""
+
+    done: str
+    whole: str
+    left: str
+
+
+READING = Words("packets read", "the capture", "to read")
+COPYING = Words("rows and packets copied", "the recording", "to copy")
+
+
 class ReadingProgress:
     """Says what has been read, how fast, and how long the rest will take.
 
@@ -20,12 +34,17 @@ class ReadingProgress:
         who: what a line begins with.
         say: takes a line.
         now_s: a monotonic clock.
+        words: of what is read.
     """
 
     def __init__(
-        self, who: str, say: Callable[[str], object], now_s: Callable[[], float] = time.monotonic
+        self,
+        who: str,
+        say: Callable[[str], object],
+        now_s: Callable[[], float] = time.monotonic,
+        words: Words = READING,
     ) -> None:
-        self._who, self._say, self._now_s = who, say, now_s
+        self._who, self._say, self._now_s, self._words = who, say, now_s, words
         self._began_s, self._next_s = now_s(), FIRST_S
         self._packets = 0
 
@@ -39,7 +58,8 @@ class ReadingProgress:
             return
         self._next_s = spent_s + EVERY_S
         left_s = spent_s / share - spent_s
+        words = self._words
         self._say(
-            f"{self._who}: {packets:,} packets read, {packets / spent_s:,.0f}/s, {share:.0%} of "
-            f"the capture, about {left_s:.0f} s left to read"
+            f"{self._who}: {packets:,} {words.done}, {packets / spent_s:,.0f}/s, {share:.0%} of "
+            f"{words.whole}, about {left_s:.0f} s left {words.left}"
         )

@@ -6,7 +6,13 @@ under a hidden name and then renamed, so a crash loses at most the rows that wer
 and never spoils a part. No other room of the analyzer touches a disk.
 """
 
-from analyzer.recording.directory.files import mapped, not_written, write_derived, write_whole
+from analyzer.recording.directory.files import (
+    mapped,
+    not_written,
+    release,
+    write_derived,
+    write_whole,
+)
 from analyzer.recording.directory.layout import (
     ANALYSIS,
     CAPTURE,
@@ -32,6 +38,7 @@ __all__ = [
     "RecordingWriter",
     "mapped",
     "not_written",
+    "release",
     "vrrp_capture_name",
     "write_derived",
     "write_whole",

@@ -40,6 +40,12 @@ def mapped(path: Path) -> memoryview:
         raise RecordingError(f"{path}: not readable: {error.strerror}") from error
 
 
+def release(content: memoryview) -> None:
+    """Take a mapped file's pages out of memory; what is read again comes back from the file."""
+    if isinstance(content.obj, mmap.mmap):
+        content.obj.madvise(mmap.MADV_DONTNEED)
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file under a hidden name and rename it: whole or not at all."""
     with hidden_until_whole(path) as hidden:

@@ -28,7 +28,7 @@ from analyzer.recording.tables import TABLES, in_full
 from analyzer.units import LATEST_NS, MAX_COUNTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
 MAX_ROWS: Final = 50_000_000
@@ -104,6 +104,25 @@ def _opened(path: Path, name: str) -> Iterator[tuple[pq.ParquetFile, list[str]]]
     texts = [column.name for column in held if _is_text(column.type)]
     with pq.ParquetFile(path, metadata=metadata, read_dictionary=texts) as file:
         yield file, [column.name for column in held]
+
+
+def distinct_texts(path: Path, columns: Collection[str]) -> set[str]:
+    """The different texts in some columns of a part, which need not have them; cut.
+
+    Raises:
+        ValueError: it is larger than any part.
+        OSError, pyarrow.ArrowException: it is not readable.
+    """
+    metadata = pq.read_metadata(path)
+    _check_size(metadata)
+    held = [
+        column.name
+        for column in metadata.schema.to_arrow_schema()
+        if column.name in columns and _is_text(column.type)
+    ]
+    with pq.ParquetFile(path, metadata=metadata, read_dictionary=held) as file:
+        table = _with_short_texts(file.read(columns=held))
+    return {text for column in table.columns for text in pc.unique(column).to_pylist() if text}
 
 
 def possible(table: pa.Table, name: str) -> tuple[pa.Table, list[str]]:

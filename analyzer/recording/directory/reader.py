@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from analyzer.errors import RecordingError
 from analyzer.recording.directory.files import mapped
@@ -19,12 +21,12 @@ from analyzer.recording.directory.layout import (
     part_files,
     vrrp_capture_name,
 )
-from analyzer.recording.directory.part_reader import read_part, read_pieces
+from analyzer.recording.directory.part_reader import distinct_texts, read_part, read_pieces
 from analyzer.recording.manifest import manifest_of
 from analyzer.recording.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from analyzer.recording.manifest import Manifest
@@ -94,6 +96,23 @@ class Recording:
                 after = f" after {rows:,} rows" if rows else ""
                 self._note(path, [f"not readable{after} ({_in_short(error)})"])
 
+    def texts(self, name: str, columns: Collection[str]) -> set[str]:
+        """The different texts in some columns of a table; those of unreadable parts left out."""
+        found: set[str] = set()
+        for path in part_files(self.path, name):
+            with suppress(pa.ArrowException, OSError, ValueError, MemoryError):
+                found |= distinct_texts(path, columns)
+        return found
+
+    def table_size(self, name: str) -> tuple[int, int]:
+        """The rows of a table, as its readable parts state them, and the bytes of their files."""
+        rows = size_bytes = 0
+        for path in part_files(self.path, name):
+            with suppress(pa.ArrowException, OSError, ValueError, MemoryError):
+                rows += pq.read_metadata(path).num_rows
+                size_bytes += path.stat().st_size
+        return rows, size_bytes
+
     def captures(self) -> dict[str, memoryview]:
         """The capture files' bytes, mapped, by name, the earliest first; empty ones are left out.
 
@@ -106,10 +125,6 @@ class Recording:
     def capture_bytes(self) -> int:
         """The size of all captures together."""
         return sum(path.stat().st_size for path in capture_files(self.path))
-
-    def table_bytes(self, name: str) -> int:
-        """The size of a table's parts together."""
-        return sum(path.stat().st_size for path in part_files(self.path, name))
 
     def vrrp_captures(self) -> dict[str, memoryview]:
         """VRRP as each director saw it, mapped, by the director's name; empty ones are left out.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from analyzer.errors import RecordingError
 from analyzer.recording.directory.files import not_written, write_whole
@@ -19,11 +22,52 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+TakenBy = Literal["copy", "link", "symlink"]
+
+_COPIED_BYTES = 1 << 30
+_COPIED_BY_READING = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file; a file system that can have two files share their blocks copies none."""
+    with source.open("rb", buffering=0) as read, target.open("wb", buffering=0) as written:
+        try:
+            while os.copy_file_range(read.fileno(), written.fileno(), _COPIED_BYTES):
+                pass
+        except OSError as error:
+            if error.errno not in _COPIED_BY_READING:
+                raise
+            shutil.copyfileobj(read, written)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # a file system without links
+        _copy(source, target)
+
+
+def _symlink(source: Path, target: Path) -> None:
+    target.symlink_to(source.absolute())
+
+
+_TAKE: Mapping[TakenBy, Callable[[Path, Path], None]] = {
+    "copy": _copy,
+    "link": _link,
+    "symlink": _symlink,
+}
+
+
 class RecordingWriter:
     """Streams one run to its directory.
 
     A write that fails (a full disk, a limit of the size of files) raises RecordingError, unless
     the run is to outlive its recording (``outlive``): then nothing more is written.
+
+    Args:
+        path: the directory.
+        manifest: what ``run.json`` says at first.
+        shown_as: what errors call the directory, where that is not its path.
 
     Attributes:
         stopped: which file could not be written, and why; None as long as all could.
@@ -32,7 +76,9 @@ class RecordingWriter:
         RecordingError: the directory holds a recording already, or cannot be written.
     """
 
-    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, manifest: Mapping[str, Any], shown_as: Path | None = None
+    ) -> None:
         try:
             if (path / MANIFEST).exists():
                 raise RecordingError(f"{path}: holds a recording already; name another directory")
@@ -41,6 +87,7 @@ class RecordingWriter:
             why = error.strerror
             raise RecordingError(f"{path}: cannot be made a run directory: {why}") from error
         self.path = path
+        self._shown_as = shown_as or path
         self.stopped: str | None = None
         self._on_stop: Callable[[str], object] | None = None
         self._manifest = {"schema_version": SCHEMA_VERSION} | dict(manifest)
@@ -107,6 +154,19 @@ class RecordingWriter:
         with self._writing(path), path.open("wb") as file:
             file.writelines(pieces)
 
+    def take_capture(self, name: str, source: Path, by: TakenBy) -> None:
+        """Take in a file with the packets of a capture that was made before.
+
+        Args:
+            name: as ``write_capture``.
+            source: the file.
+            by: ``copy``; ``link``, of one that nobody writes to any more; or ``symlink``, of one
+                that outlives the recording.
+        """
+        path = self.path / name
+        with self._writing(path):
+            _TAKE[by](source, path)
+
     def update_manifest(self, values: Mapping[str, Any]) -> None:
         """Set top-level keys of ``run.json`` and write it, whole or not at all."""
         self._manifest |= values
@@ -153,7 +213,7 @@ class RecordingWriter:
         try:
             yield
         except OSError as error:
-            line = not_written(path, error)
+            line = not_written(self._shown_as / path.relative_to(self.path), error)
             if self._on_stop is None:
                 raise RecordingError(line) from error
             if self.stopped is None:

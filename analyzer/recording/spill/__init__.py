@@ -4,7 +4,17 @@ Columns lie as plain arrays in a folder of the run's directory, which goes when 
 what a killed one left behind goes when the next one begins.
 """
 
+from analyzer.recording.spill.folder import directory_until_whole, large_files
 from analyzer.recording.spill.store import ALONE, Means, Spill, spilled, store_for
 from analyzer.recording.spill.tasks import Workers
 
-__all__ = ["ALONE", "Means", "Spill", "Workers", "spilled", "store_for"]
+__all__ = [
+    "ALONE",
+    "Means",
+    "Spill",
+    "Workers",
+    "directory_until_whole",
+    "large_files",
+    "spilled",
+    "store_for",
+]

@@ -1,4 +1,4 @@
-"""The folder that an analysis spills to: its own, locked while it runs, found after a kill."""
+"""Hidden folders for what is not whole yet: locked while they are used, found after a kill."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PREFIX = ".loadgen-parts-"
-_LOCK = "lock"
+_LOCK, _WHOLE = "lock", "whole"
+_LARGE = "/var/tmp"  # noqa: S108 - each has a folder of its own there
 _YOUNG_S = 60.0
 """An empty folder that is no older may be about to have a lock."""
 
@@ -30,7 +31,45 @@ def spill_folder(beside: Path) -> Iterator[Path]:
     Raises:
         RecordingError: neither takes one.
     """
-    folder = _made(beside)
+    with _locked(beside, _made(beside)) as folder:
+        yield folder
+
+
+@contextmanager
+def directory_until_whole(path: Path) -> Iterator[Path]:
+    """Where to make a directory: it is renamed afterwards, or deleted on an error.
+
+    What a kill leaves is deleted when the next one is made beside.
+
+    Raises:
+        RecordingError: there is no room for it, or something else has its name by now.
+    """
+    missing = [parent for parent in path.parents if not parent.exists()]
+    try:
+        with _locked(path.parent, _made_in(path.parent, path)) as folder:
+            yield folder / _WHOLE
+            try:
+                (folder / _WHOLE).rename(path)
+            except OSError as error:
+                raise RecordingError(not_written(path, error)) from error
+    except BaseException:
+        for parent in missing:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def _made_in(parent: Path, path: Path) -> Path:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    except OSError as error:
+        raise RecordingError(not_written(path, error)) from error
+
+
+@contextmanager
+def _locked(beside: Path, folder: Path) -> Iterator[Path]:
+    """A new folder, locked while it is used and then deleted; so are those that nobody uses."""
     try:
         with (folder / _LOCK).open("wb") as lock:
             with suppress(OSError):  # a file system without locks: then none is found stale there
@@ -50,11 +89,17 @@ def _made(beside: Path) -> Path:
         raise RecordingError(not_written(Path(tempfile.gettempdir()), error)) from error
 
 
+def large_files() -> Path:
+    """The machine's folder for large temporary files: /tmp is often kept in memory (hier(7))."""
+    named = os.environ.get("TMPDIR")
+    return Path(named or (_LARGE if os.access(_LARGE, os.W_OK) else tempfile.gettempdir()))
+
+
 def remove_stale(beside: Path, own: Path) -> None:
     """Delete what killed analyses left in a run's directory, beside one's own new folder."""
     now_s = own.stat().st_mtime
     for folder in beside.glob(f"{PREFIX}*"):
-        if folder != own and not folder.is_symlink() and _is_stale(folder, now_s):
+        if folder != own and _is_ours(folder) and _is_stale(folder, now_s):
             _remove(folder)
 
 
@@ -64,9 +109,19 @@ def _remove(folder: Path) -> None:
         folder = folder.rename(folder.with_name(f"{folder.name}-gone"))
     with suppress(OSError):
         for path in folder.iterdir():
-            if path.name != _LOCK:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != _LOCK:
                 path.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is this user's: others may put theirs beside, and swap it meanwhile."""
+    with suppress(OSError):
+        found = folder.lstat()
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return False
 
 
 def _is_stale(folder: Path, now_s: float) -> bool:

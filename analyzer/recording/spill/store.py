@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import mmap
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from analyzer.parts import IN_MEMORY, PART_ROWS, deal_here, fill_here
+from analyzer.recording.directory.files import release
 from analyzer.recording.spill.files import FileBuckets, FileColumns, Mappings
 from analyzer.recording.spill.folder import spill_folder
 from analyzer.recording.spill.tasks import in_other_processes
@@ -60,8 +60,7 @@ class Spill:
         """Take columns, and these mapped captures, out of memory: the files still have them."""
         self._mappings.release()
         for content in captures:
-            if isinstance(content.obj, mmap.mmap):
-                content.obj.madvise(mmap.MADV_DONTNEED)
+            release(content)
 
     def map(
         self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]

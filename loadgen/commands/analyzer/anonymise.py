@@ -39,12 +39,15 @@ def anonymise(run: Path, output: Path, key_file: Path | None) -> None:
     from analyzer.anonymous.substitution import KEY_BYTES
     from analyzer.recording.directory import Recording
     from loadgen.errors import UsageProblem
-    from loadgen.session.terminal import print_line
+    from loadgen.session.reading import COPYING, ReadingProgress
+    from loadgen.session.terminal import print_line, report_progress
 
     if output.exists():
         raise UsageProblem(f"{output}: exists already; name a new directory")
     recording = Recording.open(run)
-    write_copy(recording, output, _key(key_file) if key_file else os.urandom(KEY_BYTES))
+    key = _key(key_file) if key_file else os.urandom(KEY_BYTES)
+    progress = ReadingProgress("analyzer anonymise", report_progress, words=COPYING)
+    write_copy(recording, output, key, progress.read)
     for problem in recording.problems:
         print_line(f"analyzer anonymise: {problem}", err=True)
     print_line(output)

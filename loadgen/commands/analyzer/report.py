@@ -146,11 +146,13 @@ def _report(run: Run, wanted: _Wanted) -> None:
     assumptions = [parse_assumption(text) for text in wanted.assumed]
     where: Path | None = None
     if run.thrown_away and output is None:
-        analysis = analyse_run(run.path, assumptions, run.thrown_away, wanted.means)
+        analysis = analyse_run(run.path, assumptions, run.thrown_away, wanted.means, run.read)
     elif form == "html":
-        analysis, where = conclude(run.path, output, assumptions, run.thrown_away, wanted.means)
+        analysis, where = conclude(
+            run.path, output, assumptions, run.thrown_away, wanted.means, run.read
+        )
     else:
-        analysis = analyse_run(run.path, assumptions, run.thrown_away, wanted.means)
+        analysis = analyse_run(run.path, assumptions, run.thrown_away, wanted.means, run.read)
         where = output or run.path / WHERE[form]
         _write(analysis, form, where)
     if as_json:

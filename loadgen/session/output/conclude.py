@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from analyzer.evidence.captures import ReadOnce
     from analyzer.other_settings.what_if import Assumption
     from analyzer.recording.spill import Means
     from analyzer.report import Analysis
@@ -37,6 +38,7 @@ def conclude(
     assumptions: Sequence[Assumption] = (),
     name: str | None = None,
     means: Means = ALONE,
+    read: ReadOnce | None = None,
 ) -> tuple[Analysis, Path]:
     """Analyse a run, write ``analysis.json`` and the page beside it.
 
@@ -46,11 +48,12 @@ def conclude(
         assumptions: what is taken to be otherwise, for a ``what_if``.
         name: what the run is called; by default its directory.
         means: what the analysis of a long capture may use.
+        read: the run's captures, where their packets were read before.
 
     Raises:
         RecordingError: it is not a recording, or the page cannot be written.
     """
-    analysis = analyse_run(directory, assumptions, name, means)
+    analysis = analyse_run(directory, assumptions, name, means, read)
     try:
         return analysis, write_derived(page or directory / REPORT, render_page(analysis))
     except RecordingError:
@@ -65,13 +68,14 @@ def analyse_run(
     assumptions: Sequence[Assumption] = (),
     name: str | None = None,
     means: Means = ALONE,
+    read: ReadOnce | None = None,
 ) -> Analysis:
     """Analyse a run, and write ``analysis.json`` if the run's directory takes it.
 
     Raises:
         RecordingError: it is not a recording.
     """
-    analysis = analyse(Recording.open(directory), assumptions, means=means)
+    analysis = analyse(Recording.open(directory), assumptions, means=means, read=read)
     analysis = analysis if name is None else replace(analysis, run=name)
     try:
         write_derived(directory / ANALYSIS, as_json(analysis))

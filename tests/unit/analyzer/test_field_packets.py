@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.analysis import analyse
-from analyzer.recording.directory import Recording, mapped
-from analyzer.wire.packets import read_packets
-from analyzer.wire.segments import busiest_datagram_end, busiest_end
+from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
 from tests.unit.analyzer.builders_capture import DATAGRAM, Net, Step, capture, finding, imported
 
@@ -27,15 +25,6 @@ def answer(name: str) -> Analysis:
         shutil.copy(FIELD / name, directory)
         import_folder([Path(directory) / name], Path(directory) / "run")
         return analyse(Recording.open(Path(directory) / "run"))
-
-
-@pytest.mark.parametrize("path", sorted(FIELD.glob("*.pcap*")), ids=lambda path: path.name)
-def test_what_opens_conversations_names_the_service_as_all_packets_do(path: Path) -> None:
-    whole = read_packets(mapped(path))
-    openings = read_packets(mapped(path), openings_alone=True)
-    assert len(openings.at_ns) < len(whole.at_ns)
-    assert busiest_end(openings) == busiest_end(whole)
-    assert busiest_datagram_end(openings) == busiest_datagram_end(whole)
 
 
 def test_a_cooked_capture_on_a_nat_director_is_nat() -> None:

@@ -25,8 +25,10 @@ from analyzer.recording.directory import (
     vrrp_capture_name,
 )
 from analyzer.recording.manifest import manifest_of
+from analyzer.recording.spill.folder import PREFIX
 from analyzer.recording.tables import TABLES
 from analyzer.report import to_json
+from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.packets import read_packets
 from analyzer.wire.vrrp import read_announcements
 from loadgen.importing.folder import import_folder
@@ -134,6 +136,37 @@ def test_a_copy_of_a_netfilter_directors_run_has_its_changed_sysctl(tmp_path: Pa
     first, second = (to_json(analyse(run)) for run in (original, copy))
     assert figures(second) == figures(first)
     assert second["agreement"][0]["state_matches"] == second["agreement"][0]["state_samples"]
+
+
+def test_a_copy_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> None:
+    def interrupted(items: int, share: float) -> None:
+        assert items
+        assert list((tmp_path / "new").iterdir())
+        if share > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        anonymise(Recording.open(DATA / RUNS[0]), tmp_path / "new" / "copy", KEY, interrupted)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_copy_left_is_removed_by_the_next_one_beside_it(tmp_path: Path) -> None:
+    left = tmp_path / f"{PREFIX}killed"
+    (left / "whole" / "requests").mkdir(parents=True)
+    (left / "whole" / "requests" / "part-00000.parquet").write_bytes(b"half")
+    (left / "lock").touch()
+    anonymise(Recording.open(DATA / RUNS[0]), tmp_path / "copy", KEY)
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_progress_counts_every_row_and_packet_up_to_the_whole(tmp_path: Path) -> None:
+    run = Recording.open(DATA / RUNS[0])
+    told: list[tuple[int, float]] = []
+    anonymise(run, tmp_path / "copy", KEY, lambda *how_far: told.append(how_far))
+    packets = len(next(frame_chunks(run.captures()[CAPTURE])).at_ns)
+    assert told[-1][0] == packets + sum(len(run.table(name)) for name in TABLES)
+    assert told == sorted(told)
+    assert told[-1][1] == pytest.approx(1, abs=1e-3)
 
 
 def test_what_was_derived_from_the_original_is_not_copied(

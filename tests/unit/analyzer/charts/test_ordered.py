@@ -25,7 +25,7 @@ def test_ranks_and_percentiles_are_those_of_all_values_together(
 ) -> None:
     found, values = in_runs(runs), np.sort(np.concatenate([np.array(run) for run in runs]))
     assert found.at(range(len(values))).tolist() == values.tolist()
-    assert found.higher(percent) == np.percentile(values, percent, method="higher")
+    assert found.higher(percent) == [np.percentile(values, percent, method="higher")]
     assert found.quantile(percent / 100) == np.quantile(values, percent / 100)
     assert (found.least, found.largest) == (values[0], values[-1])
 

@@ -154,6 +154,17 @@ def test_what_is_not_ours_is_left_alone_whatever_its_name(tmp_path: Path, own: P
     assert sorted(folders(tmp_path)) == sorted([other, piped, linked])
 
 
+def test_what_another_user_left_is_left_alone(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / f"{PREFIX}left"
+    left.mkdir()
+    (left / "lock").touch()
+    monkeypatch.setattr("os.geteuid", lambda: left.stat().st_uid + 1)
+    remove_stale(tmp_path, own)
+    assert folders(tmp_path) == [left]
+
+
 def test_a_run_that_takes_no_folder_is_spilled_to_where_temporary_files_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from analyzer.wire.packets import read_packets
 from tests.unit.loadgen.commands.in_process import run_in_process
+
+if TYPE_CHECKING:
+    from analyzer.parts import Store
+    from analyzer.wire.packets import PacketTable
 
 DATA = Path(__file__).resolve().parents[3] / "data"
 
@@ -59,6 +65,22 @@ def test_without_a_run_only_what_was_asked_for_is_left(
     assert names(tmp_path) == {"recorded", "tmp", "out"}
     assert (names(folder), names(tmp)) == (kept, set())
     assert shown.stdout.splitlines()[-1] == str(folder / "capture.pcap")
+
+
+@pytest.mark.parametrize("words", [(), ("--no-run",)], ids=["kept", "thrown away"])
+def test_a_capture_is_decoded_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    decoded: list[int] = []
+
+    def counted(*captures: memoryview, store: Store) -> PacketTable:
+        decoded.append(len(captures))
+        return read_packets(*captures, store=store)
+
+    monkeypatch.setattr("analyzer.evidence.captures.read_packets", counted)
+    for paths in ([folder], [folder / "capture.pcap"]):  # beside its log, and alone
+        assert run_in_process("analyzer", "report", *paths, *words).returncode == 0
+    assert decoded == [1, 1]
 
 
 def test_without_a_run_and_a_page_the_figures_are_printed(folder: Path) -> None:

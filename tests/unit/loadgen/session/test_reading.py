@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadgen.session.reading import ReadingProgress
+from loadgen.session.reading import COPYING, ReadingProgress
 
 
 def lines(*reads: tuple[float, int, float]) -> list[str]:
@@ -45,3 +45,13 @@ def test_a_second_reading_begins_anew() -> None:
     progress.read(100, 0.1)
     progress.read(400, 0.5)
     assert len(said) == 1
+
+
+def test_a_copy_has_words_of_its_own() -> None:
+    clock = iter([0.0, 4.0])
+    said: list[str] = []
+    ReadingProgress("anonymise", said.append, lambda: next(clock), COPYING).read(800, 0.4)
+    assert said == [
+        "anonymise: 800 rows and packets copied, 200/s, 40% of the recording, "
+        "about 6 s left to copy"
+    ]

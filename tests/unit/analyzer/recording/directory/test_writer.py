@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from analyzer.errors import RecordingError
 from analyzer.recording.directory import (
+    CAPTURE,
     MANIFEST,
     SCHEMA_VERSION,
     Recording,
@@ -35,6 +38,8 @@ from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from analyzer.recording.directory.writer import TakenBy
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -189,3 +194,33 @@ def test_a_directory_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordingError, match="cannot be made"):
         RecordingWriter(tmp_path / "file" / "run", {})
+
+
+@pytest.mark.parametrize("by", ["copy", "link", "symlink"])
+def test_a_capture_that_is_taken_in_is_the_same_file_byte_for_byte(
+    tmp_path: Path, by: TakenBy
+) -> None:
+    source = tmp_path / "taken.pcap"
+    source.write_bytes(bytes(range(256)) * 9)
+    writer = RecordingWriter(tmp_path / "run", {})
+    writer.take_capture(CAPTURE, source, by)
+    taken = tmp_path / "run" / CAPTURE
+    assert taken.read_bytes() == source.read_bytes()
+    assert (taken.samefile(source), taken.is_symlink()) == (by != "copy", by == "symlink")
+
+
+@pytest.mark.parametrize("refused", ["copy_file_range", "link"])
+def test_a_file_system_that_shares_no_blocks_and_has_no_links_gets_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise OSError(errno.EXDEV, "")
+
+    source = tmp_path / "taken.pcap"
+    source.write_bytes(bytes(range(256)) * 9)
+    writer = RecordingWriter(tmp_path / "run", {})
+    monkeypatch.setattr(os, refused, refuse)
+    writer.take_capture(CAPTURE, source, "link" if refused == "link" else "copy")
+    taken = tmp_path / "run" / CAPTURE
+    assert taken.read_bytes() == source.read_bytes()
+    assert not taken.samefile(source)
