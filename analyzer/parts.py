@@ -54,17 +54,20 @@ class Rows(Generic[Result]):
 
 @dataclass(frozen=True, slots=True)
 class Dealt:
-    """Rows, and the bucket of each; shape (n,)."""
+    """Rows, and the bucket of each; shape (n,). Names and types are the same for each task."""
 
     bucket: Ints
     columns: Columns
 
-    def parts(self) -> Iterator[tuple[int, Columns]]:
-        """The rows of each bucket that has some."""
-        numbers = np.unique(self.bucket).tolist()
-        for number in numbers:
-            here = slice(None) if len(numbers) == 1 else self.bucket == number
-            yield number, {name: column[here] for name, column in self.columns.items()}
+    def in_buckets(self, count: int) -> tuple[Columns, Ints]:
+        """The rows in the order of their buckets; where each begins, and the end: (count + 1,)."""
+        bounds = np.zeros(count + 1, dtype=np.int64)
+        np.cumsum(np.bincount(self.bucket, minlength=count), out=bounds[1:])
+        if (self.bucket[1:] >= self.bucket[:-1]).all():
+            return self.columns, bounds
+        numbers = self.bucket.astype(np.min_scalar_type(count))  # 16 bits are sorted by counting
+        order = np.argsort(numbers, kind="stable")
+        return {name: column[order] for name, column in self.columns.items()}, bounds
 
 
 class ColumnWriter(Protocol):
@@ -78,20 +81,17 @@ class ColumnWriter(Protocol):
 
 
 class Bucket(Protocol):
-    """Rows that are read once, and are then gone."""
+    """Some of the rows that tasks dealt out; they are read once, and are then gone."""
 
     def read(self) -> Columns:
-        """All of them, in the order in which they were added; no column if there are none."""
+        """All of them, in the order of the tasks; no column if there are none."""
 
 
 class Buckets(Protocol):
     """Rows dealt out to numbered buckets."""
 
-    def append(self, bucket: int, columns: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Add rows to a bucket; the same names and types at each call."""
-
     def bucket(self, number: int) -> Bucket:
-        """One of them, once all rows have been added."""
+        """One of them."""
 
 
 class Store(Protocol):
@@ -103,9 +103,6 @@ class Store(Protocol):
 
     def columns(self) -> ColumnWriter:
         """New columns."""
-
-    def buckets(self, count: int) -> Buckets:
-        """New buckets."""
 
     def reading(self, packets: int, share: float) -> None:
         """Take note that so many packets, and this share of the captures' bytes, have been read."""
@@ -127,12 +124,9 @@ class Store(Protocol):
         """Add to new columns what a function makes of each task; the rest of it, as ``map``."""
 
     def deal(
-        self,
-        buckets: Buckets,
-        function: Callable[..., Dealt],
-        tasks: Iterable[tuple[Any, ...]],
-    ) -> None:
-        """Add to new buckets what a function makes of each task."""
+        self, count: int, function: Callable[..., Dealt], tasks: Iterable[tuple[Any, ...]]
+    ) -> Buckets:
+        """So many buckets of what a function makes of each task."""
 
 
 def fill_here(writer: ColumnWriter, made: Iterable[Rows[Result]]) -> Iterator[Result]:
@@ -145,13 +139,6 @@ def fill_here(writer: ColumnWriter, made: Iterable[Rows[Result]]) -> Iterator[Re
         yield rows.rest
 
 
-def deal_here(buckets: Buckets, made: Iterable[Dealt]) -> None:
-    """Add rows to buckets one after another."""
-    for dealt in made:
-        for number, columns in dealt.parts():
-            buckets.append(number, columns)
-
-
 @dataclass(frozen=True, slots=True)
 class InMemory:
     """A store of plain arrays, for what is small."""
@@ -161,10 +148,6 @@ class InMemory:
     def columns(self) -> ColumnWriter:
         """New columns."""
         return _Growing([])
-
-    def buckets(self, count: int) -> Buckets:
-        """New buckets."""
-        return _Lists([[] for _ in range(count)])
 
     def reading(self, packets: int, share: float) -> None:
         """It takes no time worth a line."""
@@ -188,13 +171,10 @@ class InMemory:
         return fill_here(writer, self.map(function, tasks))
 
     def deal(
-        self,
-        buckets: Buckets,
-        function: Callable[..., Dealt],
-        tasks: Iterable[tuple[Any, ...]],
-    ) -> None:
-        """Add what a function makes of each task to buckets."""
-        deal_here(buckets, self.map(function, tasks))
+        self, count: int, function: Callable[..., Dealt], tasks: Iterable[tuple[Any, ...]]
+    ) -> Buckets:
+        """So many buckets of what a function makes of each task."""
+        return _InBuckets([dealt.in_buckets(count) for dealt in self.map(function, tasks)])
 
 
 IN_MEMORY = InMemory()
@@ -212,15 +192,20 @@ class _Growing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lists:
-    rows: list[list[Mapping[str, npt.NDArray[Any]]]]
-
-    def append(self, bucket: int, columns: Mapping[str, npt.NDArray[Any]]) -> None:
-        self.rows[bucket].append(columns)
+class _InBuckets:
+    tables: list[tuple[Columns, Ints]]
 
     def bucket(self, number: int) -> Bucket:
-        rows, self.rows[number] = self.rows[number], []
-        return _Rows(rows)
+        pieces = [
+            (columns, *bounds[number : number + 2].tolist()) for columns, bounds in self.tables
+        ]
+        return _Rows(
+            [
+                {name: column[first:last] for name, column in columns.items()}
+                for columns, first, last in pieces
+                if last > first
+            ]
+        )
 
 
 @dataclass(frozen=True, slots=True)

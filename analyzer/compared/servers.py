@@ -141,12 +141,12 @@ def _servers_of_macs(
         by="flow",
     ).dropna(subset=["by"])
     names: dict[int, str] = {}
-    if evidence.packets is not None and evidence.segments and evidence.forwarding == "dr":
+    if evidence.facts is not None and evidence.segments and evidence.forwarding == "dr":
         flows = evidence.segments.flows
         ports = dict(zip(_ends_of(flows).tolist(), flows["port"].tolist(), strict=True))
         names = {
             mac * _MOST_ENDS + end: f"{ip}:{port}"
-            for mac, ip in evidence.packets.neighbours.items()
+            for mac, ip in evidence.facts.neighbours.items()
             for end, port in ports.items()
         }
     counted = seen.groupby(["by", "real_server"]).size().reset_index(name="entries")

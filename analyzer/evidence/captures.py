@@ -16,8 +16,8 @@ from analyzer.wire.capture.network import LOST, SKIPPED
 from analyzer.wire.connections import connections
 from analyzer.wire.copies import each_once
 from analyzer.wire.masquerade import masqueraded
-from analyzer.wire.packets import THIS_HOST, PacketTable, read_packets
-from analyzer.wire.rewriting import Rewriting, rewriting
+from analyzer.wire.packets import THIS_HOST, CaptureFacts, PacketTable, read_packets
+from analyzer.wire.rewriting import NOTHING, Rewriting, rewriting
 from analyzer.wire.segments import Segments, forwarders, service_segments, without_copies
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Captured:
     """What the wire shows of the virtual services.
 
     Attributes:
-        packets: all segments and datagrams.
+        facts: what the captures say beside each packet.
+        unserved: all packets, where none is a service's.
         segments: those of the services, each once for each side of a director, under the addresses
             that a director knows.
         once: the same without the copies that a director sends on.
@@ -45,7 +46,8 @@ class Captured:
         files: those that could be read.
     """
 
-    packets: PacketTable
+    facts: CaptureFacts
+    unserved: PacketTable | None
     segments: Segments
     once: Segments
     connections: pd.DataFrame
@@ -77,6 +79,10 @@ class ReadOnce:
             self.took_s = time.perf_counter() - began
         return self._packets
 
+    def forget(self) -> None:
+        """Give back their room; who asks again has them read again."""
+        self._packets = None
+
 
 def read_captures(
     captures: Mapping[str, memoryview],
@@ -100,14 +106,17 @@ def read_captures(
     read = read or ReadOnce(usable, store)
     packets = read.packets()
     began = time.perf_counter()
-    segments = each_once(service_segments(packets, ends, store))
+    every = service_segments(packets, ends, store)
+    has_others = len(every.flow) < len(packets.at_ns)
+    segments = each_once(every)
     before = masqueraded(segments)
     segments = segments.only(~np.isin(segments.flow, before)) if len(before) else segments
-    nat = rewriting(packets, segments)
+    nat = rewriting(packets, segments) if has_others else NOTHING
     forward = with_host(macs, packets) or nat.macs or forwarders(segments)
     once = segments.only(without_copies(segments, forward))
     found = Captured(
-        packets=packets,
+        facts=packets.facts(),
+        unserved=None if len(segments.flow) else packets,
         segments=segments,
         once=once,
         connections=connections(once),
@@ -127,9 +136,9 @@ def _counted_once(flows: int) -> list[NotMeasured]:
     return [NotMeasured(what=f"{flows} connections under their clients' own addresses", why=why)]
 
 
-def with_host(macs: frozenset[int], packets: PacketTable) -> frozenset[int]:
+def with_host(macs: frozenset[int], facts: CaptureFacts) -> frozenset[int]:
     """MACs of one host, with what stands for it where it is the one that captured."""
-    return macs | {THIS_HOST} if macs & packets.host_macs else macs
+    return macs | {THIS_HOST} if macs & facts.host_macs else macs
 
 
 def readable(captures: Mapping[str, memoryview]) -> tuple[list[memoryview], list[NotMeasured]]:
@@ -145,14 +154,14 @@ def readable(captures: Mapping[str, memoryview]) -> tuple[list[memoryview], list
     return usable, lost
 
 
-def _packets_lost(packets: PacketTable) -> list[NotMeasured]:
+def _packets_lost(facts: CaptureFacts) -> list[NotMeasured]:
     """What the capture holds and no prediction can use, though the director may have seen it."""
     rows = [
-        NotMeasured(what=f"captured packets, {kind}: {packets.skipped[kind]}", why=SKIPPED[kind])
+        NotMeasured(what=f"captured packets, {kind}: {facts.skipped[kind]}", why=SKIPPED[kind])
         for kind in LOST
-        if packets.skipped[kind]
+        if facts.skipped[kind]
     ]
-    if packets.unread:
+    if facts.unread:
         why = "no whole packet follows: the capture was cut off while it was written, or is damaged"
-        rows.append(NotMeasured(what=f"the last {packets.unread} bytes of the capture", why=why))
+        rows.append(NotMeasured(what=f"the last {facts.unread} bytes of the capture", why=why))
     return rows

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analyzer.recording.manifest import Manifest
     from analyzer.recording.requests import RequestRows
     from analyzer.results import NotMeasured
-    from analyzer.wire.packets import PacketTable
+    from analyzer.wire.packets import CaptureFacts
     from analyzer.wire.segments import Segments, VirtualEnd
     from analyzer.wire.vrrp import Announcements
 
@@ -82,14 +82,14 @@ class Evidence:
         return self.manifest.command == "import" and self.service is None and bool(advertised)
 
     @property
-    def packets(self) -> PacketTable | None:
-        """All that was captured; None without a capture."""
-        return self.captured.packets if self.captured else None
+    def facts(self) -> CaptureFacts | None:
+        """What the captures say beside each packet; None without a capture."""
+        return self.captured.facts if self.captured else None
 
     @property
     def misses_packets(self) -> bool:
         """Whether packets were dropped while they were captured, or cut too short to be read."""
-        cut_short = self.packets.skipped["truncated"] if self.packets else 0
+        cut_short = self.facts.skipped["truncated"] if self.facts else 0
         return bool(self.manifest.capture.dropped) or cut_short > 0
 
     @property

@@ -58,8 +58,8 @@ def _announcements_left_out(evidence: Evidence) -> list[NotMeasured]:
 
 def _no_packets_of_the_service(evidence: Evidence) -> list[NotMeasured]:
     """A capture from behind a director in nat has packets of real servers, and none of the VIP."""
-    captured, packets = evidence.captured, evidence.packets
-    if captured is None or packets is None or len(captured.segments.flow):
+    packets = evidence.captured.unserved if evidence.captured else None
+    if packets is None:
         return []
     known = pd.concat([evidence.services["real_server"], evidence.changes["real_server"]])
     ours = np.isin(packets.addresses, known.dropna().unique().tolist())

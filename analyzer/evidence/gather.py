@@ -52,6 +52,8 @@ def gather(
     ends = virtual_ends(several or ((service,) if service else ()), polled, entries)
     macs = macs_of(directors)
     captured, packets_lost = read_captures(recording.captures(), ends, macs, store, read)
+    if read:
+        read.forget()
     evidence = Evidence(
         manifest=manifest,
         directors=_in_capture(directors, captured),
@@ -135,10 +137,8 @@ def _in_capture(directors: tuple[Director, ...], captured: Captured | None) -> t
     """The directors; the one that captured also has the MACs that stand for it there."""
     if captured is None:
         return directors
-    packets = captured.packets
-    return tuple(
-        replace(director, macs=with_host(director.macs, packets)) for director in directors
-    )
+    facts = captured.facts
+    return tuple(replace(director, macs=with_host(director.macs, facts)) for director in directors)
 
 
 def _zero_ns(evidence: Evidence) -> int:

@@ -204,12 +204,13 @@ def timeout_by_state_s(timeouts: Timeouts) -> npt.NDArray[np.float64]:
     return np.array([by_state[state] for state in State], dtype=np.float64)
 
 
-_TCP_FIN, _TCP_SYN, _TCP_RST, _TCP_ACK = 0x01, 0x02, 0x04, 0x10
+_BY_BIT = ((0x04, Flag.RST), (0x02, Flag.SYN), (0x01, Flag.FIN), (0x10, Flag.ACK))
+_BY_BYTE = np.array(
+    [next((flag for bit, flag in _BY_BIT if byte & bit), Flag.BARE) for byte in range(256)],
+    dtype=np.int8,
+)
 
 
 def flag_of(tcp_flags: npt.NDArray[np.uint8]) -> Int8s:
     """The Flag of each packet from its TCP flag byte; same shape."""
-    bits = (_TCP_RST, _TCP_SYN, _TCP_FIN, _TCP_ACK)
-    flags = (Flag.RST, Flag.SYN, Flag.FIN, Flag.ACK)
-    chosen = np.select([(tcp_flags & bit) != 0 for bit in bits], list(flags), default=Flag.BARE)
-    return chosen.astype(np.int8)
+    return _BY_BYTE[tcp_flags]

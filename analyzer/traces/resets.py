@@ -162,7 +162,7 @@ def _servers(
     servers = _by_legs(captured, rows).fillna(_as_polled(flow, segments.at_ns[rows], measured))
     source = pd.Series(segments.source_mac[rows])
     port = flow.map(segments.flows["port"]).astype("string")
-    named = source.map(captured.packets.neighbours).astype("string") + ":" + port
+    named = source.map(captured.facts.neighbours).astype("string") + ":" + port
     by_mac = named.fillna(source.map(_mac_name).astype("string"))
     return servers.fillna(by_mac.where(by == "server")).astype("string")
 

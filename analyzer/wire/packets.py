@@ -15,7 +15,7 @@ import numpy as np
 from analyzer.parts import IN_MEMORY, Rows, stretches
 from analyzer.wire.addresses import ends_of, shared
 from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
-from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
+from analyzer.wire.capture.files import CHUNK_BYTES, chunks_of
 from analyzer.wire.capture.links import NO_MAC, THIS_HOST, Link, link_layer
 from analyzer.wire.capture.network import SKIPPED, TCP, UDP, VRRP, Network, network_layer
 from analyzer.wire.capture.options import window_scales
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from analyzer.arrays import Bools, Ints
     from analyzer.parts import Columns, Store
     from analyzer.wire.addresses import UInts
-    from analyzer.wire.capture.frames import Bytes, Frames
+    from analyzer.wire.capture.frames import Bytes, Chunk, Frames
 
     UInt8s = npt.NDArray[np.uint8]
     Indices = npt.NDArray[np.int32]
@@ -39,6 +39,7 @@ __all__ = [
     "TCP",
     "THIS_HOST",
     "UDP",
+    "CaptureFacts",
     "PacketTable",
     "mac_number",
     "read_packets",
@@ -49,7 +50,26 @@ _MOST_BYTES = 65_535  # of an IP packet, by its length field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PacketTable:
+class CaptureFacts:
+    """What captures say beside each packet.
+
+    Attributes:
+        addresses: every address that occurs, as text; IPv4 before IPv6, each in order of number.
+        neighbours: MAC to IPv4 address, from ARP senders and VRRP advertisements.
+        host_macs: the MACs that THIS_HOST stands for, as far as it sent anything.
+        skipped: what else the captures held, by the kinds of ``network.SKIPPED``.
+        unread: bytes at the end of files, after the last whole record of each.
+    """
+
+    addresses: tuple[str, ...]
+    neighbours: Mapping[int, str]
+    host_macs: frozenset[int]
+    skipped: Mapping[str, int]
+    unread: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacketTable(CaptureFacts):
     """Segments and datagrams in the order of the capture; every array has shape (n,).
 
     Attributes:
@@ -65,11 +85,6 @@ class PacketTable:
         ttl: the time to live (IPv4), or hop limit (IPv6).
         source_mac, destination_mac: as 48-bit numbers, NO_MAC where the link has none; THIS_HOST
             where the link says that the capturing host sent or took it, whatever its interface.
-        addresses: every address that occurs, as text; IPv4 before IPv6, each in order of number.
-        neighbours: MAC to IPv4 address, from ARP senders and VRRP advertisements.
-        host_macs: the MACs that THIS_HOST stands for, as far as it sent anything.
-        skipped: what else the capture held, by the kinds of ``network.SKIPPED``.
-        unread: bytes at the end of files, after the last whole record of each.
     """
 
     at_ns: Ints
@@ -87,11 +102,11 @@ class PacketTable:
     ttl: UInt8s
     source_mac: Ints
     destination_mac: Ints
-    addresses: tuple[str, ...]
-    neighbours: Mapping[int, str]
-    host_macs: frozenset[int]
-    skipped: Mapping[str, int]
-    unread: int
+
+    def facts(self) -> CaptureFacts:
+        """The rest, without the packets."""
+        names = (field.name for field in fields(CaptureFacts))
+        return CaptureFacts(**{name: getattr(self, name) for name in names})
 
 
 def mac_number(mac: str) -> int:
@@ -116,7 +131,7 @@ def read_packets(
     """
     writer, chunks = store.columns(), []
     packets, read_bytes, size_bytes = 0, 0, sum(map(len, captures))
-    tasks = ((frames.alone(),) for frames in _frames_of(captures, chunk_bytes))
+    tasks = ((chunk.alone(),) for chunk in _chunks_of(captures, chunk_bytes))
     for chunk in store.fill(writer, _decoded, tasks):
         chunks.append(chunk)
         packets, read_bytes = packets + chunk.frames, read_bytes + chunk.read_bytes
@@ -129,9 +144,9 @@ def read_packets(
     return _once(_table(chunks, columns, addresses), tunnelled, store)
 
 
-def _frames_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Frames]:
+def _chunks_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Chunk]:
     for content in captures:
-        yield from frame_chunks(content, chunk_bytes)
+        yield from chunks_of(content, chunk_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,11 +171,12 @@ class _Chunk:
     unread: int
 
 
-def _decoded(frames: Frames) -> Rows[_Chunk]:
+def _decoded(part: Chunk) -> Rows[_Chunk]:
     """The arrays of PacketTable, and ``tunnelled`` (it came in a tunnel).
 
     ``source`` and ``destination`` are rows of the chunk's book.
     """
+    frames = part.frames()
     link = link_layer(frames)
     network = network_layer(frames, link)
     whole = np.flatnonzero(network.whole)

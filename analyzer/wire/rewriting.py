@@ -16,13 +16,15 @@ import pandas as pd
 
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag, flag_of
-from analyzer.parts import stretches
+from analyzer.parts import Dealt, stretches
 from analyzer.wire.packets import NO_MAC, UDP
 from analyzer.wire.segments import SENT_ON_NS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from analyzer.arrays import Bools, Ints
-    from analyzer.parts import Bucket, Buckets, Columns
+    from analyzer.parts import Bucket, Columns
     from analyzer.wire.packets import PacketTable
     from analyzer.wire.segments import Segments
 
@@ -86,7 +88,9 @@ def rewriting(packets: PacketTable, segments: Segments) -> Rewriting:
         return NOTHING
     clients = _client_keys(packets, segments)
     rows, first_flows = _parts_of_clients(segments, clients)
-    inside = _dealt_out(packets, segments, clients, first_flows)
+    inside = segments.store.deal(
+        len(first_flows), _dealt, _stretches(packets, segments, clients, first_flows)
+    )
     tasks = (
         (
             inside.bucket(number),
@@ -134,21 +138,26 @@ def _clients_of(segments: Segments, rows: slice, clients: Ints) -> Ints:
     return clients[segments.flow[rows.start] : segments.flow[rows.stop - 1] + 1]
 
 
-def _dealt_out(
+_READ = (
+    *("at_ns", "protocol", "source", "destination", "source_port", "destination_port", "flags"),
+    *("sequence", "source_mac", "destination_mac"),
+)
+
+
+def _stretches(
     packets: PacketTable, segments: Segments, clients: Ints, first_flows: Ints
-) -> Buckets:
-    """The packets between a service's client and an address that is no service's, by parts."""
-    store = segments.store
-    buckets = store.buckets(len(first_flows))
+) -> Iterator[tuple[Columns, _Known, Ints]]:
+    """What ``_dealt`` takes of some packets at a time."""
     known = _Known.of(packets, segments, clients)
-    for rows in stretches(len(packets.at_ns), store.part_rows):
-        found = _between_clients_and_others(packets, known, rows)
-        part = np.searchsorted(first_flows, known.flow_of(found["client"]), side="right") - 1
-        for number in np.unique(part):
-            here = part == number
-            buckets.append(int(number), {name: column[here] for name, column in found.items()})
-        store.release()
-    return buckets
+    for rows in stretches(len(packets.at_ns), segments.store.part_rows):
+        yield {name: getattr(packets, name)[rows] for name in _READ}, known, first_flows
+
+
+def _dealt(packets: Columns, known: _Known, first_flows: Ints) -> Dealt:
+    """The packets between a service's client and an address that is no service's, by parts."""
+    found = _between_clients_and_others(packets, known)
+    flow = known.flow_of(found["client"])
+    return Dealt(np.searchsorted(first_flows, flow, side="right") - 1, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +188,9 @@ class _Known:
         is_client = np.zeros(len(packets.addresses), dtype=bool)
         distinct, first = np.unique(clients, return_index=True)
         is_client[distinct // (_PROTOCOLS * _PORTS)] = True
-        return cls(distinct, first, vips, is_client)
+        writer = segments.store.columns()  # long ones are handed to other processes by name
+        writer.append({"clients": distinct, "flows": first})
+        return cls(**writer.finish(), vips=vips, is_client=is_client)
 
     def holds(self, ends: Ints) -> Bools:
         """Which ends are clients."""
@@ -227,12 +238,12 @@ def _end_key(address: Any, protocol: Any, port: Any) -> Any:
     return (address * _PROTOCOLS + protocol) * _PORTS + port
 
 
-def _between_clients_and_others(packets: PacketTable, known: _Known, rows: slice) -> Columns:
+def _between_clients_and_others(packets: Columns, known: _Known) -> Columns:
     """Of some packets those between a service's client and an address that is no service's."""
-    source, destination = packets.source[rows], packets.destination[rows]
+    source, destination = packets["source"], packets["destination"]
     near = np.flatnonzero(known.is_client[source] | known.is_client[destination])
-    protocol = packets.protocol[rows][near].astype(np.int64)
-    ports = packets.source_port[rows][near], packets.destination_port[rows][near]
+    protocol = packets["protocol"][near].astype(np.int64)
+    ports = packets["source_port"][near], packets["destination_port"][near]
     from_end = _end_key(source[near].astype(np.int64), protocol, ports[0])
     to_end = _end_key(destination[near].astype(np.int64), protocol, ports[1])
     forth = ~np.isin(to_end, known.vips)
@@ -240,17 +251,17 @@ def _between_clients_and_others(packets: PacketTable, known: _Known, rows: slice
     back = ~forth & ~np.isin(from_end, known.vips)
     back[back] = known.holds(to_end[back])
     both = forth | back
-    chosen, forth = rows.start + near[both], forth[both]
-    is_udp = packets.protocol[chosen] == UDP
+    chosen, forth = near[both], forth[both]
+    is_udp = packets["protocol"][chosen] == UDP
     return {
-        "at_ns": packets.at_ns[chosen],
+        "at_ns": packets["at_ns"][chosen],
         "to_server": forth,
         "client": np.where(forth, from_end[both], to_end[both]),
         "other": np.where(forth, to_end[both], from_end[both]),
-        "flag": np.where(is_udp, np.int8(Flag.DATAGRAM), flag_of(packets.flags[chosen])),
-        "sequence": packets.sequence[chosen].astype(np.int64),
-        "source_mac": packets.source_mac[chosen],
-        "destination_mac": packets.destination_mac[chosen],
+        "flag": np.where(is_udp, np.int8(Flag.DATAGRAM), flag_of(packets["flags"][chosen])),
+        "sequence": packets["sequence"][chosen].astype(np.int64),
+        "source_mac": packets["source_mac"][chosen],
+        "destination_mac": packets["destination_mac"][chosen],
     }
 
 

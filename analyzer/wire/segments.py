@@ -32,6 +32,9 @@ PROTOCOLS = {"TCP": TCP, "UDP": UDP}
 _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 _PORTS = 1 << 16
 _TCP_ACK = 0x10
+_BYTES = np.arange(256, dtype=np.uint8)
+_IS_OPENING = (flag_of(_BYTES) == Flag.SYN) & (_BYTES & _TCP_ACK == 0)
+"""Whether a packet with each flag byte is a SYN that acknowledges nothing."""
 _BROADCAST = "255.255.255.255"
 
 SENT_ON_NS = 50_000_000
@@ -170,9 +173,8 @@ def service_segments(
     known = sorted(set(ends))
     numbers, size = _numbers_of(packets, known), len(packets.at_ns)
     bounds = _bounds(packets, numbers, -(-size // store.part_rows))
-    buckets = store.buckets(len(bounds) + 1)
     stretch = ((_rows(packets, rows), numbers, bounds) for rows in stretches(size, store.part_rows))
-    store.deal(buckets, _dealt, stretch)
+    buckets = store.deal(len(bounds) + 1, _dealt, stretch)
     writer = store.columns()
     parts = ((buckets.bucket(number),) for number in range(len(bounds) + 1))
     keys = list(store.fill(writer, _in_order, parts))
@@ -299,11 +301,10 @@ def busiest_end(packets: PacketTable) -> VirtualEnd | None:
     Among equals it is the one whose first SYN came first: a director in nat sends each SYN on, so
     before one real server the VIP and it get as many.
     """
-    begins = (packets.protocol == TCP) & (flag_of(packets.flags) == Flag.SYN)
-    begins &= (packets.flags & _TCP_ACK) == 0
-    if not begins.any():
+    rows = np.flatnonzero(_IS_OPENING[packets.flags])
+    rows = rows[packets.protocol[rows] == TCP]
+    if not len(rows):
         return None
-    rows = np.flatnonzero(begins)
     rows = rows[_by_time(packets.at_ns[rows])]
     ends = packets.destination[rows].astype(np.int64) * _PORTS + packets.destination_port[rows]
     code, distinct = pd.factorize(ends)  # in order of their first SYNs

@@ -113,9 +113,9 @@ def placed_by_events(
     """
     ends = _ends(polls())
     captured, _ = read_captures(captures, ends, macs, read.store, read)
-    if captured is None or not len(captured.packets.at_ns):
+    at_ns = read.packets().at_ns
+    if captured is None or not len(at_ns):
         return place(unmatched("the capture has no packet"), stamps, overlap=True)
-    at_ns = captured.packets.at_ns
     first_s, last_s = seconds_since(np.array([at_ns.min(), at_ns.max()]), 0).tolist()
     covered_s = (float(first_s), float(last_s))
     overlap = span_t[0] <= covered_s[1] and span_t[1] + stamps.resolution_s >= covered_s[0]

@@ -13,6 +13,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Self
 
 from loadgen.errors import RunFailed
+from loadgen.session.heap import keep_freed_memory
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -78,6 +79,7 @@ class LocalWorkers:
 
 def _begin() -> None:
     """Leave Ctrl-C to the process that this one works for; end when that was killed."""
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     employer = parent_process()
     if employer is not None:

@@ -15,7 +15,7 @@ RUN_DIRECTORY = ROOT / "analyzer" / "recording" / "directory"
 SPILL = ROOT / "analyzer" / "recording" / "spill"
 ON_DISK = [
     *(RUN_DIRECTORY / name for name in ("files.py", "reader.py", "writer.py")),
-    *(SPILL / name for name in ("files.py", "folder.py", "store.py", "tasks.py", "turns.py")),
+    *(SPILL / f"{name}.py" for name in ("buckets", "files", "folder", "store", "tasks", "turns")),
 ]
 """The only modules of the analyzer that touch a disk."""
 

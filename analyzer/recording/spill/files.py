@@ -1,8 +1,10 @@
-"""Columns and buckets as files: written in one go, mapped to be read."""
+"""Columns as files: written in one go, mapped to be read."""
 
 from __future__ import annotations
 
+import errno
 import mmap
+import os
 import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -77,7 +79,7 @@ class FileColumns:
                     self.files[name] = self.closing.enter_context(
                         self._path(name).open("wb", buffering=0)
                     )
-                _write(self.files[name], rows.astype(self.kinds[name], copy=False))
+                write_all(self.files[name], rows.astype(self.kinds[name], copy=False))
         except OSError as error:
             self.closing.close()
             raise RecordingError(not_written(self.stem.parent, error)) from error
@@ -99,55 +101,18 @@ def column_path(stem: Path, name: str) -> Path:
     return stem.with_name(f"{stem.name}.{name}")
 
 
-@dataclass(frozen=True, slots=True)
-class FileBucket:
-    """Packed records in a file, which need not be there if there are none."""
-
-    path: Path
-    dtype: np.dtype[Any] | None
-
-    def read(self) -> Columns:
-        """All rows; the file is deleted."""
-        if self.dtype is None or not self.path.exists():
-            return {}
-        records = np.fromfile(self.path, dtype=self.dtype)
-        self.path.unlink()
-        return {name: np.ascontiguousarray(records[name]) for name in self.dtype.names or ()}
-
-
-@dataclass(slots=True)
-class FileBuckets:
-    """Rows dealt out to numbered files, as packed records."""
-
-    stem: Path
-    dtype: np.dtype[Any] | None = None
-
-    def append(self, bucket: int, columns: Mapping[str, Array]) -> None:
-        """Add rows to a bucket.
-
-        Raises:
-            RecordingError: there is no room for them.
-        """
-        if self.dtype is None:
-            self.dtype = np.dtype([(name, rows.dtype) for name, rows in columns.items()])
-        records = np.empty(len(next(iter(columns.values()))), dtype=self.dtype)
-        for name, rows in columns.items():
-            records[name] = rows
-        try:
-            with self._path(bucket).open("ab", buffering=0) as file:
-                _write(file, records)
-        except OSError as error:
-            raise RecordingError(not_written(self.stem.parent, error)) from error
-
-    def bucket(self, number: int) -> FileBucket:
-        """One of them."""
-        return FileBucket(self._path(number), self.dtype)
-
-    def _path(self, bucket: int) -> Path:
-        return self.stem.with_name(f"{self.stem.name}.{bucket}")
-
-
-def _write(file: RawIOBase, rows: Array) -> None:
+def write_all(file: RawIOBase, rows: Array) -> None:
+    """Write rows as they lie in memory; raises OSError."""
     left = np.ascontiguousarray(rows).view(np.uint8).data
     while left:
         left = left[file.write(left) :]
+
+
+def read_all(file: int, rows: Array) -> None:
+    """Fill rows with what comes next in a file; raises OSError if it ends before."""
+    left = rows.view(np.uint8).data
+    while left:
+        count = os.readv(file, [left])
+        if not count:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        left = left[count:]

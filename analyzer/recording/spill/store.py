@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from analyzer.parts import IN_MEMORY, PART_ROWS, deal_here, fill_here
+from analyzer.parts import IN_MEMORY, PART_ROWS, fill_here
 from analyzer.recording.directory.files import release
-from analyzer.recording.spill.files import FileBuckets, FileColumns, Mappings
+from analyzer.recording.spill.buckets import Dealing, FileBuckets
+from analyzer.recording.spill.files import FileColumns, Mappings
 from analyzer.recording.spill.folder import spill_folder
 from analyzer.recording.spill.tasks import in_other_processes
-from analyzer.recording.spill.turns import Dealing, Filling, end_turns, filled_kinds
+from analyzer.recording.spill.turns import Filling, end_turns, filled_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,11 +46,6 @@ class Spill:
     def columns(self) -> ColumnWriter:
         """New columns, each in a file of its own."""
         return FileColumns(self._stem(), self._mappings)
-
-    def buckets(self, count: int) -> Buckets:
-        """New buckets, each in a file of its own; ``count`` is not needed."""
-        del count
-        return FileBuckets(self._stem())
 
     def reading(self, packets: int, share: float) -> None:
         """Hand it on."""
@@ -91,18 +87,14 @@ class Spill:
         end_turns(writer.stem)
 
     def deal(
-        self,
-        buckets: Buckets,
-        function: Callable[..., Dealt],
-        tasks: Iterable[tuple[Any, ...]],
-    ) -> None:
-        """Add what a function makes of each task to buckets, by who runs it."""
-        if not isinstance(buckets, FileBuckets) or not self._in_turns():
-            deal_here(buckets, self.map(function, tasks))
-            return
-        for dtype in self.map(Dealing(function, buckets.stem), _numbered(tasks)):
-            buckets.dtype = buckets.dtype or dtype
-        end_turns(buckets.stem)
+        self, count: int, function: Callable[..., Dealt], tasks: Iterable[tuple[Any, ...]]
+    ) -> Buckets:
+        """So many buckets of what a function makes of each task, written by who runs it."""
+        dealing = Dealing(function, self._stem(), count)
+        if self.workers is None or self._in_turns():
+            return FileBuckets(list(self.map(dealing, _numbered(tasks))))
+        made = enumerate(self.map(function, tasks))
+        return FileBuckets([dealing.written(number, dealt) for number, dealt in made])
 
     def _in_turns(self) -> bool:
         """Whether tasks are run by others, which write to the folder and begin them in order."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from analyzer.recording.directory.files import MappedFile, mapped
-from analyzer.recording.spill.files import FileBucket
+from analyzer.recording.spill.buckets import FileBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -1,7 +1,7 @@
 """Rows that other processes write to files themselves, each task's where they belong.
 
 The tasks are begun in their order, so that one may wait for what those before it say: how many
-rows they have. Then all write at once, or one after another where files are appended to.
+rows they have. Then all write at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from analyzer.errors import RecordingError
 from analyzer.recording.directory.files import not_written
-from analyzer.recording.spill.files import FileBuckets, column_path
+from analyzer.recording.spill.files import column_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from analyzer.parts import Columns, Dealt, Rows
+    from analyzer.parts import Columns, Rows
 
 Result = TypeVar("Result")
 
@@ -66,34 +66,6 @@ class Filling(Generic[Result]):
                     column_path(self.stem, name), rows, column.astype(kinds[name], copy=False)
                 )
         return made.rest
-
-
-@dataclass(frozen=True, slots=True)
-class Dealing:
-    """A function whose rows are dealt out by the process that runs it; returns their type.
-
-    Attributes:
-        function: of a module, or a partial of one.
-        stem: of the buckets' files.
-    """
-
-    function: Callable[..., Dealt]
-    stem: Path
-
-    def __call__(self, number: int, *task: Any) -> np.dtype[Any] | None:
-        """Run task ``number``.
-
-        Raises:
-            RecordingError: there is no room for its rows.
-        """
-        with _turn(self.stem, number) as turn:
-            parts = list(self.function(*task).parts())
-            buckets = FileBuckets(self.stem)
-            turn.wait()
-            for bucket, columns in parts:
-                buckets.append(bucket, columns)
-            turn.pass_on(0, 0)
-        return buckets.dtype
 
 
 @dataclass(slots=True)

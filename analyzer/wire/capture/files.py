@@ -9,14 +9,14 @@ one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analyzer.errors import ParseError
 from analyzer.units import NS_PER_S
-from analyzer.wire.capture.frames import Bytes, Frames
+from analyzer.wire.capture.frames import Bytes, Chunk, Frames
 from analyzer.wire.capture.pcap import HEADER_BYTES, MAGIC, MAX_FRAME_BYTES, RECORD_BYTES
 from analyzer.wire.capture.pcapng import SECTION_MAGIC, pcapng_chunks
 from analyzer.wire.capture.walk import STOP, walk
@@ -41,6 +41,11 @@ def frame_chunks(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterato
     Raises:
         ParseError: neither pcap nor pcapng.
     """
+    return (chunk.frames() for chunk in chunks_of(content, chunk_bytes))
+
+
+def chunks_of(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """As ``frame_chunks``, and raises as it does; other processes may make the frames of them."""
     file = Bytes(content)
     magic = bytes(content[:4])
     if magic in MAGIC and file.size >= HEADER_BYTES:
@@ -71,28 +76,72 @@ class _Records:
         return end if end <= self.file.size else STOP
 
     def plausible(self, at: Ints) -> Bools:
-        good = np.abs(self._field(at, 0) - self.first_s) < _FAR_IN_TIME_S
+        good = self._is_near_in_time(at)
         rows = np.flatnonzero(good)
+        at = at[rows]
         for _ in range(2):  # it, and whatever would come after it
-            good[rows] = self._alike(at[rows])
-            rows = rows[good[rows]]
-            after = self.after(at[rows])
+            alike = self._alike(at)
+            good[rows] = alike
+            after = self.after(at[alike])
             inside = after <= self.file.size - RECORD_BYTES
-            rows, at = rows[inside], at.copy()
-            at[rows] = after[inside]
+            rows, at = rows[alike][inside], after[inside]
         return good
 
     def _alike(self, at: Ints) -> Bools:
-        captured, length = self._field(at, 8), self._field(at, 12)
+        captured, length = self.words[at + 8], self.words[at + 12]
         good = (captured > 0) & (captured <= length) & (length <= MAX_FRAME_BYTES)
-        good &= self._field(at, 4) < self.units_per_s
-        return np.asarray(good & (np.abs(self._field(at, 0) - self.first_s) < _FAR_IN_TIME_S))
+        return np.asarray(
+            good & (self.words[at + 4] < self.units_per_s) & self._is_near_in_time(at)
+        )
 
-    def _field(self, at: Ints, offset: int) -> Ints:
-        return self.words[at + offset].astype(np.int64)
+    def _is_near_in_time(self, at: Ints) -> Bools:
+        earliest_s = np.uint32((self.first_s - _FAR_IN_TIME_S) % 2**32)
+        return np.asarray(self.words[at] - earliest_s < np.uint32(2 * _FAR_IN_TIME_S))
 
 
-def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Iterator[Frames]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PcapChunk:
+    """Records, all of one file or of files put behind each other.
+
+    Attributes:
+        file, unread: as in Frames.
+        order, unit_ns: of numbers and instants.
+        link_type: of all frames.
+        at: the records' offsets in the file; shape (n,).
+    """
+
+    file: Bytes
+    order: str
+    unit_ns: int
+    link_type: int
+    at: npt.NDArray[np.integer]
+    unread: int
+
+    def alone(self) -> _PcapChunk:
+        """The same records in the piece of the file that has them; their offsets take 4 bytes."""
+        if not len(self.at):
+            return replace(self, file=self.file.piece(0, 0))
+        first, last = int(self.at[0]), int(self.at[-1])
+        end = last + RECORD_BYTES + self.file.number(last + 8, 4, self.order)
+        at = (self.at - first).astype(np.uint32)  # chunks are shorter than 4 GB
+        return replace(self, file=self.file.piece(first, end), at=at)
+
+    def frames(self) -> Frames:
+        """The records' frames."""
+        file, order, at = self.file, self.order, self.at.astype(np.int64)
+        return Frames(
+            file=file,
+            at_ns=file.numbers(at, 4, order) * NS_PER_S
+            + file.numbers(at + 4, 4, order) * self.unit_ns,
+            start=at + RECORD_BYTES,
+            length=file.numbers(at + 8, 4, order),
+            link_type=np.full(len(at), self.link_type, dtype=np.int32),
+            unread=self.unread,
+            untimed=0,
+        )
+
+
+def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Iterator[_PcapChunk]:
     """Of a file that others were put behind (``cat``), the frames of all that are of its kind."""
     begins: int | None = 0
     while begins is not None:
@@ -110,24 +159,21 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
             if begins is not None:
                 at = at[at < begins]
             last = len(at) == 0 or after >= limit or records.next_after(after) == STOP
-            yield Frames(
+            yield _PcapChunk(
                 file=file,
-                at_ns=file.numbers(at, 4, order) * NS_PER_S
-                + file.numbers(at + 4, 4, order) * unit_ns,
-                start=at + RECORD_BYTES,
-                length=file.numbers(at + 8, 4, order),
-                link_type=np.full(len(at), link_type, dtype=np.int32),
+                order=order,
+                unit_ns=unit_ns,
+                link_type=link_type,
+                at=at,
                 unread=file.size - after if last and begins is None else 0,
-                untimed=0,
             )
             start = after
 
 
 def _next_file(file: Bytes, order: str, at: Ints) -> int | None:
     """Where another file of the same kind begins: its header looks like an empty record."""
-    same = file.numbers(at, 4, order) == file.number(0, 4, order)
-    same &= (file.numbers(at + 4, 4, order) == file.number(4, 4, order)) & (
-        at + HEADER_BYTES <= file.size
-    )
-    rows = np.flatnonzero(same & (file.numbers(at + 8, 4, order) == 0))
-    return int(at[rows[0]]) if len(rows) else None
+    headers = at[file.overlapping(4, order)[at] == file.number(0, 4, order)]
+    same = file.numbers(headers + 4, 4, order) == file.number(4, 4, order)
+    same &= file.numbers(headers + 8, 4, order) == 0
+    headers = headers[same & (headers + HEADER_BYTES <= file.size)]
+    return int(headers[0]) if len(headers) else None

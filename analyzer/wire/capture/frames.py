@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -76,6 +76,16 @@ class Bytes:
         return np.ndarray((size,), f"{order}u{width}", self._content, strides=(1,))
 
 
+class Chunk(Protocol):
+    """Some frames of a file, which may be worked out where they are decoded."""
+
+    def alone(self) -> Chunk:
+        """The same in the piece of the file that has them."""
+
+    def frames(self) -> Frames:
+        """The frames."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
     """Frames in the order of the file; every array has shape (n,).
@@ -105,6 +115,10 @@ class Frames:
         first = max(int(self.start[0]) - _BEFORE_BYTES, 0)
         last = int((self.start + self.length).max())
         return replace(self, file=self.file.piece(first, last), start=self.start - first)
+
+    def frames(self) -> Frames:
+        """Themselves."""
+        return self
 
     def holds(self, end: Ints) -> Bools:
         """Which frames were captured at least to this offset."""

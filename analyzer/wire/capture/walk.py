@@ -27,7 +27,7 @@ SAMPLE = 256
 
 _WINDOW = 128
 _FARTHEST_GUESS = 1 << 17
-_LANES_PER_STEP = 16  # a step of all lanes costs as much as so many guesses
+_LANES_PER_STEP = 4  # a step of all lanes costs as much as so many guesses
 _MOST_LANES = 4096
 
 

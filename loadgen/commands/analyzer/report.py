@@ -84,11 +84,13 @@ def report(
     --repeat`, the page of each run and of all together.
     """
     from loadgen.importing.run_of_files import run_of
+    from loadgen.session.heap import keep_freed_memory
 
     if no_run and output is None and form != "html":
         raise click.UsageError(f"--no-run with --format {form} needs -o.")
     if processes and cluster:
         raise click.UsageError("--processes and --cluster exclude each other.")
+    keep_freed_memory()
     with ExitStack() as closing:
         means = _means(processes, cluster, closing)
         run = closing.enter_context(run_of(paths, keep=not no_run, means=means))

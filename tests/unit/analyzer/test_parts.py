@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.parts import InMemory, cuts, same_flows, stretches
+from analyzer.parts import Dealt, InMemory, cuts, same_flows, stretches
+
+if TYPE_CHECKING:
+    from analyzer.parts import Columns
 
 FLOWS = st.lists(st.integers(0, 9), max_size=40).map(lambda rows: np.array(sorted(rows), dtype=int))
 
@@ -39,16 +44,31 @@ def test_stretches_cover_a_table_once() -> None:
     assert not list(stretches(0, 3))
 
 
+def dealt(columns: Columns) -> Dealt:
+    return Dealt(columns["odd"].astype(np.int64), columns)
+
+
+@given(buckets=st.lists(st.integers(0, 300), max_size=40))
+def test_dealt_rows_are_by_bucket_each_in_the_order_in_which_they_came(buckets: list[int]) -> None:
+    rows = Dealt(np.array(buckets, dtype=np.int64), {"at": np.arange(len(buckets))})
+    columns, bounds = rows.in_buckets(301)
+    assert len(bounds) == 302
+    for number in range(301):
+        expected = [at for at, bucket in enumerate(buckets) if bucket == number]
+        assert columns["at"][slice(*bounds[number : number + 2])].tolist() == expected
+
+
 def test_columns_and_buckets_keep_the_order_in_which_rows_came() -> None:
     store = InMemory()
-    columns, buckets = store.columns(), store.buckets(2)
-    for number in range(4):
-        row = {"at": np.array([number]), "odd": np.array([bool(number % 2)])}
+    columns = store.columns()
+    rows = [{"at": np.array([n, n]), "odd": np.array([n % 2 > 0, False])} for n in range(4)]
+    for row in rows:
         columns.append(row)
-        buckets.append(number % 2, row)
+    buckets = store.deal(3, dealt, zip(rows))
     assert {name: one.tolist() for name, one in columns.finish().items()} == {
-        "at": [0, 1, 2, 3],
-        "odd": [False, True, False, True],
+        "at": [0, 0, 1, 1, 2, 2, 3, 3],
+        "odd": [False, False, True, False, False, False, True, False],
     }
+    assert buckets.bucket(0).read()["at"].tolist() == [0, 0, 1, 2, 2, 3]
     assert buckets.bucket(1).read()["at"].tolist() == [1, 3]
-    assert buckets.bucket(1).read() == {}
+    assert buckets.bucket(2).read() == {}

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from analyzer.errors import RecordingError
-from analyzer.parts import IN_MEMORY
+from analyzer.parts import IN_MEMORY, Dealt
 from analyzer.recording.spill import Means, Spill, spilled, store_for
-from analyzer.recording.spill.files import FileBuckets, FileColumns, Mappings
+from analyzer.recording.spill.buckets import Dealing
+from analyzer.recording.spill.files import FileColumns, Mappings
 from analyzer.recording.spill.folder import PREFIX, remove_stale
 from analyzer.recording.spill.store import SPILLED_BYTES
 
@@ -48,17 +49,24 @@ def test_a_column_without_rows_is_empty_and_leaves_no_file(tmp_path: Path) -> No
         assert [path.name for path in store.folder.iterdir()] == ["lock"]
 
 
-def test_buckets_give_their_rows_once_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+def dealt(number: int) -> Dealt:
+    columns = {"at": np.array([number, -number]), "flag": np.array([number == 3, False])}
+    return Dealt(np.array([number % 2, 0]), columns)
+
+
+def test_buckets_give_their_rows_once_in_the_order_of_their_tasks_and_leave_no_file(
+    tmp_path: Path,
+) -> None:
     with spilled(tmp_path) as store:
-        buckets = store.buckets(2)
-        for number in range(4):
-            buckets.append(number % 2, {"at": np.array([number]), "flag": np.array([number == 3])})
+        buckets = store.deal(3, dealt, zip(range(4)))
         assert {name: one.tolist() for name, one in buckets.bucket(1).read().items()} == {
             "at": [1, 3],
             "flag": [False, True],
         }
-        assert buckets.bucket(1).read() == {}
-        assert store.buckets(1).bucket(0).read() == {}
+        assert buckets.bucket(0).read()["at"].tolist() == [0, 0, -1, 2, -2, -3]
+        assert buckets.bucket(2).read() == {}
+        assert store.deal(1, dealt, []).bucket(0).read() == {}
+        assert [path.name for path in store.folder.iterdir()] == ["lock"]
 
 
 def test_a_column_that_nobody_needs_any_more_gives_its_room_back(tmp_path: Path) -> None:
@@ -190,13 +198,16 @@ def test_workers_are_left_out_of_what_one_process_does_sooner(tmp_path: Path) ->
 
 def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "000000.at").symlink_to("/dev/full")
-    (tmp_path / "000001.0").symlink_to("/dev/full")
+    (tmp_path / "000001.0.0").symlink_to("/dev/full")
     rows = {"at": np.zeros(1 << 16)}
     columns = FileColumns(tmp_path / "000000", Mappings())
     with pytest.raises(RecordingError, match="cannot be written: No space left on device"):
         columns.append(rows)
+    dealing = Dealing(
+        lambda: Dealt(np.zeros(1 << 16, dtype=np.int64), rows), tmp_path / "000001", 1
+    )
     with pytest.raises(RecordingError, match="cannot be written: No space left on device"):
-        FileBuckets(tmp_path / "000001").append(0, rows)
+        dealing(0)
 
 
 def test_small_captures_stay_in_memory(tmp_path: Path) -> None:

@@ -75,8 +75,7 @@ def test_columns_without_any_task_or_row_are_none(tmp_path: Path, means: Means) 
 
 def test_buckets_have_the_rows_in_the_order_of_their_tasks(tmp_path: Path, means: Means) -> None:
     with spilled(tmp_path, means=means) as store:
-        buckets = store.buckets(2)
-        store.deal(buckets, dealt, ((size,) for size in SIZES))
+        buckets = store.deal(2, dealt, ((size,) for size in SIZES))
         assert buckets.bucket(0).read()["size"].tolist() == [3, 3, 2, 5, 5, 5, 1]
         assert buckets.bucket(1).read()["size"].tolist() == [3, 2, 5, 5]
 
