@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from analyzer.parts import IN_MEMORY, cuts, stretches
+from analyzer.parts import IN_MEMORY, Dealt, cuts, stretches
 from analyzer.recording.tables import TABLES, in_full
 
 if TYPE_CHECKING:
@@ -217,15 +217,12 @@ def _joined(parts: list[npt.NDArray[Any]], kind: type[np.signedinteger[Any]]) ->
 
 def _by_id(columns: Columns, store: Store) -> Columns:
     """The rows in the order of their ids; equal ids keep theirs."""
-    edges = _edges(columns["id"], _part_rows(store))
-    buckets, writer = store.buckets(len(edges) + 1), store.columns()
-    for rows in stretches(len(columns["id"]), _part_rows(store)):
-        part = {name: column[rows] for name, column in columns.items()}
-        bucket = np.searchsorted(edges, part["id"], side="right")
-        for number in np.unique(bucket).tolist():
-            here = bucket == number
-            buckets.append(number, {name: column[here] for name, column in part.items()})
-        store.release()
+    edges = _edges(columns["id"], store.part_rows)
+    tasks = (
+        ({name: column[rows] for name, column in columns.items()}, edges)
+        for rows in stretches(len(columns["id"]), store.part_rows)
+    )
+    buckets, writer = store.deal(len(edges) + 1, _dealt, tasks), store.columns()
     for number in range(len(edges) + 1):
         part = buckets.bucket(number).read()
         if part:
@@ -233,6 +230,10 @@ def _by_id(columns: Columns, store: Store) -> Columns:
             writer.append({name: column[order] for name, column in part.items()})
     store.release()
     return writer.finish()
+
+
+def _dealt(columns: Columns, edges: Ints) -> Dealt:
+    return Dealt(np.searchsorted(edges, columns["id"], side="right"), columns)
 
 
 _SAMPLED = 1 << 16
