@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +63,9 @@ if TYPE_CHECKING:
     from analyzer.results import WhatIf
     from analyzer.wire.segments import Segments
 
+_ROW_BYTES = 200
+"""Of a change of an entry, a polled real server or a request, while it is analysed."""
+
 _SHOWN_AFTER_NS = 600_000_000_000
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
 
@@ -90,8 +94,10 @@ def analyse(
         return _analyse(recording, assumptions, read.store, read)
     if store is not None:
         return _analyse(recording, assumptions, store)
-    long_bytes = recording.capture_bytes() + recording.table_size("requests")[1]
-    with store_for(recording.path, long_bytes, means) as own:
+    rows = sum(recording.table_size(name)[0] for name in ("entries", "services", "requests"))
+    kept_bytes = recording.capture_bytes() + rows * _ROW_BYTES
+    means = means if recording.capture_bytes() else replace(means, workers=None)
+    with store_for(recording.path, kept_bytes, means) as own:
         return _analyse(recording, assumptions, own)
 
 

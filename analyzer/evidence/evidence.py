@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from analyzer.evidence.captures import Captured
     from analyzer.evidence.forwarding import Forwarding
+    from analyzer.observed.parted import Parted
     from analyzer.recording.director import Director
     from analyzer.recording.manifest import Manifest
     from analyzer.recording.requests import RequestRows
@@ -55,8 +56,8 @@ class Evidence:
     requests: RequestRows
     services: pd.DataFrame
     counted: pd.DataFrame
-    entries: pd.DataFrame
-    changes: pd.DataFrame
+    entries: Parted
+    changes: Parted
     polls: pd.DataFrame
     events: pd.DataFrame
     sockets: pd.DataFrame

@@ -9,12 +9,14 @@ import numpy as np
 
 from analyzer.errors import ParseError
 from analyzer.evidence.captures import read_captures, with_host
+from analyzer.evidence.changes import read_changes
 from analyzer.evidence.ends import virtual_ends
 from analyzer.evidence.evidence import Evidence, macs_of, with_records
 from analyzer.evidence.forwarding import forwarding_of
 from analyzer.evidence.gaps import gaps_of
+from analyzer.evidence.polled import read_services
 from analyzer.evidence.virtual_macs import by_master
-from analyzer.observed.entries import ns, numbered
+from analyzer.observed.entries import ns
 from analyzer.parts import IN_MEMORY
 from analyzer.recording.director import Director, directors_of
 from analyzer.recording.requests import NEVER, PIECE_ROWS, request_rows
@@ -47,9 +49,9 @@ def gather(
     service = manifest.service.end if manifest.service else None
     several = tuple(dict.fromkeys(each.end for each in manifest.services))
     directors = directors_of(manifest)
-    polled, entries = recording.table("services"), recording.table("entries")
-    services = polled[polled["active"].notna()]
-    ends = virtual_ends(several or ((service,) if service else ()), polled, entries)
+    polled = read_services(recording, store)
+    changes = read_changes(recording, store)
+    ends = virtual_ends(several or ((service,) if service else ())) | polled.ends | changes.ends
     macs = macs_of(directors)
     captured, packets_lost = read_captures(recording.captures(), ends, macs, store, read)
     if read:
@@ -61,10 +63,10 @@ def gather(
         service=service,
         services_sent_to=several,
         requests=request_rows(recording.pieces("requests", PIECE_ROWS), store),
-        services=services,
-        counted=polled[polled["conns"].notna() | polled["cps"].notna()],
-        entries=numbered(entries, captured.segments.flows if captured else None),
-        changes=entries,
+        services=polled.services,
+        counted=polled.counted,
+        entries=changes.numbered(captured.segments.flows if captured else None),
+        changes=changes.rows,
         polls=recording.table("polls"),
         events=recording.table("events").sort_values("at"),
         sockets=recording.table("sockets"),
@@ -73,7 +75,7 @@ def gather(
         in_flight=recording.table("in_flight"),
         masquerades=recording.table("masquerades"),
         announcements=None,
-        forwarded=forwarding_of(manifest, services, entries, captured),
+        forwarded=forwarding_of(manifest, polled.services, changes.signs, captured),
     )
     is_unexplained = manifest.command == "import" and not ends
     seen_on, unread = _seen_on(recording)
@@ -155,13 +157,15 @@ def _first_ns(evidence: Evidence) -> Iterator[int]:
             yield int(known_ns.min())
     parts = (
         (evidence.services, "at"),
-        (evidence.changes, "at"),
         (evidence.events, "at"),
     )
     for table, column in parts:
         known = table[column].dropna()
         if len(known):
             yield int(ns(known).min())
+    for changes in evidence.changes:
+        if len(changes):
+            yield int(ns(changes["at"]).min())
     if evidence.is_vrrp_alone and evidence.announcements:
         yield evidence.announcements.advertisements[0].at_ns
     if evidence.segments is not None and len(evidence.segments.at_ns):

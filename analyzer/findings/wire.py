@@ -84,12 +84,7 @@ def _leak(figures: Figures, flows: Ints) -> Finding:
 
 
 def _half_open_flows(figures: Figures) -> Ints:
-    flows = [
-        result.tracked.loc[result.tracked["state"].isin(_HALF_OPEN_STATES), "flow"].to_numpy(
-            dtype=np.int64
-        )
-        for result in figures.measured
-    ]
+    flows = [result.flows_in(*_HALF_OPEN_STATES) for result in figures.measured]
     return np.unique(np.concatenate(flows)) if flows else np.zeros(0, dtype=np.int64)
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.charts.values import LifetimeSamples
-from analyzer.observed.ends import lifetimes_s, protocols, seen_to_end
+from analyzer.observed.ends import (
+    lifetimes_s,
+    poll_gap_s,
+    protocols,
+    widest_gap_s,
+    with_end,
+)
 from analyzer.predicted.entries import TIMER, state_number
 from analyzer.units import NS_PER_S
 
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.measured import Measured
+    from analyzer.observed.parted import Parted
     from analyzer.results import Lifetime
 
     Floats = npt.NDArray[np.float64]
@@ -43,10 +50,17 @@ def _of_group(result: Measured, row: Lifetime) -> LifetimeSamples:
     )
 
 
-def _observed(tracked: pd.DataFrame, row: Lifetime) -> Floats:
+def _observed(tracked: Parted, row: Lifetime) -> Floats:
     """Observed lifetimes: from the last packet to the middle of the two polls around the end."""
     if not row.n_expired or tracked.empty:
         return np.array([], dtype=np.float64)
+    gap_s = tracked.column(lambda part: poll_gap_s(with_end(_of_row(part, row))))
+    lifetime_s = tracked.column(lambda part: lifetimes_s(with_end(_of_row(part, row)))[0])
+    return lifetime_s[gap_s <= widest_gap_s(gap_s)] if len(gap_s) else lifetime_s
+
+
+def _of_row(tracked: pd.DataFrame, row: Lifetime) -> pd.DataFrame:
+    """The entries of a group whose last packet is known."""
     seen = tracked[(tracked["state"] == row.state) & tracked["last_ns"].notna()]
     if row.protocol is not None:
         seen = seen[protocols(seen) == row.protocol]
@@ -54,7 +68,7 @@ def _observed(tracked: pd.DataFrame, row: Lifetime) -> Floats:
         seen = seen[seen["cause"].fillna(TIMER) == TIMER]
     if "timeout_s" in seen and row.timeout_s is not None:
         seen = seen[seen["timeout_s"].fillna(row.timeout_s) == row.timeout_s]
-    return lifetimes_s(seen_to_end(seen))[0]
+    return seen
 
 
 def _predicted(result: Measured, row: Lifetime) -> Floats:

@@ -138,4 +138,5 @@ def _has_templates(evidence: Evidence, director: Director) -> bool:
 
     A template leads to its real server whatever the weight.
     """
-    return bool((evidence.by_director[director.name].changes["client_port"] == 0).any())
+    changes = evidence.by_director[director.name].changes
+    return any(bool((rows["client_port"] == 0).any()) for rows in changes)

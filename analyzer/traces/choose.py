@@ -192,7 +192,7 @@ def entries_of(table: pd.DataFrame, measured: Sequence[Measured]) -> tuple[Ints,
         known = row >= 0
         last_state[row[known]] = entries["state"].to_numpy()[known]
         cause[row[known]] = entries["cause"].to_numpy()[known]
-        held, outside_s = _off(result.tracked)
+        held, outside_s = _off(result.tracked.whole())
         held = row[held]
         off_s[held[held >= 0]] = outside_s[held >= 0]
     return last_state, cause, off_s

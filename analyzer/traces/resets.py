@@ -184,7 +184,9 @@ def _by_legs(captured: Captured, rows: Ints) -> pd.Series:
 
 
 def _as_polled(flow: pd.Series, at_ns: Ints, measured: Sequence[Measured]) -> pd.Series:
-    tracked = [result.tracked[["flow", "appeared_ns", "real_server"]] for result in measured]
+    tracked = [
+        result.tracked.whole()[["flow", "appeared_ns", "real_server"]] for result in measured
+    ]
     known = pd.concat(tracked) if tracked else pd.DataFrame()
     if known.empty:
         return pd.Series(pd.NA, index=flow.index, dtype="string")

@@ -69,9 +69,18 @@ class Recording:
 
         A column that a part was written without, by an older program, is null there.
         """
-        table = pa.concat_tables([TABLES[name].empty_table(), *self.parts(name)])
-        frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-        return frame
+        return _frame([TABLES[name].empty_table(), *self.parts(name)])
+
+    def frames(self, name: str, rows: int) -> Iterator[pd.DataFrame]:
+        """A table as ``table`` gives it, about so many rows at a time; at least once."""
+        waiting, count = [TABLES[name].empty_table()], 0
+        for part in self.parts(name):
+            waiting.append(part)
+            count += len(part)
+            if count >= rows:
+                yield _frame(waiting)
+                waiting, count = waiting[:1], 0
+        yield _frame(waiting)
 
     def parts(self, name: str) -> Iterator[pa.Table]:
         """A table part by part, so that no more than one is in memory; unreadable ones left out."""
@@ -167,8 +176,16 @@ class Recording:
         return table
 
     def _note(self, part: Path, problems: Iterable[str]) -> None:
+        """Add problems of a part, but for those that were found before."""
         where = part.relative_to(self.path)
-        self.problems.extend(f"{where}: {problem}" for problem in problems)
+        lines = (f"{where}: {problem}" for problem in problems)
+        self.problems.extend(line for line in lines if line not in self.problems)
+
+
+def _frame(parts: list[pa.Table]) -> pd.DataFrame:
+    types = {pa.int64(): pd.Int64Dtype()}
+    frame: pd.DataFrame = pa.concat_tables(parts).to_pandas(types_mapper=types.get)
+    return frame
 
 
 def _in_short(error: Exception) -> str:

@@ -12,6 +12,7 @@ from analyzer.evidence.evidence import Evidence, with_records
 from analyzer.failover.describe import failover
 from analyzer.findings.figures import Figures
 from analyzer.observed.entries import numbered
+from analyzer.observed.parted import Parted
 from analyzer.recording.director import directors_of
 from analyzer.recording.manifest import manifest_of
 from analyzer.recording.requests import RequestRows
@@ -142,8 +143,8 @@ def evidence(
         requests=RequestRows.of(sent),
         services=table("services", tables.get("services", ())),
         counted=table("services", tables.get("services", ())),
-        entries=numbered(changes, None),
-        changes=changes,
+        entries=Parted.of(numbered(changes, None)),
+        changes=Parted.of(changes),
         polls=table("polls", tables.get("polls", ())),
         events=table("events", ()),
         sockets=table("sockets", ()),
