@@ -40,7 +40,7 @@ def gather(
     Args:
         recording: the run.
         store: keeps what is known of each packet.
-        read: its captures, where their packets were read before.
+        read: its captures, where their packets were read before; they are not opened again.
 
     Raises:
         RecordingError: its manifest is not one.
@@ -53,7 +53,8 @@ def gather(
     changes = read_changes(recording, store)
     ends = virtual_ends(several or ((service,) if service else ())) | polled.ends | changes.ends
     macs = macs_of(directors)
-    captured, packets_lost = read_captures(recording.captures(), ends, macs, store, read)
+    captures = read.captures if read else recording.captures()
+    captured, packets_lost = read_captures(captures, ends, macs, store, read)
     if read:
         read.forget()
     evidence = Evidence(

@@ -121,7 +121,10 @@ def _client_keys(packets: PacketTable, segments: Segments) -> Ints:
 
 
 def _parts_of_clients(segments: Segments, clients: Ints) -> tuple[list[slice], Ints]:
-    """The rows of each part of whole clients (address and port), and the first flow of each."""
+    """The rows of each part of whole clients (address and port), and the first flow of each.
+
+    Flows without rows (a masquerading router's) are of the part before them, or of the first.
+    """
     is_new = np.ones(len(clients), dtype=bool)
     ends = clients // (_PROTOCOLS * _PORTS) * _PORTS + clients % _PORTS
     is_new[1:] = ends[1:] != ends[:-1]
@@ -129,6 +132,7 @@ def _parts_of_clients(segments: Segments, clients: Ints) -> tuple[list[slice], I
     first_flow = np.flatnonzero(is_new)
     starts = [int(first_flow[client[segments.flow[rows.start]]]) for rows in segments.cuts()]
     first_flows = np.unique(starts)
+    first_flows[0] = 0
     bounds = [*np.searchsorted(segments.flow, first_flows).tolist(), len(segments.flow)]
     return [slice(*pair) for pair in pairwise(bounds)], first_flows
 
