@@ -182,14 +182,12 @@ def _import(sources: Sources, directory: Path) -> Imported:
         service, guess = _service(sources)
         timeouts = given_timeouts(sources.meta, META, overview.timeouts, DIRECTOR, clock.at_ns)
         manifest = _manifest(sources, clock, service, timeouts, log_clock)
-        manifest_of(manifest)  # what an analysis could not use is refused here
+        _check(manifest)
         events = events_of(sources.meta, DIRECTOR, clock.at_ns)
         for event in events:
             checked_ns(event["at"])
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise UsageProblem(f"{META}: {type(error).__name__}: {error}") from error
-    except RecordingError as error:
-        raise UsageProblem(f"{META}: {error}") from error
     with removed_on_failure(directory):
         recording = RecordingWriter(directory, manifest)
         if not sources.thrown_away:
@@ -209,6 +207,14 @@ def _import(sources: Sources, directory: Path) -> Imported:
         return Imported(doubts, sources.read)
     sources.read.forget()
     return Imported(doubts, ReadOnce({}, sources.read.store))
+
+
+def _check(manifest: Mapping[str, Any]) -> None:
+    """Refuse what an analysis could not use."""
+    try:
+        manifest_of(manifest)
+    except RecordingError as error:
+        raise UsageProblem(f"{META}: {error}") from error
 
 
 def _take_captures(sources: Sources, recording: RecordingWriter, *, left_out: bool) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from analyzer.errors import RecordingError
 from analyzer.wire.packets import read_packets
 from tests.unit.loadgen.commands.in_process import run_in_process
 
@@ -131,6 +132,20 @@ run_in_process("analyzer", "report", {str(packed)!r}, *{words!r})
     assert left
     assert run_in_process("analyzer", "report", packed, *words).returncode == 0
     assert not [path for path in left if path.exists()]
+
+
+def test_a_disk_that_is_full_while_a_capture_is_read_is_what_the_error_names(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: memoryview, store: Store) -> PacketTable:
+        raise RecordingError("/var/tmp/x: cannot be written: No space left on device")
+
+    monkeypatch.setattr("analyzer.evidence.captures.read_packets", full)
+    refused = run_in_process("analyzer", "report", folder, "--no-run")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "analyzer: /var/tmp/x: cannot be written: No space left on device\n",
+    )
 
 
 @WAYS
