@@ -222,7 +222,7 @@ def _without_packets(
     in_force = timeouts_in_force(director, evidence, clock)
     director = in_force.known(director)
     rules = in_force.rules(rules_of(director, evidence), clock)
-    if evidence.requests.empty:
+    if not len(evidence.requests):
         timers = timers_of(record.tracked, in_force.steady)
         tracked, foreign, uncertainty_s = record.tracked.map(timers.added), 0, 0.0
     else:

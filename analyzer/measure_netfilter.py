@@ -149,7 +149,7 @@ def _without_packets(
     record = evidence.by_director[director.name]
     nothing = pd.array([pd.NA] * len(record.tracked.whole()), dtype="Int64")
     joined, foreign = record.tracked.whole().assign(last_ns=nothing), 0
-    if not evidence.requests.empty:
+    if len(evidence.requests):
         joined = with_requests(record.tracked.whole(), record.entries.whole(), evidence.requests)
         foreign = int(joined["last_ns"].isna().sum())
     slack_s = record.clock.uncertainty_s + REQUEST_END_UNCERTAINTY_S

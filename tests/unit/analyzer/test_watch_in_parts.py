@@ -9,7 +9,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +18,7 @@ from analyzer.analysis import analyse
 from analyzer.documents import as_text
 from analyzer.observed.entries import numbered
 from analyzer.observed.numbering import numbered_parts
-from analyzer.observed.parted import Kept, Parted
+from analyzer.observed.parted import Parted
 from analyzer.parts import InMemory
 from analyzer.recording.directory import Recording
 from analyzer.recording.spill import spilled
@@ -162,36 +161,3 @@ def test_changes_in_parts_are_in_the_order_of_the_whole(
     assert flows_seen >= whole["flow"].nunique()
     flows = [set(part["flow"]) for part in found]
     assert sum(map(len, flows)) == len(set().union(*flows))
-
-
-def test_a_kept_table_comes_back_with_its_types_and_gaps() -> None:
-    changes = numbered(table("entries", list(_SOME)), None)
-    with_text = changes.assign(cause="timer", half_s=np.array([0.5, np.nan]))
-    kept = Kept(InMemory())
-    kept.append(with_text)
-    kept.append(with_text.iloc[:0])
-    kept.append(with_text.iloc[1:].assign(cause=None).astype({"cause": with_text["cause"].dtype}))
-    first, second, third = kept.finish()
-    assert_frame_equal(first, with_text)
-    assert second.empty
-    assert third["cause"].isna().tolist() == [True]
-    assert third["real_port"].isna().tolist() == [True]
-    assert third.dtypes.tolist() == with_text.dtypes.tolist()
-
-
-_SOME = [
-    {
-        "at": NS,
-        "director": "bal01",
-        "change": change,
-        "protocol": "TCP",
-        "expires_s": 3,
-        "client_ip": "10.0.0.1",
-        "client_port": 7,
-        "vip": "10.9.9.9",
-        "port": 80,
-        "real_server": server,
-        "real_port": None if server is None else 80,
-    }
-    for change, server in (("appeared", "10.0.1.1"), ("gone", None))
-]
