@@ -126,11 +126,11 @@ class Imported:
 
     Attributes:
         doubts: at most ``MAX_WARNINGS`` lines for the operator.
-        read: its captures; none where they cannot be analysed beside the log.
+        read: its captures; None without any, and where they cannot be analysed beside the log.
     """
 
     doubts: list[str]
-    read: ReadOnce
+    read: ReadOnce | None
 
 
 def import_folder(paths: Sequence[Path], directory: Path) -> list[str]:
@@ -203,10 +203,10 @@ def _import(sources: Sources, directory: Path) -> Imported:
         recording.close("completed")
     passed_by = [f"{path}: passed by: {why}" for path, why in sources.passed_by]
     doubts = [*passed_by, *guess, *kept.warnings][:MAX_WARNINGS]
-    if not log_clock.leaves_capture_out:
+    if sources.captures and not log_clock.leaves_capture_out:
         return Imported(doubts, sources.read)
     sources.read.forget()
-    return Imported(doubts, ReadOnce({}, sources.read.store))
+    return Imported(doubts, read=None)
 
 
 def _check(manifest: Mapping[str, Any]) -> None:

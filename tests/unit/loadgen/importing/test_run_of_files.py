@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from analyzer.errors import RecordingError
+from analyzer.recording.spill import spilled
 from analyzer.wire.packets import read_packets
 from tests.unit.loadgen.commands.in_process import run_in_process
 
@@ -146,6 +148,22 @@ def test_a_disk_that_is_full_while_a_capture_is_read_is_what_the_error_names(
         2,
         "analyzer: /var/tmp/x: cannot be written: No space left on device\n",
     )
+
+
+def test_a_capture_beside_a_log_of_more_rows_than_a_part_has_the_same_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorded = DATA / "ground-truth" / "dr-client-close-default"
+
+    def figures() -> Any:
+        shown = run_in_process("analyzer", "report", recorded, "--no-run", "--json")
+        return json.loads(shown.stdout) | {"timings_s": None}
+
+    whole = figures()
+    in_parts = partial(spilled, part_rows=37)
+    monkeypatch.setattr("analyzer.recording.spill.store.SPILLED_BYTES", 0)
+    monkeypatch.setattr("analyzer.recording.spill.store.spilled", in_parts)
+    assert figures() == whole
 
 
 @WAYS
