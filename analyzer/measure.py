@@ -125,7 +125,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         lifetimes=with_sources(
             (by_counters.lifetimes if by_counters else rows)
             or (fallen.rows if fallen else [])
-            or predicted_lifetimes(prediction.entries, director),
+            or predicted_lifetimes(prediction.entry_parts(), director),
             director,
             in_force,
         ),
@@ -222,7 +222,7 @@ def _without_packets(
     in_force = timeouts_in_force(director, evidence, clock)
     director = in_force.known(director)
     rules = in_force.rules(rules_of(director, evidence), clock)
-    if evidence.requests.empty:
+    if not len(evidence.requests):
         timers = timers_of(record.tracked, in_force.steady)
         tracked, foreign, uncertainty_s = record.tracked.map(timers.added), 0, 0.0
     else:

@@ -113,7 +113,7 @@ def measure_netfilter(
         tracked=Parted.of(joined),
         prediction=prediction,
         lifetimes=rows
-        or predicted_conntrack_lifetimes(prediction.entries, director.name, settings),
+        or predicted_conntrack_lifetimes(prediction.entry_parts(), director.name, settings),
         predicted=predicted,
         agreement=agreement(
             prediction,
@@ -150,7 +150,7 @@ def _without_packets(
     record = evidence.by_director[director.name]
     tracked, foreign = record.tracked.map(_without_last_packet), 0
     rows: list[Lifetime] = []
-    if not evidence.requests.empty:
+    if len(evidence.requests):
         joined = with_requests(record.tracked.whole(), record.entries.whole(), evidence.requests)
         tracked, foreign = Parted.of(joined), int(joined["last_ns"].isna().sum())
         slack_s = record.clock.uncertainty_s + REQUEST_END_UNCERTAINTY_S

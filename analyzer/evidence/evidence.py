@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analyzer.observed.parted import Parted
     from analyzer.recording.director import Director
     from analyzer.recording.manifest import Manifest
+    from analyzer.recording.requests import RequestRows
     from analyzer.results import NotMeasured
     from analyzer.wire.packets import CaptureFacts
     from analyzer.wire.segments import Segments, VirtualEnd
@@ -52,7 +53,7 @@ class Evidence:
     directors: tuple[Director, ...]
     zero_ns: int
     service: VirtualEnd | None
-    requests: pd.DataFrame
+    requests: RequestRows
     services: pd.DataFrame
     counted: pd.DataFrame
     entries: Parted

@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 
 from analyzer.observed.entries import ns, span_ms
+from analyzer.recording.requests import NEVER
 from analyzer.traces.choose import MOST, connection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
+
+    from analyzer.recording.requests import RequestRows
 
     Ints = npt.NDArray[np.int64]
     Floats = npt.NDArray[np.float64]
@@ -44,38 +47,73 @@ class Served:
     error: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotableRequests:
+    """The slowest and the first failed requests; arrays have shape (requests,).
+
+    Attributes:
+        connection: the row of each one's connection.
+        total_ms: NaN where it did not end.
+        failed: whether it did.
+    """
+
+    connection: Ints
+    total_ms: Floats
+    failed: Bools
+
+    def of_part(self, table: pd.DataFrame) -> tuple[Floats, Bools]:
+        """Those of a part of the connections, put beside them.
+
+        Args:
+            table: of ``wire.connections``; index: their rows.
+
+        Returns:
+            ``total_ms`` (NaN for all others) and ``failed``, both of shape (connections,).
+        """
+        total_ms, failed = np.full(len(table), np.nan), np.zeros(len(table), dtype=bool)
+        place = self.connection - (int(table.index[0]) if len(table) else 0)
+        here = (place >= 0) & (place < len(table))
+        np.fmax.at(total_ms, place[here], self.total_ms[here])
+        np.logical_or.at(failed, place[here], self.failed[here])
+        return total_ms, failed
+
+
 def notable_requests(
-    requests: pd.DataFrame, flows: pd.DataFrame, table: pd.DataFrame
-) -> tuple[Floats, Bools]:
-    """The slowest and the first failed requests, put beside their connections.
+    requests: RequestRows, flows: pd.DataFrame, table: pd.DataFrame
+) -> NotableRequests:
+    """The slowest and the first failed requests whose connections were captured.
 
     Args:
         requests: the recording's.
         flows: ``Segments.flows``.
         table: ``wire.connections``.
-
-    Returns:
-        ``total_ms`` (NaN for all others) and ``failed``, both of shape (connections,).
     """
-    total_ms, failed = np.full(len(table), np.nan), np.zeros(len(table), dtype=bool)
-    sent = requests[requests["started"].notna()].reset_index(drop=True)
-    spent = pd.Series(span_ms(sent, "started", "ended"))
-    worst = spent.nlargest(4 * MOST).index
-    first = sent.index[sent["error"].notna()][: 4 * MOST]
-    chosen = worst.union(first)
-    row = _connection_rows(sent.loc[chosen], flows, table)
+    sent = _notable(pd.concat([_notable(part.frame()) for part in requests.parts()]))
+    row = _connection_rows(sent, flows, table)
     known = row >= 0
-    np.fmax.at(total_ms, row[known], spent[chosen].to_numpy()[known])
-    np.logical_or.at(failed, row[known], sent.loc[chosen, "error"].notna().to_numpy()[known])
-    return total_ms, failed
+    return NotableRequests(
+        connection=row[known],
+        total_ms=span_ms(sent, "started", "ended")[known],
+        failed=sent["error"].notna().to_numpy()[known],
+    )
+
+
+def _notable(requests: pd.DataFrame) -> pd.DataFrame:
+    """The slowest of some requests and the first that failed, in the same order."""
+    sent = requests[requests["started"].notna()].reset_index(drop=True)
+    worst = pd.Series(span_ms(sent, "started", "ended")).nlargest(4 * MOST).index
+    first = sent.index[sent["error"].notna()][: 4 * MOST]
+    return sent.loc[worst.union(first)]
 
 
 def requests_of(
-    requests: pd.DataFrame, flows: pd.DataFrame, table: pd.DataFrame, chosen: Sequence[int]
+    requests: RequestRows, flows: pd.DataFrame, table: pd.DataFrame, chosen: Sequence[int]
 ) -> dict[int, Served]:
     """What each of some connections served, by the connection's row in ``table``."""
-    ports = flows["client_port"].iloc[table["flow"].iloc[list(chosen)]].unique()
-    near = requests[requests["source_port"].isin(ports) & requests["started"].notna()]
+    ports = flows["client_port"].iloc[table["flow"].iloc[list(chosen)]].unique().astype(np.int64)
+    near = requests.where(
+        lambda rows: np.isin(rows["source_port"], ports) & (rows["started"] != NEVER)
+    ).frame()
     rows = _connection_rows(near, flows, table)
     is_chosen = np.isin(rows, list(chosen))
     near = near[is_chosen].sort_values("started", kind="stable")

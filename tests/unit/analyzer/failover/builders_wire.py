@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from analyzer.client.outcomes import outcomes_of
 from analyzer.client.requests import summarise
 from analyzer.evidence.evidence import Evidence, with_records
 from analyzer.failover.describe import failover
@@ -14,6 +15,7 @@ from analyzer.observed.entries import numbered
 from analyzer.observed.parted import Parted
 from analyzer.recording.director import directors_of
 from analyzer.recording.manifest import manifest_of
+from analyzer.recording.requests import RequestRows
 from analyzer.wire.segments import VirtualEnd
 from analyzer.wire.vrrp import Advertisement, Announcements, Claim, master_down_interval_s, skew_s
 from tests.unit.analyzer.builders_packets import NS, table
@@ -138,7 +140,7 @@ def evidence(
         directors=directors_of(manifest),
         zero_ns=ZERO_NS,
         service=VirtualEnd("TCP", VIP, PORT),
-        requests=sent,
+        requests=RequestRows.of(sent),
         services=table("services", tables.get("services", ())),
         counted=table("services", tables.get("services", ())),
         entries=Parted.of(numbered(changes, None)),
@@ -162,7 +164,7 @@ def failover_of(given: Evidence) -> Any:
 
 def figures(outcome: Any) -> Figures:
     return Figures(
-        requests=summarise(requests(1, 0, [])),
+        requests=summarise(outcomes_of(RequestRows.of(requests(1, 0, [])))),
         peaks=(),
         lifetimes=(),
         agreement=(),
