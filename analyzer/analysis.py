@@ -11,7 +11,7 @@ from analyzer import findings
 from analyzer.client import requests
 from analyzer.client.latency import latencies
 from analyzer.client.targets import by_target
-from analyzer.compared.curves import observed_curves, peak_tables, peaks, seconds
+from analyzer.compared.curves import observed_curves, peak_tables, peaks, seconds, thinned
 from analyzer.compared.population import observed_states, predicted_states
 from analyzer.compared.sockets import socket_curves, socket_states
 from analyzer.conntrack.versions import law_of as conntrack_law_of
@@ -332,8 +332,8 @@ def _timeline(
         adverts_ns = np.array([evidence.announcements.advertisements[-1].at_ns])
         last += seconds(adverts_ns, evidence.zero_ns).tolist()
     if evidence.manifest.command == "import" and evidence.captured:
-        latest_ns = evidence.captured.once.at_ns.max(initial=evidence.zero_ns)
-        last.append(float(seconds(latest_ns, evidence.zero_ns)))
+        _, latest_ns = evidence.captured.once.span_ns() or (0, evidence.zero_ns)
+        last.append(float(seconds(np.array(max(latest_ns, evidence.zero_ns)), evidence.zero_ns)))
     return Timeline(
         zero_ns=evidence.zero_ns,
         end_s=float(max([*last, *ended_s[known]], default=0.0)),
@@ -344,7 +344,12 @@ def _timeline(
         total_ms=span_ms(sent, "begun", "ended"),
         marks=_marks(evidence),
         observed=tuple(observed),
-        predicted=tuple(curve for result in measured for curve in result.predicted),
+        predicted=tuple(
+            thinned(curve, result.prediction.store)
+            for result in measured
+            if result.prediction
+            for curve in result.predicted
+        ),
         events=tuple(events),
         peaks=peak_tables(evidence.services, evidence.zero_ns),
         sockets=sockets,

@@ -111,7 +111,7 @@ def measure_netfilter(
         tracked=joined,
         prediction=prediction,
         lifetimes=rows
-        or predicted_conntrack_lifetimes(prediction.entries, director.name, settings),
+        or predicted_conntrack_lifetimes(prediction.entry_parts(), director.name, settings),
         predicted=predicted,
         agreement=agreement(
             prediction,

@@ -232,16 +232,105 @@ def cuts(numbers: Ints, part_rows: int) -> list[slice]:
     """
     size = len(numbers)
     parts = max(-(-size // max(part_rows, 1)), 1)
-    wanted = size * np.arange(1, parts) // parts
-    inner = np.searchsorted(numbers, numbers[wanted]) if size else wanted
-    bounds = np.unique(np.r_[0, inner, size]).tolist()
+    wanted = [size * part // parts for part in range(1, parts)] if size else []
+    bounds = sorted({0, *(_run_start(numbers, row) for row in wanted), size})
     return [slice(first, last) for first, last in itertools.pairwise(bounds)]
+
+
+def _run_start(numbers: Ints, row: int) -> int:
+    """The first row with the same number; looked for near the row: what is read is mapped in."""
+    reach, number = 1, numbers[row]
+    while reach < row and numbers[row - reach] == number:
+        reach *= 2
+    first = max(row - reach, 0)
+    return first + int(np.searchsorted(numbers[first:row], number))
 
 
 def stretches(size: int, part_rows: int) -> Iterator[slice]:
     """Rows of a table in stretches of ``part_rows``, where a flow may be cut."""
     for first in range(0, size, max(part_rows, 1)):
         yield slice(first, min(first + max(part_rows, 1), size))
+
+
+def over_stretches(
+    store: Store, size: int, function: Callable[[slice], Result]
+) -> Iterator[Result]:
+    """What a function makes of the rows of each stretch; of no rows at least once."""
+    for rows in stretches(size, store.part_rows) if size else [slice(0, 0)]:
+        yield function(rows)
+        store.release()
+
+
+def by_stretches(
+    store: Store, size: int, function: Callable[[slice], npt.NDArray[Any]]
+) -> npt.NDArray[Any]:
+    """An array that is computed, and kept by the store, some rows at a time; shape (size,).
+
+    Args:
+        store: keeps it.
+        size: of the whole.
+        function: the values of some rows.
+    """
+    writer = store.columns()
+    for values in over_stretches(store, size, function):
+        writer.append({"values": values})
+    return writer.finish()["values"]
+
+
+def kept(store: Store, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An array, kept by the store."""
+    return by_stretches(store, len(values), lambda rows: values[rows])
+
+
+_GRID = 1 << 16
+
+
+def in_time(store: Store, columns: Columns) -> Iterator[Columns]:
+    """The rows of a table by ``at_ns``, some at a time; none are of the same instant as others.
+
+    Args:
+        store: keeps what is on its way.
+        columns: with ``at_ns``; shape (n,) each.
+    """
+    bounds = _time_bounds(store, columns["at_ns"])
+    if not len(bounds):
+        yield _by_time(columns)
+        return
+    tasks = (
+        ({name: column[rows] for name, column in columns.items()}, bounds)
+        for rows in stretches(len(columns["at_ns"]), store.part_rows)
+    )
+    buckets = store.deal(len(bounds) + 1, _between, tasks)
+    for number in range(len(bounds) + 1):
+        if part := buckets.bucket(number).read():
+            yield _by_time(part)
+
+
+def _between(columns: Columns, bounds: Ints) -> Dealt:
+    return Dealt(np.searchsorted(bounds, columns["at_ns"], side="right"), columns)
+
+
+def _by_time(columns: Columns) -> Columns:
+    order = np.argsort(columns["at_ns"], kind="stable")
+    return {name: column[order] for name, column in columns.items()}
+
+
+def _time_bounds(store: Store, at_ns: Ints) -> Ints:
+    """Instants that cut a table into parts that are about equal, by what a grid counts."""
+    size, wanted = len(at_ns), -(-len(at_ns) // max(store.part_rows, 1))
+    if wanted <= 1:
+        return np.zeros(0, dtype=np.int64)
+    ends = [
+        (int(part.min()), int(part.max()))
+        for part in over_stretches(store, size, lambda rows: at_ns[rows])
+    ]
+    first_ns, last_ns = min(first for first, _ in ends), max(last for _, last in ends)
+    width_ns = (last_ns - first_ns) // _GRID + 1
+    counts = np.zeros(_GRID, dtype=np.int64)
+    for cells in over_stretches(store, size, lambda rows: (at_ns[rows] - first_ns) // width_ns):
+        counts += np.bincount(cells, minlength=_GRID)
+    full = np.searchsorted(np.cumsum(counts), size * np.arange(1, wanted) // wanted) + 1
+    return first_ns + np.unique(full) * width_ns
 
 
 def same_flows(part: Ints, flow: Ints) -> slice:

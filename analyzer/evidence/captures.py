@@ -110,7 +110,8 @@ def read_captures(
     has_others = len(every.flow) < len(packets.at_ns)
     segments = each_once(every)
     before = masqueraded(segments)
-    segments = segments.only(~np.isin(segments.flow, before)) if len(before) else segments
+    if len(before):
+        segments = segments.only(segments.where(lambda part: ~np.isin(part.flow, before)))
     nat = rewriting(packets, segments) if has_others else NOTHING
     forward = with_host(macs, packets) or nat.macs or forwarders(segments)
     once = segments.only(without_copies(segments, forward))

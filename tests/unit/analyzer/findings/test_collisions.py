@@ -20,8 +20,8 @@ from analyzer.observed.masquerades import (
     no_hidden_connections,
     no_masquerades,
 )
-from analyzer.predicted.entries import TIMER, Prediction
-from analyzer.predicted.evictions import PORT_TAKEN, with_evictions
+from analyzer.predicted.entries import PORT_TAKEN, TIMER, Prediction
+from analyzer.predicted.evictions import with_evictions
 from analyzer.predicted.untracked import untracked
 from analyzer.recording.directory import Recording
 from tests.unit.analyzer.builders_conntrack import SYSCTL, Flow, Node, closed, left_open
