@@ -282,57 +282,6 @@ def kept(store: Store, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return by_stretches(store, len(values), lambda rows: values[rows])
 
 
-_GRID = 1 << 16
-
-
-def in_time(store: Store, columns: Columns) -> Iterator[Columns]:
-    """The rows of a table by ``at_ns``, some at a time; none are of the same instant as others.
-
-    Args:
-        store: keeps what is on its way.
-        columns: with ``at_ns``; shape (n,) each.
-    """
-    bounds = _time_bounds(store, columns["at_ns"])
-    if not len(bounds):
-        yield _by_time(columns)
-        return
-    tasks = (
-        ({name: column[rows] for name, column in columns.items()}, bounds)
-        for rows in stretches(len(columns["at_ns"]), store.part_rows)
-    )
-    buckets = store.deal(len(bounds) + 1, _between, tasks)
-    for number in range(len(bounds) + 1):
-        if part := buckets.bucket(number).read():
-            yield _by_time(part)
-
-
-def _between(columns: Columns, bounds: Ints) -> Dealt:
-    return Dealt(np.searchsorted(bounds, columns["at_ns"], side="right"), columns)
-
-
-def _by_time(columns: Columns) -> Columns:
-    order = np.argsort(columns["at_ns"], kind="stable")
-    return {name: column[order] for name, column in columns.items()}
-
-
-def _time_bounds(store: Store, at_ns: Ints) -> Ints:
-    """Instants that cut a table into parts that are about equal, by what a grid counts."""
-    size, wanted = len(at_ns), -(-len(at_ns) // max(store.part_rows, 1))
-    if wanted <= 1:
-        return np.zeros(0, dtype=np.int64)
-    ends = [
-        (int(part.min()), int(part.max()))
-        for part in over_stretches(store, size, lambda rows: at_ns[rows])
-    ]
-    first_ns, last_ns = min(first for first, _ in ends), max(last for _, last in ends)
-    width_ns = (last_ns - first_ns) // _GRID + 1
-    counts = np.zeros(_GRID, dtype=np.int64)
-    for cells in over_stretches(store, size, lambda rows: (at_ns[rows] - first_ns) // width_ns):
-        counts += np.bincount(cells, minlength=_GRID)
-    full = np.searchsorted(np.cumsum(counts), size * np.arange(1, wanted) // wanted) + 1
-    return first_ns + np.unique(full) * width_ns
-
-
 def same_flows(part: Ints, flow: Ints) -> slice:
     """The rows of another table that are of a part's flows, or lie between them.
 
@@ -344,3 +293,16 @@ def same_flows(part: Ints, flow: Ints) -> slice:
         return slice(0, 0)
     first, last = np.searchsorted(flow, [part[0], part[-1] + 1]).tolist()
     return slice(first, last)
+
+
+def rows_of_flows(flow: Ints, wanted: Ints) -> Ints:
+    """The rows of a table that are of some flows.
+
+    Args:
+        flow: of each row, ascending.
+        wanted: the flows, ascending, each once.
+    """
+    first, until = np.searchsorted(flow, wanted), np.searchsorted(flow, wanted, side="right")
+    counts = until - first
+    step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.asarray(np.repeat(first, counts) + step)

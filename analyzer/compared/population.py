@@ -9,8 +9,9 @@ import numpy as np
 from analyzer.charts.thinning import LONG, kept, lowest_and_highest
 from analyzer.charts.values import StateSeries
 from analyzer.compared.curves import seconds
-from analyzer.parts import in_time, over_stretches
+from analyzer.parts import over_stretches
 from analyzer.predicted.entries import state_name
+from analyzer.sorting import in_time
 
 if TYPE_CHECKING:
     import numpy.typing as npt

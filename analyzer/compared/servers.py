@@ -12,7 +12,7 @@ from analyzer.columns import code_type, named
 from analyzer.compared.curves import UNKNOWN_SERVER
 from analyzer.compared.join import SeenServers
 from analyzer.ipvs.states import Flag
-from analyzer.parts import by_stretches, cuts, same_flows
+from analyzer.parts import by_stretches, cuts, rows_of_flows, same_flows
 from analyzer.wire.segments import service_numbers, services_of
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ class _Answerers:
         if captured is None or evidence.segments is None:
             return cls(segments=None, table=pd.DataFrame(), names={})
         segments, table = evidence.segments, captured.connections[_ANSWERED]
-        near = _of_flows(table, np.unique(tracked["flow"].to_numpy(dtype=np.int64)))
+        flows = np.unique(tracked["flow"].to_numpy(dtype=np.int64))
+        near = table.iloc[rows_of_flows(table["flow"].to_numpy(), flows)]
         near = near.assign(by=_numbers(near, segments.flows, services_of(segments)))
         names = _servers_of_macs(near.sort_values("first_ns"), evidence, tracked)
         return cls(segments=segments, table=table, names=names)
@@ -155,16 +156,6 @@ class _Answerers:
 
 
 _ANSWERED = ["flow", "first_ns", "replied_by"]
-
-
-def _of_flows(table: pd.DataFrame, flows: Ints) -> pd.DataFrame:
-    """The connections of some flows, which ascend."""
-    flow = table["flow"].to_numpy()
-    edges = np.searchsorted(flow, [flows, flows + 1])
-    counts = edges[1] - edges[0]
-    step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    near: pd.DataFrame = table.iloc[np.repeat(edges[0], counts) + step]
-    return near
 
 
 def _nearest(rows: pd.DataFrame, answered: pd.DataFrame, itself: bool) -> pd.Series:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.parts import in_time, over_stretches
+from analyzer.parts import over_stretches
+from analyzer.sorting import in_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

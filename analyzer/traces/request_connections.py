@@ -44,20 +44,47 @@ class Served:
     error: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotableRequests:
+    """The slowest and the first failed requests; arrays have shape (requests,).
+
+    Attributes:
+        connection: the row of each one's connection.
+        total_ms: NaN where it did not end.
+        failed: whether it did.
+    """
+
+    connection: Ints
+    total_ms: Floats
+    failed: Bools
+
+    def of_part(self, table: pd.DataFrame) -> tuple[Floats, Bools]:
+        """Those of a part of the connections, put beside them.
+
+        Args:
+            table: of ``wire.connections``; index: their rows.
+
+        Returns:
+            ``total_ms`` (NaN for all others) and ``failed``, both of shape (connections,).
+        """
+        total_ms, failed = np.full(len(table), np.nan), np.zeros(len(table), dtype=bool)
+        place = self.connection - (int(table.index[0]) if len(table) else 0)
+        here = (place >= 0) & (place < len(table))
+        np.fmax.at(total_ms, place[here], self.total_ms[here])
+        np.logical_or.at(failed, place[here], self.failed[here])
+        return total_ms, failed
+
+
 def notable_requests(
     requests: pd.DataFrame, flows: pd.DataFrame, table: pd.DataFrame
-) -> tuple[Floats, Bools]:
-    """The slowest and the first failed requests, put beside their connections.
+) -> NotableRequests:
+    """The slowest and the first failed requests whose connections were captured.
 
     Args:
         requests: the recording's.
         flows: ``Segments.flows``.
         table: ``wire.connections``.
-
-    Returns:
-        ``total_ms`` (NaN for all others) and ``failed``, both of shape (connections,).
     """
-    total_ms, failed = np.full(len(table), np.nan), np.zeros(len(table), dtype=bool)
     sent = requests[requests["started"].notna()].reset_index(drop=True)
     spent = pd.Series(span_ms(sent, "started", "ended"))
     worst = spent.nlargest(4 * MOST).index
@@ -65,9 +92,11 @@ def notable_requests(
     chosen = worst.union(first)
     row = _connection_rows(sent.loc[chosen], flows, table)
     known = row >= 0
-    np.fmax.at(total_ms, row[known], spent[chosen].to_numpy()[known])
-    np.logical_or.at(failed, row[known], sent.loc[chosen, "error"].notna().to_numpy()[known])
-    return total_ms, failed
+    return NotableRequests(
+        connection=row[known],
+        total_ms=np.asarray(spent[chosen], dtype=np.float64)[known],
+        failed=sent.loc[chosen, "error"].notna().to_numpy()[known],
+    )
 
 
 def requests_of(

@@ -204,8 +204,7 @@ class _Known:
         distinct, first = np.unique(clients, return_index=True)
         writer = segments.store.columns()  # long ones are handed to other processes by name
         writer.append({"clients": distinct, "flows": first})
-        kept = writer.finish()
-        return cls(kept["clients"], kept["flows"], vips, is_client)
+        return cls(**writer.finish(), vips=vips, is_client=is_client)
 
     def holds(self, ends: Ints) -> Bools:
         """Which ends are clients."""
