@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analyzer import findings
+from analyzer.charts.long_columns import bounds
 from analyzer.client import requests
 from analyzer.client.latency import latencies
+from analyzer.client.outcomes import outcomes_of
 from analyzer.client.targets import by_target
 from analyzer.compared.curves import observed_curves, peak_tables, peaks, seconds, thinned
 from analyzer.compared.population import observed_states, predicted_states
@@ -25,7 +28,7 @@ from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
 from analyzer.ipvs.versions import ASSUMED, sentence
 from analyzer.measure import measure
-from analyzer.observed.entries import ns, span_ms
+from analyzer.observed.entries import ns
 from analyzer.other_settings.tcpfin import other_tcpfins
 from analyzer.other_settings.what_if import what_if
 from analyzer.pictures.fin_waits import fin_waits
@@ -37,6 +40,7 @@ from analyzer.recording.ending import ending_of
 from analyzer.recording.spill import ALONE, store_for
 from analyzer.report import Analysis, DirectorTable, KernelLaw, Timeline
 from analyzer.results import Event
+from analyzer.sorting import in_time
 from analyzer.traces.build import traces
 from analyzer.traces.expired import late_packets, longest_pause_s
 from analyzer.traces.resets import resets
@@ -44,21 +48,23 @@ from analyzer.traces.resets import resets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.arrays import Floats, Ints
+    from analyzer.arrays import Floats
     from analyzer.charts.curves import Curve, SocketCurve
+    from analyzer.client.outcomes import Outcomes
     from analyzer.evidence.captures import ReadOnce
     from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.versions import VersionChange
     from analyzer.measured import Measured
     from analyzer.other_settings.what_if import Assumption
-    from analyzer.parts import Store
+    from analyzer.parts import Columns, Store
     from analyzer.pictures.fin_waits import FinWaits
     from analyzer.recording.director import Director
     from analyzer.recording.directory import Recording
-    from analyzer.recording.ending import Ending
     from analyzer.recording.spill import Means
     from analyzer.results import WhatIf
-    from analyzer.wire.segments import Segments
+
+_ROW_BYTES = 200
+"""Of a change of an entry, a polled real server or a request, while it is analysed."""
 
 _SHOWN_AFTER_NS = 600_000_000_000
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
@@ -76,9 +82,9 @@ def analyse(
     Args:
         recording: the run.
         assumptions: what is taken to be otherwise for ``Analysis.what_if``.
-        store: keeps what is known of each packet, and says how large a part is; by default memory
-            or, of long captures, files in the run's directory that are deleted at the end.
-        means: what the analysis of a long capture may use, where no store is given.
+        store: keeps what is known of each packet and request, and says how large a part is; by
+            default memory or, of long runs, files in the run's directory, deleted at the end.
+        means: what the analysis of a long run may use, where no store is given.
         read: the recording's captures, where their packets were read before; its store is used.
 
     Raises:
@@ -88,7 +94,10 @@ def analyse(
         return _analyse(recording, assumptions, read.store, read)
     if store is not None:
         return _analyse(recording, assumptions, store)
-    with store_for(recording.path, recording.capture_bytes(), means) as own:
+    rows = sum(recording.table_size(name)[0] for name in ("entries", "services", "requests"))
+    kept_bytes = recording.capture_bytes() + rows * _ROW_BYTES
+    means = means if recording.capture_bytes() else replace(means, workers=None)
+    with store_for(recording.path, kept_bytes, means) as own:
         return _analyse(recording, assumptions, own)
 
 
@@ -105,7 +114,8 @@ def _analyse(
     measured = [measure(director, evidence, observed) for director in evidence.directors]
     by_ipvs = [result for result in measured if result.conntrack is None]
     replay_s = time.perf_counter() - began - read_s
-    figures = _figures(evidence, measured)
+    sent = _outcomes(evidence)
+    figures = _figures(evidence, measured, sent)
     sockets = socket_curves(evidence.sockets, evidence.zero_ns)
     total_s = time.perf_counter() - began
     answers = _what_if(by_ipvs, evidence, assumptions)
@@ -143,9 +153,9 @@ def _analyse(
         forwarding=figures.forwarded,
         counted=tuple(figures.counted),
         targets=figures.targets,
-        timeline=_timeline(evidence, observed, measured, figures.events, sockets),
+        timeline=_timeline(evidence, observed, measured, figures.events, sockets, sent),
         traces=traces(evidence, measured, figures.connections, late=figures.late),
-        pictures=_pictures(evidence, measured, figures, tuple(curve for _, curve in answers)),
+        pictures=_pictures(evidence, measured, figures, tuple(curve for _, curve in answers), sent),
         manifest=evidence.manifest,
         workers=evidence.manifest.workers,
         ending=figures.ending,
@@ -157,6 +167,7 @@ def _pictures(
     measured: Sequence[Measured],
     figures: Figures,
     assumed: tuple[Curve, ...],
+    sent: Outcomes,
 ) -> Pictures:
     connections = figures.connections
     repeated = None if connections is None else int((connections["syns"] > 1).sum())
@@ -175,7 +186,7 @@ def _pictures(
         shares=tuple(figures.shares),
         what_if=assumed,
         tcpfin=other_tcpfins([result for result in measured if result.conntrack is None], evidence),
-        latencies=latencies(requests.outcomes(evidence.requests), evidence.zero_ns, repeated),
+        latencies=latencies(sent, repeated),
         fin_waits=tuple(waits for result in measured if (waits := _fin_waits(result, evidence))),
     )
 
@@ -211,7 +222,13 @@ def _what_if(
     return [answer for answer in answers if answer]
 
 
-def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
+def _outcomes(evidence: Evidence) -> Outcomes:
+    several = evidence.sent_to if len(evidence.sent_to) > 1 else ()
+    targets = [(end.vip, end.port) for end in several]
+    return outcomes_of(evidence.requests, evidence.zero_ns, targets)
+
+
+def _figures(evidence: Evidence, measured: Sequence[Measured], sent: Outcomes) -> Figures:
     run_resets = resets(evidence, measured)
     late = [
         (result, late_packets(result, evidence, run_resets))
@@ -221,7 +238,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
     drained = tuple(draining(evidence))
     pauses_s = [longest_pause_s(result, evidence, cases) for result, cases in late if cases]
     return Figures(
-        requests=requests.summarise(evidence.requests, evidence.zero_ns),
+        requests=requests.summarise(sent, evidence.zero_ns),
         peaks=peaks(evidence.services),
         lifetimes=[row for result in measured for row in result.lifetimes],
         agreement=[result.agreement for result in measured if result.agreement],
@@ -235,7 +252,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         log_clock=evidence.manifest.imported.log_clock,
         evidence=evidence,
         failover=failover(evidence),
-        ending=_ending(evidence),
+        ending=ending_of(evidence.manifest, sent.sums.counts.sent, sent.sums.cut_short),
         measured=measured,
         connections=evidence.captured.connections if evidence.captured else None,
         forwarded=with_other_way(evidence, measured),
@@ -244,14 +261,8 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         longest_pause_s=max((pause_s for pause_s in pauses_s if pause_s), default=None),
         counted=[service for result in measured for service in result.counted],
         shares=[split for result in measured if (split := shares(result, evidence))],
-        targets=by_target(evidence),
+        targets=by_target(evidence, sent),
     )
-
-
-def _ending(evidence: Evidence) -> Ending:
-    sent = requests.outcomes(evidence.requests)
-    begun = int(sent["started"].notna().sum())
-    return ending_of(evidence.manifest, begun, requests.cut_short(sent))
 
 
 def _law(director: Director) -> KernelLaw:
@@ -322,11 +333,9 @@ def _timeline(
     measured: Sequence[Measured],
     events: Sequence[Event],
     sockets: tuple[SocketCurve, ...],
+    sent: Outcomes,
 ) -> Timeline:
-    sent = requests.outcomes(evidence.requests)
-    ended_s = np.full(len(sent), np.nan)
-    known = sent["ended"].notna().to_numpy()
-    ended_s[known] = seconds(ns(sent.loc[known, "ended"]), evidence.zero_ns)
+    ended = bounds(sent.ended_s)
     last = [curve.t_s[-1] for curve in observed if len(curve.t_s)]
     if evidence.is_vrrp_alone and evidence.announcements:
         adverts_ns = np.array([evidence.announcements.advertisements[-1].at_ns])
@@ -336,12 +345,17 @@ def _timeline(
         last.append(float(seconds(np.array(max(latest_ns, evidence.zero_ns)), evidence.zero_ns)))
     return Timeline(
         zero_ns=evidence.zero_ns,
-        end_s=float(max([*last, *ended_s[known]], default=0.0)),
-        request_ended_s=ended_s,
-        request_failed=requests.has_failed(sent),
-        connect_ms=span_ms(sent, "started", "connected"),
-        first_byte_ms=span_ms(sent, "started", "first_byte"),
-        total_ms=span_ms(sent, "begun", "ended"),
+        end_s=float(max([*last, *(ended or ())], default=0.0)),
+        request_ended_s=sent.ended_s,
+        request_failed=sent.failed,
+        connect_ms=sent.connect_ms,
+        first_byte_ms=sent.first_byte_ms,
+        total_ms=sent.total_ms,
+        ordered={
+            "connect_ms": sent.connects,
+            "first_byte_ms": sent.first_bytes,
+            "total_ms": sent.totals,
+        },
         marks=_marks(evidence),
         observed=tuple(observed),
         predicted=tuple(
@@ -359,12 +373,21 @@ def _timeline(
 def _marks(evidence: Evidence) -> dict[str, Floats]:
     if evidence.captured is None:
         return {}
-    marks = [_marks_of(part) for part in evidence.captured.once.parts()]
+    once = evidence.captured.once
+    writers = {name: once.store.columns() for name in _MARKED}
+    for part in once.parts():
+        for name, flag in _MARKED.items():
+            writers[name].append({"at_ns": part.at_ns[part.to_vip & (part.flag == flag)]})
     return {
-        name: np.sort(seconds(np.concatenate([part[name] for part in marks]), evidence.zero_ns))
-        for name in _MARKED
+        name: _in_seconds(writer.finish(), evidence.zero_ns, once.store)
+        for name, writer in writers.items()
     }
 
 
-def _marks_of(once: Segments) -> dict[str, Ints]:
-    return {name: once.at_ns[once.to_vip & (once.flag == flag)] for name, flag in _MARKED.items()}
+def _in_seconds(instants: Columns, zero_ns: int, store: Store) -> Floats:
+    """Instants of any order, ascending."""
+    writer = store.columns()
+    for columns in in_time(store, instants):
+        writer.append({"t_s": seconds(columns["at_ns"], zero_ns)})
+        store.release()
+    return writer.finish()["t_s"]

@@ -48,11 +48,25 @@ def named(codes: Codes, names: Sequence[str]) -> pd.Series:
 def columns_of(table: pd.DataFrame) -> Columns:
     """A table's columns; texts, which must be categories, as numbers."""
     return {
-        str(name): table[name].cat.codes.to_numpy()
+        str(name): codes_of(table[name])
         if isinstance(table[name].dtype, pd.CategoricalDtype)
         else table[name].to_numpy()
         for name in table
     }
+
+
+def codes_of(texts: pd.Series) -> Codes:
+    """The numbers of texts; not copied, as they would be by ``texts.cat.codes``."""
+    categorical = texts.array
+    assert isinstance(categorical, pd.Categorical)
+    return np.asarray(categorical.codes)
+
+
+def with_columns(table: pd.DataFrame, **columns: Codes | pd.Series) -> pd.DataFrame:
+    """A table with other columns in place of its own; nothing is copied, as ``assign`` would."""
+    own = {str(name): table[name] for name in table if name not in columns}
+    made = pd.DataFrame({**own, **columns}, index=table.index, copy=False)
+    return made[list(table)]
 
 
 def table_of(columns: Columns, like: pd.DataFrame) -> pd.DataFrame:

@@ -27,7 +27,8 @@ from analyzer.compared.passage import passage_of
 from analyzer.compared.servers import real_servers
 from analyzer.estimate.counters import counted_lifetimes
 from analyzer.estimate.decay import lifetimes, predicted_lifetimes
-from analyzer.estimate.entry_timers import unseen_ends, with_timers
+from analyzer.estimate.decay_in_parts import lifetimes_in_parts
+from analyzer.estimate.entry_timers import timers_of, unseen_ends
 from analyzer.estimate.falls.bands import earliest_and_latest
 from analyzer.estimate.falls.measured import by_falls
 from analyzer.estimate.falls.settle import RulesByFalls
@@ -38,6 +39,7 @@ from analyzer.estimate.timer_phase import learn_phase, phase_read, phase_unknown
 from analyzer.measure_netfilter import measure_netfilter
 from analyzer.measured import Measured
 from analyzer.observed.entries import state_samples
+from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import (
     Prediction,
     predict,
@@ -71,14 +73,15 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         observed: the polled curves, of all directors.
     """
     record = evidence.by_director[director.name]
-    clock, tracked = record.clock, record.tracked
+    clock = record.clock
     polled = [curve for curve in observed if curve.director == director.name]
     if director.conntrack_settings is not None:
         return measure_netfilter(director, director.conntrack_settings, evidence, polled)
     if lacks_services(director, evidence):
-        return _without_service(director, evidence, clock, tracked)
+        return _without_service(director, evidence, clock, record.tracked.whole())
     if evidence.segments is None:
-        return _without_packets(director, evidence, clock, tracked, polled)
+        return _without_packets(director, evidence, clock, polled)
+    tracked = record.tracked.whole()
     passage = passage_of(director, evidence, clock, tracked)
     rules = rules_of(director, evidence)
 
@@ -107,7 +110,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=0)
     servers = real_servers(prediction, joined, evidence, polled)
     predicted = predicted_curves(prediction, servers, evidence.zero_ns, director.kernel)
-    samples = state_samples(record.entries, record.entry_polls)
+    samples = state_samples(record.entries.whole(), record.entry_polls)
     bounds = (
         earliest_and_latest(
             prediction, rules.hz, rules_by_falls.uncertainty_s, phase_known=phase is not None
@@ -117,7 +120,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     )
     return Measured(
         director=director,
-        tracked=joined,
+        tracked=Parted.of(joined),
         prediction=prediction,
         lifetimes=with_sources(
             (by_counters.lifetimes if by_counters else rows)
@@ -194,7 +197,7 @@ def _without_service(
     in_force = timeouts_in_force(director, evidence, clock)
     return Measured(
         director=director,
-        tracked=tracked.assign(last_ns=pd.array([pd.NA] * len(tracked), dtype="Int64")),
+        tracked=Parted.of(tracked.assign(last_ns=pd.array([pd.NA] * len(tracked), dtype="Int64"))),
         prediction=None,
         lifetimes=[],
         predicted=[],
@@ -212,7 +215,6 @@ def _without_packets(
     director: Director,
     evidence: Evidence,
     clock: DirectorClock,
-    tracked: pd.DataFrame,
     polled: list[Curve],
 ) -> Measured:
     """Lifetimes by the ends of the requests; else by the polls of entries; else by counters."""
@@ -220,24 +222,31 @@ def _without_packets(
     in_force = timeouts_in_force(director, evidence, clock)
     director = in_force.known(director)
     rules = in_force.rules(rules_of(director, evidence), clock)
-    if evidence.requests.empty:
-        joined, foreign, uncertainty_s = with_timers(tracked, in_force.steady), 0, 0.0
+    if not len(evidence.requests):
+        timers = timers_of(record.tracked, in_force.steady)
+        tracked, foreign, uncertainty_s = record.tracked.map(timers.added), 0, 0.0
     else:
-        joined = with_requests(tracked, record.entries, evidence.requests)
-        foreign, uncertainty_s = int(joined["last_ns"].isna().sum()), REQUEST_END_UNCERTAINTY_S
-    joined = with_timeouts(joined, rules, clock)
+        by_requests = with_requests(
+            record.tracked.whole(), record.entries.whole(), evidence.requests
+        )
+        tracked, uncertainty_s = Parted.of(by_requests), REQUEST_END_UNCERTAINTY_S
+        foreign = int(by_requests["last_ns"].isna().sum())
+    if rules.changes:
+        tracked = tracked.map(lambda rows: with_timeouts(rows, rules, clock))
     phase = phase_read(director)
-    rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=uncertainty_s)
+    rows = lifetimes_in_parts(
+        tracked, director, clock, phase, last_packet_uncertainty_s=uncertainty_s
+    )
     unknown = timeouts_unknown(director, in_force)
     not_measured, by_counters = [*unknown, *phase_unknown(director, phase)], None
-    not_measured += unseen_ends(joined, director)
+    not_measured += unseen_ends(tracked, director)
     if not len(record.entry_polls.at_ns):
         by_counters = counted_lifetimes(director, record.services, record.counted, evidence.zero_ns)
     if by_counters and by_counters.services:
         rows, not_measured = by_counters.lifetimes, [*unknown, *by_counters.not_measured]
     return Measured(
         director=director,
-        tracked=joined,
+        tracked=tracked,
         prediction=None,
         lifetimes=with_sources(rows, director, in_force),
         predicted=[],

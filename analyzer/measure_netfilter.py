@@ -35,6 +35,7 @@ from analyzer.ipvs.states import Timeouts
 from analyzer.measured import Measured
 from analyzer.observed.entries import ns, since_ns, state_samples
 from analyzer.observed.masquerades import hidden_connections
+from analyzer.observed.parted import Parted
 from analyzer.predicted.conntrack import predict
 from analyzer.predicted.evictions import with_evictions
 from analyzer.predicted.rules import rules_of
@@ -81,7 +82,7 @@ def measure_netfilter(
     )
     if evidence.segments is None:
         return _without_packets(director, rules, evidence, polled)
-    passage = passage_of(director, evidence, clock, record.tracked)
+    passage = passage_of(director, evidence, clock, record.tracked.whole())
     apart = untracked(passage.segments, record)
     passage = without_untracked(passage, apart)
     prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
@@ -89,13 +90,13 @@ def measure_netfilter(
     prediction = with_evictions(prediction, passage.segments.flows, hidden)
     prediction = with_outages(prediction, passage.outages)
     joined = with_first_packet(
-        with_packets(record.tracked, prediction, clock.margin_s), passage.segments
+        with_packets(record.tracked.whole(), prediction, clock.margin_s), passage.segments
     )
     prediction, joined = with_early_ends(prediction, joined, director, clock)
-    offloaded = _offloaded(record.entries)
+    offloaded = _offloaded(record.entries.whole())
     unsure = offloaded | _about_changes(prediction, changes)
     rows = conntrack_lifetimes(joined, director.name, settings, clock.uncertainty_s)
-    samples = state_samples(record.entries, record.entry_polls)
+    samples = state_samples(record.entries.whole(), record.entry_polls)
     predicted = (
         predicted_curves(
             prediction,
@@ -108,7 +109,7 @@ def measure_netfilter(
     )
     return Measured(
         director=director,
-        tracked=joined,
+        tracked=Parted.of(joined),
         prediction=prediction,
         lifetimes=rows
         or predicted_conntrack_lifetimes(prediction.entry_parts(), director.name, settings),
@@ -146,16 +147,16 @@ def _without_packets(
 ) -> Measured:
     """Lifetimes by the ends of the requests; without those only the states of entries."""
     record = evidence.by_director[director.name]
-    nothing = pd.array([pd.NA] * len(record.tracked), dtype="Int64")
-    joined, foreign = record.tracked.assign(last_ns=nothing), 0
-    if not evidence.requests.empty:
-        joined = with_requests(record.tracked, record.entries, evidence.requests)
+    nothing = pd.array([pd.NA] * len(record.tracked.whole()), dtype="Int64")
+    joined, foreign = record.tracked.whole().assign(last_ns=nothing), 0
+    if len(evidence.requests):
+        joined = with_requests(record.tracked.whole(), record.entries.whole(), evidence.requests)
         foreign = int(joined["last_ns"].isna().sum())
     slack_s = record.clock.uncertainty_s + REQUEST_END_UNCERTAINTY_S
-    offloaded = _offloaded(record.entries)
+    offloaded = _offloaded(record.entries.whole())
     return Measured(
         director=director,
-        tracked=joined,
+        tracked=Parted.of(joined),
         prediction=None,
         lifetimes=conntrack_lifetimes(joined, director.name, rules.settings, slack_s),
         predicted=[],
@@ -174,7 +175,9 @@ def _without_packets(
 def _hidden(evidence: Evidence, name: str) -> pd.DataFrame:
     """The connections that a director hid."""
     rows = evidence.masquerades
-    return hidden_connections(rows[rows["director"] == name], evidence.by_director[name].changes)
+    return hidden_connections(
+        rows[rows["director"] == name], evidence.by_director[name].changes.whole()
+    )
 
 
 def _tolerance(

@@ -10,11 +10,13 @@ from analyzer.observed.masquerades import no_hidden_connections
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analyzer.arrays import Ints
     from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
     from analyzer.conntrack.replay import ConntrackRules
     from analyzer.estimate.counted.results import CountedService
     from analyzer.estimate.in_force.model import InForce
+    from analyzer.observed.parted import Parted
     from analyzer.predicted.entries import Prediction
     from analyzer.predicted.phase import InferredPhase
     from analyzer.predicted.replay import DirectorRules
@@ -42,7 +44,7 @@ class Measured:
     """
 
     director: Director
-    tracked: pd.DataFrame
+    tracked: Parted
     prediction: Prediction | None
     lifetimes: list[Lifetime]
     predicted: list[Curve]
@@ -58,3 +60,7 @@ class Measured:
     conntrack: ConntrackRules | None = None
     untracked: Untracked | None = None
     hidden: pd.DataFrame = field(default_factory=no_hidden_connections)
+
+    def flows_in(self, *states: str) -> Ints:
+        """The flow of each tracked entry that was last in one of these states."""
+        return self.tracked.values("flow", lambda rows: rows["state"].isin(states))

@@ -277,7 +277,7 @@ def by_stretches(
     return writer.finish()["values"]
 
 
-def kept(store: Store, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def stored(store: Store, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """An array, kept by the store."""
     return by_stretches(store, len(values), lambda rows: values[rows])
 

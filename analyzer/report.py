@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from analyzer import documents
+from analyzer.charts.ordered import Ordered
 from analyzer.client.results import Requests, TargetFigures
 from analyzer.estimate.counted.results import CountedService
 from analyzer.evidence.forwarding import Forwarding
@@ -136,6 +137,11 @@ class Timeline:
     events: tuple[Event, ...]
     peaks: tuple[ServiceTable, ...]
     sockets: tuple[SocketCurve, ...] = ()
+    ordered: Mapping[str, Ordered] = field(default_factory=dict)  # of the latencies above, by name
+
+    def latency(self, name: str) -> Ordered:
+        """The known ones of ``connect_ms``, ``first_byte_ms`` or ``total_ms``."""
+        return self.ordered.get(name) or Ordered.of(getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

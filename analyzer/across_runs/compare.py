@@ -11,6 +11,7 @@ import numpy as np
 from analyzer.across_runs.difference import Difference, Tolerances, changed
 from analyzer.across_runs.keepers import keepers_sentence
 from analyzer.across_runs.regression import differences
+from analyzer.charts.long_columns import bounds, rows_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,10 +101,10 @@ def _names(analyses: Sequence[Analysis]) -> list[str]:
 def burst_start_s(analysis: Analysis) -> float:
     """When the first request was sent or, without requests, the first SYN; else the run's start."""
     timeline = analysis.timeline
-    sent_s = timeline.request_ended_s - timeline.total_ms / 1e3
-    known = sent_s[np.isfinite(sent_s)]
-    if len(known):
-        return float(known.min())
+    columns = rows_at_a_time(timeline.request_ended_s, timeline.total_ms)
+    sent = [ends for ended_s, total_ms in columns if (ends := bounds(ended_s - total_ms / 1e3))]
+    if sent:
+        return min(first_s for first_s, _ in sent)
     syns = timeline.marks.get("SYN")
     return float(syns.min()) if syns is not None and len(syns) else 0.0
 

@@ -6,11 +6,11 @@ if it lies further from the median of at least four than their own spread explai
 load begins anew what depends on the load.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import bisect
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from analyzer.across_runs.past_run import PastRun, RunRow, Unit, Value
 from analyzer.across_runs.regression import count_difference
@@ -111,35 +111,52 @@ def _point(run: str, value: Value, change: Change | None, why: str) -> Point:
     )
 
 
+class _Level:
+    """Values of a quantity since its last change, summed up so that one more costs the same."""
+
+    def __init__(self, values: Iterable[Value] = ()) -> None:
+        self.last: Value | None = None
+        self.count = self.whole = 0
+        self.ordered: list[float] = []
+        for value in values:
+            self.add(value)
+
+    def add(self, value: Value) -> None:
+        self.last = value
+        self.count += int(value.value) if value.whole is not None else 0
+        self.whole += value.whole or 0
+        bisect.insort(self.ordered, value.value)
+
+
 class _Noise:
     """A quantity's usual values so far, and values beyond them that may be a new level."""
 
     def __init__(self) -> None:
-        self._since: list[Value] = []
+        self._since = _Level()
         self._beyond: list[Value] = []
 
     def take(self, value: Value) -> tuple[Change | None, str]:
         """The change that this value is, if any, with the reason; single outliers are dropped."""
         change, why = _changed(self._since, value)
         if change is None:
-            self._since.append(value)
+            self._since.add(value)
             self._beyond.clear()
             return None, ""
         self._beyond.append(value)
         is_first = len(self._beyond) == 1
         if value.unit == "s" or value.whole is not None or len(self._beyond) == LEAST_BEFORE:
-            self._since, self._beyond = self._beyond, []
+            self._since, self._beyond = _Level(self._beyond), []
         return (change, why) if is_first else (None, "")
 
 
-def _changed(since: Sequence[Value], now: Value) -> tuple[Change | None, str]:
-    if not since:
+def _changed(since: _Level, now: Value) -> tuple[Change | None, str]:
+    if since.last is None:
         return None, ""
     if now.unit == "s":
-        return _timeout_changed(since[-1], now)
+        return _timeout_changed(since.last, now)
     if now.whole is not None:
         return _count_changed(since, now)
-    return _beyond_spread(since, now)
+    return _beyond_spread(since.ordered, now)
 
 
 def _timeout_changed(before: Value, now: Value) -> tuple[Change | None, str]:
@@ -149,24 +166,57 @@ def _timeout_changed(before: Value, now: Value) -> tuple[Change | None, str]:
     return (None, "") if abs(off) <= allowed else (_way(off), why)
 
 
-def _count_changed(since: Sequence[Value], now: Value) -> tuple[Change | None, str]:
-    before = int(sum(value.value for value in since)), sum(value.whole or 0 for value in since)
+def _count_changed(since: _Level, now: Value) -> tuple[Change | None, str]:
+    before = since.count, since.whole
     difference = count_difference("", before, (int(now.value), now.whole or 0))
     if difference.verdict not in ("higher", "lower"):
         return None, ""
     return ("higher" if difference.verdict == "higher" else "lower"), difference.by
 
 
-def _beyond_spread(since: Sequence[Value], now: Value) -> tuple[Change | None, str]:
+def _beyond_spread(since: Sequence[float], now: Value) -> tuple[Change | None, str]:
     if len(since) < LEAST_BEFORE:
         return None, ""
-    values = np.array([value.value for value in since])
-    median = float(np.median(values))
-    spread = _SPREAD_OF_MAD * float(np.median(np.abs(values - median)))
+    median = _median_of(since.__getitem__, len(since))
+    spread = _SPREAD_OF_MAD * _median_distance(since, median)
     allowed = max(SPREADS * spread, SHARE * abs(median), FLOORS[now.unit])
     off = now.value - median
     why = f"{abs(off):.3g} from the median of {len(since)} runs, {allowed:.3g} is their noise"
     return (None, "") if abs(off) <= allowed else (_way(off), why)
+
+
+def _median_of(value_at: Callable[[int], float], n: int) -> float:
+    """The median of n values, by their rank."""
+    high = value_at(n // 2)
+    return high if n % 2 else (value_at(n // 2 - 1) + high) / 2
+
+
+def _median_distance(ordered: Sequence[float], centre: float) -> float:
+    """The median of how far ascending values lie from a centre, without looking at them all.
+
+    The values below the centre, backwards, and those above are two lists of ascending distances:
+    what is at a rank in both together is found by bisection in one.
+    """
+    n, above = len(ordered), bisect.bisect_left(ordered, centre)
+
+    def below_at(place: int) -> float:
+        return centre - ordered[above - 1 - place] if place < above else math.inf
+
+    def above_at(place: int) -> float:
+        return ordered[above + place] - centre if place < n - above else math.inf
+
+    def at(rank: int) -> float:
+        """The distance of a rank: ``taken`` of the lower ones lie below the centre."""
+        low, high = max(0, rank - (n - above)), min(rank, above)
+        while low < high:
+            taken = (low + high) // 2
+            if below_at(taken) < above_at(rank - taken - 1):
+                low = taken + 1
+            else:
+                high = taken
+        return min(below_at(low), above_at(rank - low))
+
+    return _median_of(at, n)
 
 
 def _way(off: float) -> Change:

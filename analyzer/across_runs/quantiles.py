@@ -8,13 +8,18 @@ vary than independent values would.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analyzer.across_runs.difference import Difference, Tolerances, judged, unknown
+from analyzer.charts.long_columns import known
+from analyzer.charts.ordered import Ordered
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from analyzer.arrays import Floats
 
 CONFIDENCE = 0.99
@@ -23,16 +28,46 @@ BEYOND = 10
 """Fewest values beyond a quantile, in each run, for it to be judged."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The values of one run.
+
+    Attributes:
+        values: in the order in which they arose; NaN for what is not known. Shape (rows,).
+        ordered: the known ones.
+    """
+
+    values: Floats
+    ordered: Ordered
+
+    @classmethod
+    def of(cls, values: Floats) -> Sample:
+        """A sample of values in the order in which they arose."""
+        return cls(values=values, ordered=Ordered.of(values))
+
+    def __len__(self) -> int:
+        return len(self.ordered)
+
+    def batches(self, size: int) -> Iterator[Floats]:
+        """The known values in their order, in rows of this size; what is left at the end not."""
+        left = np.zeros(0)
+        for some in known(self.values):
+            left = np.concatenate([left, some])
+            whole = len(left) // size * size
+            yield left[:whole].reshape(-1, size)
+            left = left[whole:]
+
+
 def quantile_difference(
-    name: str, quantile: float, before: Floats, after: Floats, allowed: Tolerances
+    name: str, quantile: float, before: Sample, after: Sample, allowed: Tolerances
 ) -> Difference:
     """The difference of a latency's quantile, with its bootstrap interval.
 
     Args:
         name: the quantity.
         quantile: 0 to 1.
-        before: milliseconds in the order of sending; shape (n,).
-        after: likewise; shape (m,).
+        before: milliseconds.
+        after: likewise.
         allowed: differences within these do not count.
     """
     values = [_quantile(run_values, quantile) for run_values in (before, after)]
@@ -51,34 +86,34 @@ def quantile_difference(
     return judged(name, "ms", (values[0], values[1]), (float(low), float(high)), tolerance, by)
 
 
-def quantile_draws(values: Floats, quantile: float, random: np.random.Generator) -> Floats:
+def quantile_draws(sample: Sample, quantile: float, random: np.random.Generator) -> Floats:
     """Draws from the bootstrap distribution of a quantile; shape (DRAWS,).
 
     Args:
-        values: in the order in which they arose; shape (n,), n at least 1.
+        sample: of at least one value.
         quantile: 0 to 1.
         random: source of the draws.
     """
-    n = len(values)
-    independent = n / _clumping(values, quantile)
+    n = len(sample)
+    independent = n / _clumping(sample, quantile)
     rank = quantile * independent
     at = random.beta(max(rank, 0.5), max(independent - rank, 0.5), DRAWS)
-    return np.sort(values)[np.minimum((at * n).astype(np.int64), n - 1)]
+    return sample.ordered.at(np.minimum((at * n).astype(np.int64), n - 1))
 
 
-def _clumping(values: Floats, quantile: float) -> float:
+def _clumping(sample: Sample, quantile: float) -> float:
     """The variance of a run's batches over that of independent values; at least 1."""
-    batches = int(np.sqrt(len(values)))
+    batches = int(np.sqrt(len(sample)))
     if batches < 8:
         return 1.0
-    size = len(values) // batches
-    beyond = values[: batches * size] > np.quantile(values, quantile)
-    share = float(beyond.mean())
+    size, limit = len(sample) // batches, sample.ordered.quantile(quantile)
+    beyond = np.concatenate([(some > limit).sum(axis=1) for some in sample.batches(size)])[:batches]
+    share = float(beyond.sum() / (batches * size))
     if not 0 < share < 1:
         return 1.0
-    spread = float(beyond.reshape(batches, size).mean(axis=1).var(ddof=1))
+    spread = float((beyond / size).var(ddof=1))
     return float(np.clip(spread * size / (share * (1 - share)), 1.0, size))
 
 
-def _quantile(values: Floats, quantile: float) -> float | None:
-    return float(np.percentile(values, 100 * quantile, method="higher")) if len(values) else None
+def _quantile(sample: Sample, quantile: float) -> float | None:
+    return sample.ordered.higher(100 * quantile)[0] if len(sample) else None

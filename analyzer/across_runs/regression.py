@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.across_runs.difference import Difference, Tolerances, Verdict, judged, unknown
-from analyzer.across_runs.quantiles import BEYOND, CONFIDENCE, quantile_difference
+from analyzer.across_runs.quantiles import BEYOND, CONFIDENCE, Sample, quantile_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.arrays import Floats
     from analyzer.report import Analysis
     from analyzer.results import Lifetime
 
@@ -179,12 +178,11 @@ def count_difference(name: str, before: tuple[int, int], after: tuple[int, int])
 
 def _latencies(before: Analysis, after: Analysis, allowed: Tolerances) -> Iterator[Difference]:
     for latency, key in LATENCIES:
-        pair = [_finite(getattr(analysis.timeline, key)) for analysis in (before, after)]
+        pair = [
+            Sample(values=getattr(each.timeline, key), ordered=each.timeline.latency(key))
+            for each in (before, after)
+        ]
         for text, quantile in QUANTILES:
             if min(len(values) for values in pair) * (1 - quantile) < BEYOND and quantile > 0.99:
                 continue
             yield quantile_difference(f"{latency}_{text}", quantile, pair[0], pair[1], allowed)
-
-
-def _finite(values: Floats) -> Floats:
-    return values[np.isfinite(values)]

@@ -248,9 +248,8 @@ def _errors_by_kind(analysis: Analysis) -> Counter[str]:
 
 def _syn_retries(analysis: Analysis) -> tuple[int, int]:
     """Connections with a retransmitted SYN, and all connections made."""
-    connect_ms = analysis.timeline.connect_ms
-    made_ms = connect_ms[np.isfinite(connect_ms)]
-    return int(np.count_nonzero(made_ms >= SLOW_CONNECT_MS)), len(made_ms)
+    made = analysis.timeline.latency("connect_ms")
+    return len(made) - made.below(SLOW_CONNECT_MS), len(made)
 
 
 def _ended_early(analysis: Analysis) -> tuple[int, int]:

@@ -10,8 +10,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
 from analyzer.errors import AnalyzerError
 
 if TYPE_CHECKING:
@@ -206,11 +204,11 @@ def rate(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
 def syn_retries(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
     """The share of connections with a retransmitted SYN, or that were never made."""
     _require_requests(analysis)
-    connect_ms = analysis.timeline.connect_ms
-    asked = len(connect_ms) - analysis.requests.reused
+    timeline = analysis.timeline
+    asked = len(timeline.connect_ms) - analysis.requests.reused
     if asked <= 0:
         raise NotMeasuredError("no connection was begun")
-    slow = asked - int(np.count_nonzero(connect_ms < SLOW_CONNECT_MS))
+    slow = asked - timeline.latency("connect_ms").below(SLOW_CONNECT_MS)
     return [Reading(value=slow / asked, n=asked)]
 
 
@@ -218,12 +216,11 @@ def latency(stage: str, point: str) -> Read:
     """A reader of a percentile, as ``p99``, or the ``max`` of a latency."""
 
     def read(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
-        all_ms = getattr(analysis.timeline, f"{stage}_ms")
-        known_ms = all_ms[np.isfinite(all_ms)]
-        if not known_ms.size:
+        known_ms = analysis.timeline.latency(f"{stage}_ms")
+        if not len(known_ms):
             raise NotMeasuredError("no request got that far")
         percent = 100.0 if point == "max" else float(point[1:])
-        return [Reading(value=float(np.percentile(known_ms, percent)) / 1e3, n=known_ms.size)]
+        return [Reading(value=known_ms.quantile(percent / 100) / 1e3, n=len(known_ms))]
 
     return read
 

@@ -11,19 +11,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from analyzer.charts.long_columns import rows_at_a_time
+from analyzer.charts.ordered import Ordered
 from analyzer.client.samples import carries_quantile
-from analyzer.observed.entries import ns, span_ms
-from analyzer.recording.connections import is_reused
-from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-    import pandas as pd
-
-    Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
+    from analyzer.arrays import Floats, Ints
+    from analyzer.client.outcomes import Outcomes
 
 Since = Literal["send", "due"]
 
@@ -119,63 +115,50 @@ class Latencies:
     sent_late_ms: float | None
 
 
-def latencies(requests: pd.DataFrame, zero_ns: int, repeated_syns: int | None) -> Latencies:
+def latencies(outcomes: Outcomes, repeated_syns: int | None) -> Latencies:
     """Requests as percentiles, SYN retransmissions and a heat map.
 
     Args:
-        requests: ``analyzer.client.requests.outcomes``: a row for each request of the plan.
-        zero_ns: the run's start.
+        outcomes: of the run's requests.
         repeated_syns: connections with more than one SYN on the wire; None without a capture.
     """
-    done = requests[requests["error"].isna()]
-    connect_ms = span_ms(requests, "started", "connected")
-    spans: list[tuple[str, Since, Floats]] = [
-        ("connect", "send", connect_ms),
-        ("first_byte", "send", span_ms(requests, "started", "first_byte")),
-        ("total", "send", span_ms(done, "begun", "ended")),
+    spans: list[tuple[str, Since, Ordered]] = [
+        ("connect", "send", outcomes.connects),
+        ("first_byte", "send", outcomes.first_bytes),
+        ("total", "send", outcomes.done),
     ]
-    late_ms = _known(span_ms(requests[~is_reused(requests)], "scheduled", "begun"))
-    scheduled = len(late_ms) > 0 and float(late_ms.max()) > DUE_APART_MS
+    lateness = outcomes.lateness
+    scheduled = len(lateness) > 0 and lateness.largest > DUE_APART_MS
     if scheduled:
-        spans.append(("total", "due", span_ms(done, "scheduled", "ended")))
+        spans.append(("total", "due", outcomes.done_due))
     computed = [percentiles(name, since, values) for name, since, values in spans]
     return Latencies(
         percentiles=tuple(percentile for percentile in computed if percentile),
-        syn=syn_retries(connect_ms, repeated_syns),
-        heat=heat(_sent_s(done, zero_ns), span_ms(done, "begun", "ended")),
-        sent_late_ms=float(late_ms.max()) if scheduled else None,
+        syn=syn_retries(outcomes.connects, repeated_syns),
+        heat=heat(outcomes.sent_s, outcomes.total_ms),
+        sent_late_ms=lateness.largest if scheduled else None,
     )
 
 
-def _sent_s(requests: pd.DataFrame, zero_ns: int) -> Floats:
-    sent_s = np.full(len(requests), np.nan)
-    known = requests["begun"].notna().to_numpy()
-    sent_s[known] = (ns(requests.loc[known, "begun"]) - zero_ns) / NS_PER_S
-    return sent_s
-
-
-def _known(values: Floats) -> Floats:
-    return values[np.isfinite(values)]
-
-
-def percentiles(name: str, since: Since, values_ms: Floats) -> Percentiles | None:
+def percentiles(name: str, since: Since, values_ms: Ordered | Floats) -> Percentiles | None:
     """A latency's distribution on a grid that is fine towards the end; None without values."""
-    ordered = np.sort(_known(values_ms))
+    ordered = Ordered.of(values_ms)
     n = len(ordered)
     if n == 0:
         return None
     nines = np.linspace(0, np.log10(n), max(int(POINTS_PER_NINE * np.log10(n)), 1) + 1)
     share = np.unique(np.r_[1 - 10.0**-nines, [q for q in QUANTILES if carries_quantile(q, n)]])
     share = share[share <= 1 - 1 / n]
+    carried = [q for q in QUANTILES if carries_quantile(q, n)]
+    ms = ordered.at(np.r_[_rank(share, n), _rank(np.array(carried), n)].astype(np.int64))
+    at = dict(zip(carried, ms[len(share) :].tolist(), strict=True))
     return Percentiles(
         name=name,
         since=since,
         n=n,
         share=share,
-        ms=ordered[_rank(share, n)],
-        at=tuple(
-            float(ordered[_rank(q, n)]) if carries_quantile(q, n) else None for q in QUANTILES
-        ),
+        ms=ms[: len(share)],
+        at=tuple(at.get(q) for q in QUANTILES),
     )
 
 
@@ -184,27 +167,29 @@ def _rank(share: Floats | float, n: int) -> Ints:
     return np.asarray(np.ceil(np.round(np.asarray(share) * (n - 1), 9)), dtype=np.int64)
 
 
-def syn_retries(connect_ms: Floats, seen: int | None) -> SynRetries:
+def syn_retries(connect_ms: Ordered | Floats, seen: int | None) -> SynRetries:
     """Which connects took as long as a retransmitted SYN makes them.
 
     Args:
-        connect_ms: NaN where not reached.
+        connect_ms: the known ones, or NaN where not reached.
         seen: as in ``SynRetries``.
     """
-    took_s = _known(connect_ms) / 1e3
-    usual_s = took_s[took_s < _USUAL_S]
-    ninth_s = float(np.percentile(usual_s, 90, method="higher")) if len(usual_s) else None
+    took = Ordered.of(connect_ms)
+    usual = _shorter_than(took, _USUAL_S)
+    ninth_s = float(took.at([int(np.ceil((usual - 1) * 0.9))])[0]) / 1e3 if usual else None
     window_s = min(max(_LEAST_WINDOW_S, 2 * (ninth_s or 0)), _MOST_WINDOW_S)
-    counts = [_between(took_s, at_s - _EARLY_S, at_s + window_s) for at_s, _ in SYN_STEPS_S]
+    counts = [
+        _shorter_than(took, at_s + window_s) - _shorter_than(took, at_s - _EARLY_S)
+        for at_s, _ in SYN_STEPS_S
+    ]
     rules = {rule for (_, rule), n in zip(SYN_STEPS_S, counts, strict=True) if n}
-    slow = int((took_s >= _USUAL_S).sum())
     steps: Sequence[tuple[float, int]] = [
         (at_s, n) for (at_s, _), n in zip(SYN_STEPS_S, counts, strict=True) if n
     ]
     return SynRetries(
         steps=tuple(steps),
         usual_ms=None if ninth_s is None else ninth_s * 1e3,
-        other=slow - sum(counts),
+        other=len(took) - usual - sum(counts),
         rule=_rule(rules),
         seen=seen,
     )
@@ -216,8 +201,14 @@ def _rule(rules: set[str]) -> Literal["linear", "doubling"] | None:
     return "doubling" if rules & {"doubling", "both"} else None
 
 
-def _between(values: Floats, low: float, high: float) -> int:
-    return int(((values >= low) & (values < high)).sum())
+def _shorter_than(took: Ordered, limit_s: float) -> int:
+    """How many of some milliseconds are, in seconds, below a limit."""
+    limit_ms = limit_s * 1e3
+    while limit_ms / 1e3 >= limit_s:
+        limit_ms = float(np.nextafter(limit_ms, -np.inf))
+    while limit_ms / 1e3 < limit_s:
+        limit_ms = float(np.nextafter(limit_ms, np.inf))
+    return took.below(limit_ms)
 
 
 def heat(sent_s: Floats, took_ms: Floats) -> Heat | None:
@@ -227,13 +218,53 @@ def heat(sent_s: Floats, took_ms: Floats) -> Heat | None:
         sent_s: seconds since the run's start; shape (n,).
         took_ms: NaN where not known; shape (n,).
     """
-    known = np.isfinite(took_ms) & (took_ms > 0) & np.isfinite(sent_s)
-    if not known.any():
+    stretches = [_shown(*rows) for rows in rows_at_a_time(sent_s, took_ms)]
+    known = [rows for rows in stretches if rows]
+    if not known:
         return None
-    sent_s, log_ms = sent_s[known], np.log10(took_ms[known])
-    low, high = np.floor(log_ms.min() * _PER_DECADE), np.ceil(log_ms.max() * _PER_DECADE)
+    n, first_s, last_s, least, most = (
+        sum(rows.n for rows in known),
+        min(rows.first_s for rows in known),
+        max(rows.last_s for rows in known),
+        min(rows.least for rows in known),
+        max(rows.most for rows in known),
+    )
+    low, high = np.floor(least * _PER_DECADE), np.ceil(most * _PER_DECADE)
     rows_at = np.arange(low, max(high, low + 1) + 1) / _PER_DECADE
-    columns = int(np.clip(2 * np.sqrt(len(sent_s)), _LEAST_COLUMNS, _MOST_COLUMNS))
-    columns_at = np.linspace(sent_s.min(), max(sent_s.max(), sent_s.min() + 1e-3), columns + 1)
-    counts, _, _ = np.histogram2d(log_ms, sent_s, bins=[rows_at, columns_at])
+    columns = int(np.clip(2 * np.sqrt(n), _LEAST_COLUMNS, _MOST_COLUMNS))
+    columns_at = np.linspace(first_s, max(last_s, first_s + 1e-3), columns + 1)
+    counts = np.zeros((len(rows_at) - 1, columns))
+    for part in rows_at_a_time(sent_s, took_ms):
+        at_s, log_ms = _known(*part)
+        counts += np.histogram2d(log_ms, at_s, bins=[rows_at, columns_at])[0]
     return Heat(start_s=columns_at, log_ms=rows_at, counts=counts.astype(np.int64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """How many requests of a stretch are shown, and between which bounds."""
+
+    n: int
+    first_s: float
+    last_s: float
+    least: float  # log10 of milliseconds
+    most: float
+
+
+def _shown(sent_s: Floats, took_ms: Floats) -> _Shown | None:
+    at_s, log_ms = _known(sent_s, took_ms)
+    if not len(at_s):
+        return None
+    return _Shown(
+        n=len(at_s),
+        first_s=float(at_s.min()),
+        last_s=float(at_s.max()),
+        least=float(log_ms.min()),
+        most=float(log_ms.max()),
+    )
+
+
+def _known(sent_s: Floats, took_ms: Floats) -> tuple[Floats, Floats]:
+    """When requests were sent, and the logarithms of how long they took, where both are known."""
+    known = np.isfinite(took_ms) & (took_ms > 0) & np.isfinite(sent_s)
+    return sent_s[known], np.log10(took_ms[known])

@@ -4,50 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.client.requests import has_failed, latency, outcomes
+from analyzer.client.requests import latency
 from analyzer.client.results import TargetFigures
 from analyzer.compared.curves import peaks
-from analyzer.observed.entries import span_ms
-from analyzer.recording.connections import is_reused
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analyzer.charts.ordered import Ordered
+    from analyzer.client.outcomes import Counts, Outcomes
     from analyzer.evidence.evidence import Evidence
     from analyzer.results import Peak
     from analyzer.wire.segments import VirtualEnd
 
 
-def by_target(evidence: Evidence) -> tuple[TargetFigures, ...]:
-    """A row for each target, in the order of the run's; none where load went to one alone."""
+def by_target(evidence: Evidence, outcomes: Outcomes) -> tuple[TargetFigures, ...]:
+    """A row for each target, in the order of the run's; none where load went to one alone.
+
+    Args:
+        evidence: the recording.
+        outcomes: of its requests, counted by ``Evidence.sent_to`` where these are several.
+    """
     if len(evidence.sent_to) < 2:
         return ()
-    ended, begun = outcomes(evidence.requests), evidence.requests
+    rows = zip(evidence.sent_to, outcomes.sums.by_target, outcomes.answered_by_target, strict=True)
     return tuple(
-        _figures(end, _of(ended, end), _of(begun, end), _peaks(evidence.services, end))
-        for end in evidence.sent_to
+        _figures(end, counts, answered, _peaks(evidence.services, end))
+        for end, counts, answered in rows
     )
 
 
-def _of(requests: pd.DataFrame, end: VirtualEnd) -> pd.DataFrame:
-    here = (requests["vip"] == end.vip) & (requests["port"] == end.port)
-    return requests[here.fillna(value=False).to_numpy(dtype=bool)]
-
-
 def _figures(
-    end: VirtualEnd, ended: pd.DataFrame, begun: pd.DataFrame, held: tuple[Peak, ...]
+    end: VirtualEnd, counts: Counts, answered: Ordered, held: tuple[Peak, ...]
 ) -> TargetFigures:
-    failed, sent = has_failed(ended), ended["started"].notna().to_numpy(dtype=bool)
-    opened = begun["started"].notna() & ~is_reused(begun)
     return TargetFigures(
         protocol=end.protocol,
         vip=end.vip,
         port=end.port,
-        sent=int(sent.sum()),
-        succeeded=int((~failed).sum()),
-        failed=int((failed & sent).sum()),
-        connections=int(opened.sum()),
-        total_ms=latency(span_ms(ended[~failed], "begun", "ended")),
+        sent=counts.sent,
+        succeeded=counts.succeeded,
+        failed=counts.failed,
+        connections=counts.connections,
+        total_ms=latency(answered),
         peaks=held,
     )
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analyzer.charts.curves import Curve
 from analyzer.charts.thinning import LONG, lowest_and_highest
+from analyzer.columns import codes_of
 from analyzer.ipvs.states import is_active
 from analyzer.observed.entries import ns
 from analyzer.parts import by_stretches, stretches
@@ -85,7 +86,7 @@ def predicted_curves(
         counts_as_active: by the number of the state, where IPVS's kernel does not decide.
     """
     counted = is_active(kernel) if counts_as_active is None else counts_as_active
-    numbers, names = servers.cat.codes.to_numpy(), servers.cat.categories.tolist()
+    numbers, names = codes_of(servers), servers.cat.categories.tolist()
     of_each = np.zeros(len(names), dtype=np.int64)
     for rows in stretches(len(numbers), prediction.store.part_rows):
         of_each += np.bincount(numbers[rows], minlength=len(names))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.predicted.entries import Prediction
+    from analyzer.recording.requests import RequestRows
     from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]
@@ -176,7 +177,7 @@ def seen_entries(joined: pd.DataFrame, prediction: Prediction) -> int:
 
 
 def with_requests(
-    tracked: pd.DataFrame, entries: pd.DataFrame, requests: pd.DataFrame
+    tracked: pd.DataFrame, entries: pd.DataFrame, requests: RequestRows
 ) -> pd.DataFrame:
     """Each tracked entry beside the end of its connection, without a capture.
 
@@ -191,18 +192,11 @@ def with_requests(
         ``tracked`` with ``last_ns``; <NA> where no request of ours had that port.
     """
     clients = entries.drop_duplicates("flow")[["flow", "client_ip", "client_port", *_TARGET]]
-    known = requests["ended"].notna() & requests["source_port"].notna()
-    ended = requests[known.to_numpy(dtype=bool) & is_last_of_connection(requests)]
-    knows_target = bool(ended[_TARGET].notna().to_numpy().all())
-    right = pd.DataFrame(
-        {
-            "client_ip": ended["source_ip"],
-            "client_port": ended["source_port"],
-            **({name: ended[name] for name in _TARGET} if knows_target else {}),
-            "last_ns": ns(_closed_or_ended(ended)),
-        }
-    ).merge(clients, on=["client_ip", "client_port", *(_TARGET if knows_target else ())])
-    right = right.astype({"flow": "int64", "last_ns": "int64"}).sort_values("last_ns")
+    if clients.empty:
+        requests = requests.part(slice(0, 0))
+    target = _TARGET if all(map(_knows_targets, requests.parts())) else []
+    ends = [_ends(part, clients, target) for part in requests.parts()]
+    right = pd.concat(ends).astype({"flow": "int64", "last_ns": "int64"}).sort_values("last_ns")
     right["at_ns"] = right["last_ns"]
     joined = pd.merge_asof(
         tracked.assign(at_ns=tracked["appeared_ns"]).sort_values("at_ns"),
@@ -213,6 +207,33 @@ def with_requests(
         tolerance=60_000_000_000,
     )
     return joined.drop(columns="at_ns")
+
+
+def _knows_targets(part: RequestRows) -> bool:
+    """Whether the VIP and port of each connection's end are known."""
+    return bool(_connection_ends(part)[_TARGET].notna().to_numpy().all())
+
+
+def _ends(part: RequestRows, clients: pd.DataFrame, target: list[str]) -> pd.DataFrame:
+    """The flow of each connection that some requests were the last of, and when it ended."""
+    ended = _connection_ends(part)
+    ends = pd.DataFrame(
+        {
+            "client_ip": ended["source_ip"],
+            "client_port": ended["source_port"],
+            **{name: ended[name] for name in target},
+            "last_ns": ns(_closed_or_ended(ended)),
+        }
+    )
+    return ends.merge(clients, on=["client_ip", "client_port", *target])[["flow", "last_ns"]]
+
+
+def _connection_ends(part: RequestRows) -> pd.DataFrame:
+    """The last request of each connection that ended."""
+    requests = part.frame(with_following=True)
+    known = requests["ended"].notna() & requests["source_port"].notna()
+    is_last = known.to_numpy(dtype=bool) & is_last_of_connection(requests)
+    return requests.iloc[: len(part)][is_last[: len(part)]]
 
 
 def _closed_or_ended(requests: pd.DataFrame) -> pd.Series:

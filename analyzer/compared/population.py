@@ -14,6 +14,8 @@ from analyzer.predicted.entries import state_name
 from analyzer.sorting import in_time
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
     import pandas as pd
 
@@ -28,18 +30,30 @@ _NONE = -1  # the state before the first and after the last
 
 
 def observed_states(
-    director: str, rows: pd.DataFrame, polled_ns: Ints, zero_ns: int
+    director: str, rows: Iterable[pd.DataFrame], polled_ns: Ints, zero_ns: int
 ) -> StateSeries | None:
     """How many of a director's entries were in each state at each poll; None without polls.
 
     Args:
         director: whose.
-        rows: its ``observed.entries.numbered`` changes, in order of flow and time.
+        rows: its ``observed.entries.numbered`` changes, in order of flow and time, in parts of
+            whole flows.
         polled_ns: when its entries were polled, ascending.
         zero_ns: the run's start.
     """
-    if not len(polled_ns) or rows.empty:
+    counts: dict[str, Ints] = {}
+    for part in rows:
+        for name, count in _counts(part, polled_ns).items():
+            counts[name] = counts[name] + count if name in counts else count
+    if not len(polled_ns) or not counts:
         return None
+    return StateSeries(
+        director=director, source="observed", t_s=seconds(polled_ns, zero_ns), counts=counts
+    )
+
+
+def _counts(rows: pd.DataFrame, polled_ns: Ints) -> dict[str, Ints]:
+    """How many of some flows' entries were in each state at each poll."""
     codes, names = rows["state"].factorize()
     is_absent = (rows["change"] == "gone").to_numpy()
     now = np.where(is_absent, _NONE, codes)
@@ -47,13 +61,10 @@ def observed_states(
     same = np.r_[False, flow[1:] == flow[:-1]]
     before = np.where(same, np.r_[_NONE, now[:-1]], _NONE)
     at = np.searchsorted(polled_ns, rows["at_ns"].to_numpy())
-    counts = {
+    return {
         str(name): _counted(at, before, now, code, len(polled_ns))
         for code, name in enumerate(names)
     }
-    return StateSeries(
-        director=director, source="observed", t_s=seconds(polled_ns, zero_ns), counts=counts
-    )
 
 
 def _counted(at: Ints, before: Ints, now: Ints, code: int, polls: int) -> Ints:

@@ -13,7 +13,7 @@ from analyzer.compared.curves import UNKNOWN_SERVER
 from analyzer.compared.join import SeenServers
 from analyzer.ipvs.states import Flag
 from analyzer.parts import by_stretches, cuts, rows_of_flows, same_flows
-from analyzer.wire.segments import service_numbers, services_of
+from analyzer.wire.services import service_numbers, services_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -60,7 +60,7 @@ from analyzer.conntrack.states import (
     CtState,
     Kind,
 )
-from analyzer.conntrack.windows import BEYOND, CUT_OFF, LATE, WITHIN, follow, keep_options
+from analyzer.conntrack.windows import CUT_OFF, WITHIN, follow, invalid, keep_options
 from analyzer.ipvs.flow_steps import NO_ENTRY, flow_steps
 from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S
 
@@ -317,11 +317,11 @@ class _Walk:
         flows, slots = self._flows, step.slots
         liberal = self._liberal[self._at[step.rows]]
         places = follow(flows, step, liberal)
-        passes = places == LATE if self._rules.law.passes_late else places == WITHIN
-        impossible = (step.direction == REPLY) & (places != WITHIN) & ~passes
+        passes_late = self._rules.law.passes_late
+        impossible = (step.direction == REPLY) & invalid(places, passes_late=passes_late)
         flows.lenient[slots[impossible]] = True
         places = np.where(impossible, np.int8(WITHIN), places)
-        refused = (places != WITHIN) & ~passes & step.has_ack
+        refused = invalid(places, passes_late=passes_late) & step.has_ack
         flows.refused_at[slots[refused]] = step.acknowledgement[refused]
         self._outside[step.rows] = places
         return places
@@ -380,10 +380,10 @@ class _Walk:
         is_checked = np.zeros(len(new), dtype=bool)
         is_checked[checked] = True
         places[checked] = self._follow(step.only(is_checked))
-        invalid = (places != WITHIN) & ((places == BEYOND) | (not self._rules.law.passes_late))
-        self._shorten(step.only(invalid))
+        is_invalid = invalid(places, passes_late=self._rules.law.passes_late)
+        self._shorten(step.only(is_invalid))
         accepted = (new >= 0) & (places == WITHIN)
-        answered = (step.direction == REPLY) & (new != INVALID) & ~invalid
+        answered = (step.direction == REPLY) & (new != INVALID) & ~is_invalid
         self._accept(step.only(accepted), old[accepted], new[accepted])
         flows.replied[step.slots[answered]] = True
 

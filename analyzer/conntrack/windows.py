@@ -56,6 +56,11 @@ def follow(flows: Flows, step: Step, liberal: Bools) -> Int8s:
     return places
 
 
+def invalid(places: Int8s, *, passes_late: bool) -> Bools:
+    """Which packets are INVALID: beyond their windows, and late ones where the law has it so."""
+    return np.asarray(places == BEYOND if passes_late else places != WITHIN)
+
+
 def keep_options(flows: Flows, step: Step, side: Int8s | int) -> None:
     """Take over a SYN's window scale; without any options what was known stays."""
     slots, scale = step.slots, step.window_scale

@@ -72,7 +72,7 @@ def draining(evidence: Evidence) -> Iterator[Draining]:
         for spell in spells(record.services):
             left = None
             if len(record.entry_polls.at_ns):
-                of_server = record.changes[spell.has(record.changes)]
+                of_server = record.changes.where(spell.has)
                 left = remaining(of_server, spell.since_ns, director, record)
             yield Draining(director=director, spell=spell, left=left)
 

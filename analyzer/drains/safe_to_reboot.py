@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analyzer.arrays import Bools
     from analyzer.drains.reboot import Reboot
     from analyzer.drains.remaining import Draining, Remaining
     from analyzer.evidence.evidence import Evidence
@@ -145,19 +146,25 @@ def _uses(
             yield _unread(address, director, "were not read")
         return
     last_read_ns = int(record.entry_polls.at_ns[-1])
-    elsewhere = (record.changes["real_server"] == address).to_numpy(
-        dtype=bool, na_value=False, copy=True
-    )
     for one in draining:
-        elsewhere &= ~one.spell.has(record.changes)
         if one.left is not None:
             yield _use(address, one.left, one.spell.since_ns, director, one.spell.service)
     since_ns = [one.spell.since_ns for one in draining] + [removed_ns or 0]
     if max(since_ns) > last_read_ns:
         yield _unread(address, director, "were not read after it was drained")
-    if elsewhere.any():  # of services that it was removed from, or that are no more
-        left = remaining(record.changes[elsewhere], max(since_ns), director, record)
+    elsewhere = record.changes.where(lambda rows: _elsewhere(rows, address, draining))
+    if len(elsewhere):  # of services that it was removed from, or that are no more
+        left = remaining(elsewhere, max(since_ns), director, record)
         yield _use(address, left, max(since_ns), director, "a service that it left")
+
+
+def _elsewhere(changes: pd.DataFrame, address: str, draining: Sequence[Draining]) -> Bools:
+    """Which changes are of a real server's entries in none of the services that it drains in."""
+    chosen = changes["real_server"] == address
+    elsewhere = chosen.to_numpy(dtype=bool, na_value=False, copy=True)
+    for one in draining:
+        elsewhere &= ~one.spell.has(changes)
+    return elsewhere
 
 
 def _weights(rows: pd.DataFrame, record: DirectorRecord, director: str) -> Iterator[ServerUse]:

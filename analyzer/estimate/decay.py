@@ -60,14 +60,11 @@ def lifetimes(
         last_packet_uncertainty_s: how well ``last_ns`` is known; 0 from a capture, and where
             ``lifetime_half_s`` gives it for each entry.
     """
-    known = tracked if "lifetime_s" in tracked else tracked[tracked["last_ns"].notna()]
-    if "cause" in known:
-        known = known[known["cause"].fillna(TIMER) == TIMER]
+    known, keys = group_keys(tracked, director)
     slack_s = clock.uncertainty_s + last_packet_uncertainty_s
-    keys = [protocols(known), known["state"], _waited_s(known, director)]
     rows = [
         _lifetime(
-            group_row(director, str(state), _number(waited_s), len(group), str(protocol)),
+            group_row(director, str(state), number_of(waited_s), len(group), str(protocol)),
             group,
             clock,
             phase,
@@ -79,18 +76,26 @@ def lifetimes(
     return sorted(rows, key=lambda row: -row.n)
 
 
+def group_keys(tracked: pd.DataFrame, director: Director) -> tuple[pd.DataFrame, list[pd.Series]]:
+    """The entries that say something of a timeout; protocol, state and timeout of each."""
+    known = tracked if "lifetime_s" in tracked else tracked[tracked["last_ns"].notna()]
+    if "cause" in known:
+        known = known[known["cause"].fillna(TIMER) == TIMER]
+    return known, [protocols(known), known["state"], _waited_s(known, director)]
+
+
 def predicted_lifetimes(parts: Iterable[pd.DataFrame], director: Director) -> list[Lifetime]:
     """Groups of entries, part by part, as the packets predict them; nothing measured."""
     rows = []
     for (number, waited_s), n in groups_of_timed(parts, ["state", "timeout_s"]).items():
         state = State(int(str(number)))
-        reported_s = if_read(director, state, _number(waited_s))
+        reported_s = if_read(director, state, number_of(waited_s))
         protocol = "UDP" if state == State.UDP else "TCP"
         rows.append(group_row(director, state.name, reported_s, n, protocol))
     return sorted(rows, key=lambda row: -row.n)
 
 
-def _number(value: object) -> float | None:
+def number_of(value: object) -> float | None:
     """A group's key; NaN, where the timeout is not known, as None."""
     number = float(str(value))
     return None if np.isnan(number) else number
@@ -176,7 +181,7 @@ def _by_expiries(
     lifetime_s = seconds_since(midway_ns(ended["seen_ns"], ended["absent_by_ns"]), ended["last_ns"])
     uncertainty_s = float(poll_gap_s.max()) / 2 + slack_s
     return measured_timeout(
-        sightings_of(ended, clock), lifetime_s, hz, phase, slack_s, uncertainty_s
+        [sightings_of(ended, clock)], lifetime_s, hz, phase, slack_s, uncertainty_s
     )
 
 

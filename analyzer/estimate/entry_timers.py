@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.estimate.state_timeouts import default_s, state_of
-from analyzer.estimate.timeout import agreed
+from analyzer.estimate.timeout import ByPoll, agreed
 from analyzer.ipvs.states import TIMEOUT_NAMES
 from analyzer.ipvs.timers import granule_jiffies
 from analyzer.predicted.entries import TIMER
@@ -34,7 +34,7 @@ from analyzer.results import NotMeasured
 from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -88,9 +88,78 @@ def with_timers(tracked: pd.DataFrame, known: Steady) -> pd.DataFrame:
         state agree on; inf where nothing bounds it from above, NaN where they do not agree) and
         ``assumed_s`` (the kernel's default, where the last packets are reckoned by it).
     """
-    zero_ns = int(tracked["appeared_ns"].min()) if len(tracked) else 0
+    return timers_of([tracked], known).added(tracked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What the entries of a protocol and state allow.
+
+    Attributes:
+        allowed_s: the timeouts that nearly all of them allow; NaN where they disagree.
+        set_to_s: those that their last packets are reckoned by.
+        assumed_s: the kernel's default, where that is assumed; else NaN.
+    """
+
+    allowed_s: tuple[float, float]
+    set_to_s: tuple[float, float]
+    assumed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTimers:
+    """Timeouts by protocol and state, as all of a director's entries allow them."""
+
+    zero_ns: int
+    groups: Mapping[tuple[str, str], _Group]
+
+    def added(self, tracked: pd.DataFrame) -> pd.DataFrame:
+        """Some of the entries with their last packets, as ``with_timers`` gives them."""
+        return _with_timers(tracked, self)
+
+
+def timers_of(parts: Iterable[pd.DataFrame], known: Steady) -> EntryTimers:
+    """The timeouts that the entries of a director allow.
+
+    Args:
+        parts: its tracked entries, read twice.
+        known: as for ``with_timers``.
+    """
+    first_ns = [int(part["appeared_ns"].min()) for part in parts if len(part)]
+    zero_ns = min(first_ns, default=0)
+    reads: dict[tuple[str, str], ByPoll] = {}
+    for part in parts:
+        read = _read(part, zero_ns)
+        for kind, of_group in _groups(part):
+            usable = of_group & (read.least_s <= read.most_s)
+            bounds = read.first_poll_s[usable], read.least_s[usable], read.most_s[usable]
+            reads.setdefault(kind, ByPoll(0.0, np.inf)).add(*bounds)
+    return EntryTimers(zero_ns, {kind: _group(kind, seen, known) for kind, seen in reads.items()})
+
+
+def _groups(tracked: pd.DataFrame) -> Iterator[tuple[tuple[str, str], Bools]]:
+    """The protocols and states of entries, and which entries are of each."""
+    kinds = pd.MultiIndex.from_frame(tracked[["protocol", "state"]])
+    for protocol, state in kinds.unique():
+        yield (
+            (str(protocol), str(state)),
+            np.asarray(kinds == (protocol, state), dtype=bool),
+        )
+
+
+def _group(kind: tuple[str, str], seen: ByPoll, known: Steady) -> _Group:
+    protocol, state = kind
+    bounds = _allowed(seen)
+    set_to, assumed_s = _set_to(
+        _known_s(known, protocol, state), default_s(state, protocol), bounds
+    )
+    return _Group(bounds, set_to, assumed_s)
+
+
+def _with_timers(tracked: pd.DataFrame, timers: EntryTimers) -> pd.DataFrame:
+    zero_ns = timers.zero_ns
     read = _read(tracked, zero_ns)
-    allowed, set_to, assumed = _by_group(tracked, read, known)
+    allowed, set_to, assumed = _by_group(tracked, timers)
     last = read.window.within(Bounds(read.ends.low - set_to.high, read.ends.high - set_to.low))
     made = tracked.assign(
         timeout_low_s=allowed.low,
@@ -163,32 +232,22 @@ def _cause(tracked: pd.DataFrame, read: _Read) -> pd.Series:
     return pd.Series(cause, index=tracked.index, dtype="string").where(has_ended)
 
 
-def _by_group(tracked: pd.DataFrame, read: _Read, known: Steady) -> tuple[Bounds, Bounds, Floats]:
+def _by_group(tracked: pd.DataFrame, timers: EntryTimers) -> tuple[Bounds, Bounds, Floats]:
     """The timeouts that each protocol and state allows; the one reckoned by; if it was assumed."""
     n = len(tracked)
     allowed, set_to = (Bounds(np.full(n, np.nan), np.full(n, np.nan)) for _ in range(2))
     assumed = np.full(n, np.nan)
-    kinds = pd.MultiIndex.from_frame(tracked[["protocol", "state"]])
-    for protocol, state in kinds.unique():
-        of_group = np.asarray(kinds == (protocol, state), dtype=bool)
-        allowed.low[of_group], allowed.high[of_group] = bounds = _allowed(read, of_group)
-        (set_to.low[of_group], set_to.high[of_group]), assumed[of_group] = _set_to(
-            _known_s(known, str(protocol), str(state)),
-            default_s(str(state), str(protocol)),
-            bounds,
-        )
+    for kind, of_group in _groups(tracked):
+        group = timers.groups[kind]
+        allowed.low[of_group], allowed.high[of_group] = group.allowed_s
+        set_to.low[of_group], set_to.high[of_group] = group.set_to_s
+        assumed[of_group] = group.assumed_s
     return allowed, set_to, assumed
 
 
-def _allowed(read: _Read, of_group: Bools) -> tuple[float, float]:
+def _allowed(seen: ByPoll) -> tuple[float, float]:
     """The timeouts that nearly all entries of a group allow; NaN where they disagree."""
-    usable = of_group & (read.least_s <= read.most_s)
-    if not usable.any():
-        return np.nan, np.nan
-    _, first_poll_s = np.unique(read.first_poll_s[usable], return_inverse=True)
-    low, high = np.zeros(int(first_poll_s.max()) + 1), np.full(int(first_poll_s.max()) + 1, np.inf)
-    np.maximum.at(low, first_poll_s, read.least_s[usable])
-    np.minimum.at(high, first_poll_s, read.most_s[usable])
+    low, high = seen.bounds()
     agrees = low <= high
     if not agrees.any():
         return np.nan, np.nan
@@ -226,12 +285,15 @@ def _set_to(
     return (0.0, np.inf), np.nan
 
 
-def unseen_ends(tracked: pd.DataFrame, director: Director) -> list[NotMeasured]:
+def unseen_ends(tracked: Iterable[pd.DataFrame], director: Director) -> list[NotMeasured]:
     """Entries that ended while their timers ran: the cause lies between two reads."""
-    early = tracked[tracked["cause"] == BEFORE_ITS_TIME] if "cause" in tracked else tracked.iloc[:0]
+    ended = [
+        part.loc[part["cause"] == BEFORE_ITS_TIME, "state"] for part in tracked if "cause" in part
+    ]
+    early = pd.concat(ended) if ended else pd.Series(dtype="string")
     if early.empty:
         return []
-    counts = early["state"].value_counts()
+    counts = early.value_counts()
     states = ", ".join(f"{n} in {state}" for state, n in counts.items())
     return [
         NotMeasured(

@@ -20,7 +20,7 @@ and ``_SPARE`` of all more, so that no single one decides how closely the timeou
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +31,8 @@ from analyzer.recording.clock import REACTION_S
 from analyzer.results import Estimate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
     from analyzer.ipvs.timers import TimerPhase
@@ -52,7 +54,7 @@ class Fit:
 
 
 def measured_timeout(
-    sightings: Sightings,
+    sightings: Iterable[Sightings],
     lifetime_s: Floats,
     hz: int | None,
     phase: TimerPhase | None,
@@ -66,8 +68,8 @@ def measured_timeout(
     phase, or where that is less exact, the mean less half a granule stands.
 
     Args:
-        sightings: of the entries, on the director's clock.
-        lifetime_s: from their last packets to the middle of the polls; same shape.
+        sightings: of the entries, on the director's clock, in parts that are read again.
+        lifetime_s: from their last packets to the middle of the polls, of all.
         hz: the director's jiffies per second.
         phase: of its timers; None where not known.
         slack_s: how well the clocks and the last packets are known.
@@ -88,7 +90,7 @@ def measured_timeout(
 
 
 def _by_steps(
-    sightings: Sightings, granules: list[float], hz: int, phase_s: float, slack_s: float
+    sightings: Iterable[Sightings], granules: list[float], hz: int, phase_s: float, slack_s: float
 ) -> Estimate | None:
     """The timeout by the steps of the wheel; None where no single timeout explains them."""
     fitted = [_fit(sightings, granule, hz, phase_s, slack_s) for granule in granules]
@@ -113,18 +115,56 @@ def _granules(lifetime_s: Floats, hz: int, uncertainty_s: float) -> list[float]:
 
 
 def _fit(
-    sightings: Sightings, granule: float, hz: int, phase_s: float, slack_s: float
+    sightings: Iterable[Sightings], granule: float, hz: int, phase_s: float, slack_s: float
 ) -> Fit | None:
     """What the polls agree on, within the timeouts that have this granule at all."""
-    low_s, high_s = _bounds_s(sightings, granule, phase_s, slack_s)
     shortest_s, longest_s = timeouts_of_granule_s(granule, hz)
-    _, poll = np.unique(sightings.absent_s, return_inverse=True)
-    n_polls = int(poll.max()) + 1
-    low, high = np.full(n_polls, shortest_s), np.full(n_polls, longest_s)
-    np.maximum.at(low, poll, low_s)
-    np.minimum.at(high, poll, high_s)
+    polls = ByPoll(shortest_s, longest_s)
+    for part in sightings:
+        polls.add(part.absent_s, *_bounds_s(part, granule, phase_s, slack_s))
+    low, high = polls.bounds()
     agrees = low <= high
-    return agreed(low[agrees], high[agrees], n_polls) if agrees.any() else None
+    return agreed(low[agrees], high[agrees], len(low)) if agrees.any() else None
+
+
+_AT_ONCE = 16  # parts, whose bounds are brought together then
+
+
+@dataclass(slots=True)
+class ByPoll:
+    """What the witnesses of each poll allow together.
+
+    Attributes:
+        shortest_s, longest_s: what any poll allows.
+        some: polls, and the least and the most that each allows; a poll may come again.
+    """
+
+    shortest_s: float
+    longest_s: float
+    some: list[tuple[Floats, Floats, Floats]] = field(default_factory=list)
+
+    def add(self, poll_s: Floats, low_s: Floats, high_s: Floats) -> None:
+        """Take witnesses into account; shape (n,) each."""
+        distinct_s, poll = np.unique(poll_s, return_inverse=True)
+        low, high = (np.full(len(distinct_s), end) for end in (self.shortest_s, self.longest_s))
+        np.maximum.at(low, poll, low_s)
+        np.minimum.at(high, poll, high_s)
+        self.some.append((distinct_s, low, high))
+        if len(self.some) >= _AT_ONCE:
+            self._bring_together()
+
+    def bounds(self) -> tuple[Floats, Floats]:
+        """The least and the most that each poll allows, in order of the polls."""
+        if len(self.some) != 1:
+            self._bring_together()
+        return self.some[0][1:]
+
+    def _bring_together(self) -> None:
+        nothing = np.zeros(0)
+        columns = zip((nothing,) * 3, *self.some, strict=True)
+        poll_s, low_s, high_s = (np.concatenate(column) for column in columns)
+        self.some = []
+        self.add(poll_s, low_s, high_s)
 
 
 def agreed(low_s: Floats, high_s: Floats, n_polls: int) -> Fit:

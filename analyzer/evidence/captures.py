@@ -21,7 +21,7 @@ from analyzer.wire.rewriting import NOTHING, Rewriting, rewriting
 from analyzer.wire.segments import Segments, forwarders, service_segments, without_copies
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     import pandas as pd
 
@@ -39,6 +39,7 @@ class Captured:
         segments: those of the services, each once for each side of a director, under the addresses
             that a director knows.
         once: the same without the copies that a director sends on.
+        last_ns: the last instant of ``segments``; 0 of none.
         connections: ``wire.connections.table`` of them.
         forwarder_macs: the directors' MACs, as configured, else as the packets show them.
         rewriting: the packets that somebody sends on to other addresses, as a director in nat does.
@@ -50,6 +51,7 @@ class Captured:
     unserved: PacketTable | None
     segments: Segments
     once: Segments
+    last_ns: int
     connections: pd.DataFrame
     forwarder_macs: frozenset[int]
     rewriting: Rewriting
@@ -62,11 +64,11 @@ class ReadOnce:
     """Packets of captures that more than one asks for: they are read for the first.
 
     Attributes:
-        contents: of the captures, in order of time; each is pcap or pcapng.
+        captures: the files by name, in order of time; each is pcap or pcapng.
         store: keeps the columns of packets, and of what is made of them.
     """
 
-    contents: Sequence[memoryview]
+    captures: Mapping[str, memoryview]
     store: Store
     _packets: PacketTable | None = None
     took_s: float = 0.0
@@ -75,7 +77,7 @@ class ReadOnce:
         """All of them; ``took_s`` says how long it took."""
         if self._packets is None:
             began = time.perf_counter()
-            self._packets = read_packets(*self.contents, store=self.store)
+            self._packets = read_packets(*self.captures.values(), store=self.store)
             self.took_s = time.perf_counter() - began
         return self._packets
 
@@ -120,11 +122,12 @@ def read_captures(
         unserved=None if len(segments.flow) else packets,
         segments=segments,
         once=once,
+        last_ns=(segments.span_ns() or (0, 0))[1],
         connections=connections(once),
         forwarder_macs=forward,
         rewriting=nat,
         took_s=read.took_s + time.perf_counter() - began,
-        files=tuple(usable),
+        files=tuple(usable.values()),
     )
     return found, [*lost, *_packets_lost(packets), *_counted_once(len(before))]
 
@@ -142,16 +145,18 @@ def with_host(macs: frozenset[int], facts: CaptureFacts) -> frozenset[int]:
     return macs | {THIS_HOST} if macs & facts.host_macs else macs
 
 
-def readable(captures: Mapping[str, memoryview]) -> tuple[list[memoryview], list[NotMeasured]]:
+def readable(
+    captures: Mapping[str, memoryview],
+) -> tuple[dict[str, memoryview], list[NotMeasured]]:
     """The captures that are pcap or pcapng, and a row for each that is not."""
-    usable, lost = [], []
+    usable, lost = {}, []
     for name, content in captures.items():
         try:
             frame_chunks(content)
         except ParseError as error:
             lost.append(NotMeasured(what=f"packets of {name}", why=str(error)))
         else:
-            usable.append(content)
+            usable[name] = content
     return usable, lost
 
 

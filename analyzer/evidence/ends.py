@@ -12,12 +12,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def virtual_ends(
-    sent_to: Collection[VirtualEnd], services: pd.DataFrame, entries: pd.DataFrame
-) -> set[VirtualEnd]:
-    """Addresses that clients send to; those of a firewall-mark service are in its entries."""
+def virtual_ends(sent_to: Collection[VirtualEnd], *tables: pd.DataFrame) -> set[VirtualEnd]:
+    """Addresses that clients send to: in polls of services; of firewall marks, in entries."""
     ends = set(sent_to)
-    for table in (services, entries):
+    for table in tables:
         known = table[["protocol", "vip", "port"]].dropna().drop_duplicates()
         rows = zip(known["protocol"], known["vip"], known["port"], strict=True)
         ends |= {VirtualEnd(name, vip, int(port)) for name, vip, port in rows if port}

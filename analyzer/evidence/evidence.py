@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from analyzer.evidence.captures import Captured
     from analyzer.evidence.forwarding import Forwarding
+    from analyzer.observed.parted import Parted
     from analyzer.recording.director import Director
     from analyzer.recording.manifest import Manifest
+    from analyzer.recording.requests import RequestRows
     from analyzer.results import NotMeasured
     from analyzer.wire.packets import CaptureFacts
     from analyzer.wire.segments import Segments, VirtualEnd
@@ -51,11 +53,11 @@ class Evidence:
     directors: tuple[Director, ...]
     zero_ns: int
     service: VirtualEnd | None
-    requests: pd.DataFrame
+    requests: RequestRows
     services: pd.DataFrame
     counted: pd.DataFrame
-    entries: pd.DataFrame
-    changes: pd.DataFrame
+    entries: Parted
+    changes: Parted
     polls: pd.DataFrame
     events: pd.DataFrame
     sockets: pd.DataFrame

@@ -26,7 +26,7 @@ import numpy as np
 
 from analyzer.ipvs.states import Flag
 from analyzer.results import Counted, TimeoutName
-from analyzer.wire.segments import SERVICE, services_of
+from analyzer.wire.services import SERVICE, services_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +113,7 @@ _WHATEVER_REPLIES = ("SYN_RECV", "CLOSE", "UDP")
 def forwarding_of(
     manifest: Manifest,
     services: pd.DataFrame,
-    entries: pd.DataFrame,
+    entries: EntrySigns,
     captured: Captured | None,
 ) -> Forwarding | None:
     """How the director of a recording forwards; None where nothing depends on it.
@@ -121,16 +121,16 @@ def forwarding_of(
     Args:
         manifest: with ``forwarding``, where it was given.
         services: polls of them.
-        entries: changes of them.
+        entries: what their changes show.
         captured: the packets.
     """
     if _is_netfilter(manifest):
         return Forwarding(method="nat", basis="configured", why=_NETFILTER)
     indications: tuple[tuple[Basis, _Indication | None], ...] = (
         ("configured", _configured(manifest, services, captured)),
-        ("entries", _by_ports(entries)),
+        ("entries", entries.by_ports()),
         ("packets", _sent_on(captured)),
-        ("entries", _by_states(entries)),
+        ("entries", entries.by_states()),
         ("packets", _by_macs(captured)),
     )
     given = [(basis, indication) for basis, indication in indications if indication]
@@ -179,30 +179,55 @@ def _configured(
     return _Indication(str(given), f"the recording says {given}") if given else None
 
 
-def _by_ports(entries: pd.DataFrame) -> _Indication | None:
-    rows = entries[(entries["client_port"] != 0) & (entries["real_port"] != 0)]
-    moved = rows[rows["real_port"] != rows["port"]]
-    if moved.empty:
-        return None
-    row = moved.iloc[0]
-    why = f"entries lead from port {row['port']} to port {row['real_port']}, as only nat does"
-    return _Indication("nat", why)
+@dataclass(slots=True)
+class EntrySigns:
+    """What the changes of entries show of the forwarding method.
 
+    Attributes:
+        moved: the virtual and the real port of the first entry in which they differ.
+        by_replies: how many entries were last in states that only replies lead to.
+        without: how many in one that replies would move on.
+    """
 
-def _by_states(entries: pd.DataFrame) -> _Indication | None:
-    """The method by entry states that only replies, or only their absence, lead to."""
-    rows = entries[(entries["protocol"] == "TCP") & (entries["client_port"] != 0)]
-    names = ["director", "client_ip", "client_port", "vip", "port"]
-    last = rows.drop_duplicates(names, keep="last")["state"]
-    by_replies, without = int(last.isin(_BY_REPLIES).sum()), int((last == "FIN_WAIT").sum())
-    if by_replies == without:
-        return None
-    if by_replies > without:
-        why = f"{by_replies} entries were last in states that only replies lead to"
-        return _Indication("nat", f"{why} (nat, or a real server on the director itself)")
-    return _Indication(
-        "dr", f"{without} entries were last in FIN_WAIT, which replies would move on"
-    )
+    moved: tuple[int, int] | None = None
+    by_replies: int = 0
+    without: int = 0
+
+    def see(self, changes: pd.DataFrame) -> None:
+        """Take the next changes into account, as recorded."""
+        if self.moved is not None:
+            return
+        rows = changes[(changes["client_port"] != 0) & (changes["real_port"] != 0)]
+        moved = rows[rows["real_port"] != rows["port"]]
+        if len(moved):
+            self.moved = int(moved["port"].iloc[0]), int(moved["real_port"].iloc[0])
+
+    def see_flows(self, changes: pd.DataFrame) -> None:
+        """Take all changes of some connections into account, in the order in which they came."""
+        rows = changes[(changes["protocol"] == "TCP") & (changes["client_port"] != 0)]
+        names = ["director", "client_ip", "client_port", "vip", "port"]
+        last = rows.drop_duplicates(names, keep="last")["state"]
+        self.by_replies += int(last.isin(_BY_REPLIES).sum())
+        self.without += int((last == "FIN_WAIT").sum())
+
+    def by_ports(self) -> _Indication | None:
+        """The method by entries that lead to another port."""
+        if self.moved is None:
+            return None
+        port, real_port = self.moved
+        why = f"entries lead from port {port} to port {real_port}, as only nat does"
+        return _Indication("nat", why)
+
+    def by_states(self) -> _Indication | None:
+        """The method by entry states that only replies, or only their absence, lead to."""
+        if self.by_replies == self.without:
+            return None
+        if self.by_replies > self.without:
+            why = f"{self.by_replies} entries were last in states that only replies lead to"
+            return _Indication("nat", f"{why} (nat, or a real server on the director itself)")
+        return _Indication(
+            "dr", f"{self.without} entries were last in FIN_WAIT, which replies would move on"
+        )
 
 
 _BY_REPLIES = ("TIME_WAIT", "CLOSE_WAIT", "SYN_SENT")

@@ -61,10 +61,11 @@ def _no_packets_of_the_service(evidence: Evidence) -> list[NotMeasured]:
     packets = evidence.captured.unserved if evidence.captured else None
     if packets is None:
         return []
-    known = pd.concat([evidence.services["real_server"], evidence.changes["real_server"]])
+    changes = evidence.changes.whole()
+    known = pd.concat([evidence.services["real_server"], changes["real_server"]])
     ours = np.isin(packets.addresses, known.dropna().unique().tolist())
     n = int((ours[packets.source] | ours[packets.destination]).sum()) if len(ours) else 0
-    if not virtual_ends(evidence.sent_to, evidence.services, evidence.changes):
+    if not virtual_ends(evidence.sent_to, evidence.services, changes):
         why = (
             f"of the {len(packets.at_ns)} packets read none opens a TCP connection (what tunnels "
             "carry may not be read), and nothing says what is a virtual service: give "

@@ -5,23 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analyzer.errors import ParseError
 from analyzer.evidence.captures import read_captures, with_host
+from analyzer.evidence.changes import read_changes
 from analyzer.evidence.ends import virtual_ends
 from analyzer.evidence.evidence import Evidence, macs_of, with_records
 from analyzer.evidence.forwarding import forwarding_of
 from analyzer.evidence.gaps import gaps_of
+from analyzer.evidence.polled import read_services
 from analyzer.evidence.virtual_macs import by_master
-from analyzer.observed.entries import ns, numbered
+from analyzer.observed.entries import ns
 from analyzer.parts import IN_MEMORY
 from analyzer.recording.director import Director, directors_of
+from analyzer.recording.requests import NEVER, PIECE_ROWS, request_rows
 from analyzer.results import NotMeasured
 from analyzer.wire.vrrp import of_router, read_announcements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pandas as pd
 
     from analyzer.evidence.captures import Captured, ReadOnce
     from analyzer.parts import Store
@@ -37,7 +40,7 @@ def gather(
     Args:
         recording: the run.
         store: keeps what is known of each packet.
-        read: its captures, where their packets were read before.
+        read: its captures, where their packets were read before; they are not opened again.
 
     Raises:
         RecordingError: its manifest is not one.
@@ -46,11 +49,12 @@ def gather(
     service = manifest.service.end if manifest.service else None
     several = tuple(dict.fromkeys(each.end for each in manifest.services))
     directors = directors_of(manifest)
-    polled, entries = recording.table("services"), recording.table("entries")
-    services = polled[polled["active"].notna()]
-    ends = virtual_ends(several or ((service,) if service else ()), polled, entries)
+    polled = read_services(recording, store)
+    captures = read.captures if read else recording.captures()
+    changes = read_changes(recording, store, has_captures=bool(captures))
+    ends = virtual_ends(several or ((service,) if service else ())) | polled.ends | changes.ends
     macs = macs_of(directors)
-    captured, packets_lost = read_captures(recording.captures(), ends, macs, store, read)
+    captured, packets_lost = read_captures(captures, ends, macs, store, read)
     if read:
         read.forget()
     evidence = Evidence(
@@ -59,11 +63,11 @@ def gather(
         zero_ns=0,
         service=service,
         services_sent_to=several,
-        requests=_by_id(recording.table("requests")),
-        services=services,
-        counted=polled[polled["conns"].notna() | polled["cps"].notna()],
-        entries=numbered(entries, captured.segments.flows if captured else None),
-        changes=entries,
+        requests=request_rows(recording.pieces("requests", PIECE_ROWS), store),
+        services=polled.services,
+        counted=polled.counted,
+        entries=changes.numbered(captured.segments.flows if captured else None),
+        changes=changes.rows,
         polls=recording.table("polls"),
         events=recording.table("events").sort_values("at"),
         sockets=recording.table("sockets"),
@@ -72,7 +76,7 @@ def gather(
         in_flight=recording.table("in_flight"),
         masquerades=recording.table("masquerades"),
         announcements=None,
-        forwarded=forwarding_of(manifest, services, entries, captured),
+        forwarded=forwarding_of(manifest, polled.services, changes.signs, captured),
     )
     is_unexplained = manifest.command == "import" and not ends
     seen_on, unread = _seen_on(recording)
@@ -92,11 +96,16 @@ def gather(
 
 def _none_connected(evidence: Evidence) -> bool:
     """Whether requests were sent to a VIP and none had a connection: who owns it is then asked."""
-    begun = evidence.requests[evidence.requests["started"].notna()]
-    connected = begun["connected"].notna()
+    begun, connected = set[int](), set[int]()
+    for part in evidence.requests.parts():
+        columns = part.columns
+        is_begun = columns["started"] != NEVER
+        begun.update(np.unique(columns["vip"][is_begun]).tolist())
+        made = is_begun & (columns["connected"] != NEVER)
+        connected.update(np.unique(columns["vip"][made]).tolist())
     if len(evidence.sent_to) > 1:
-        return not connected.groupby(begun["vip"], dropna=False).any().all()
-    return len(begun) > 0 and not connected.any()
+        return begun != connected
+    return bool(begun) and not connected
 
 
 def _with_masters(evidence: Evidence) -> Evidence:
@@ -127,12 +136,6 @@ def _seen_on(recording: Recording) -> tuple[dict[str, Announcements], list[NotMe
     return seen_on, unread
 
 
-def _by_id(requests: pd.DataFrame) -> pd.DataFrame:
-    """A table in order of flow numbers, as most are already."""
-    in_order = requests["id"].is_monotonic_increasing
-    return requests if in_order else requests.sort_values("id", kind="stable")
-
-
 def _in_capture(directors: tuple[Director, ...], captured: Captured | None) -> tuple[Director, ...]:
     """The directors; the one that captured also has the MACs that stand for it there."""
     if captured is None:
@@ -148,16 +151,22 @@ def _zero_ns(evidence: Evidence) -> int:
 
 def _first_ns(evidence: Evidence) -> Iterator[int]:
     """The first instant of each part of a recording that has any."""
+    for part in evidence.requests.parts():
+        started_ns = part.columns["started"]
+        known_ns = started_ns[started_ns != NEVER]
+        if len(known_ns):
+            yield int(known_ns.min())
     parts = (
-        (evidence.requests, "started"),
         (evidence.services, "at"),
-        (evidence.changes, "at"),
         (evidence.events, "at"),
     )
     for table, column in parts:
         known = table[column].dropna()
         if len(known):
             yield int(ns(known).min())
+    for changes in evidence.changes:
+        if len(changes):
+            yield int(ns(changes["at"]).min())
     if evidence.is_vrrp_alone and evidence.announcements:
         yield evidence.announcements.advertisements[0].at_ns
     if evidence.segments is not None and (span_ns := evidence.segments.span_ns()):

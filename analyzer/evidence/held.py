@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from analyzer.arrays import Bools
     from analyzer.evidence.evidence import Evidence
+    from analyzer.observed.parted import Parted
     from analyzer.recording.director import Director
     from analyzer.wire.segments import Segments, VirtualEnd
 
@@ -38,11 +39,11 @@ def _lacks(director: Director, evidence: Evidence, end: VirtualEnd) -> bool:
     return not rows_of(record.services, end).any()
 
 
-def _has_entries(entries: pd.DataFrame, end: VirtualEnd, evidence: Evidence) -> bool:
+def _has_entries(entries: Parted, end: VirtualEnd, evidence: Evidence) -> bool:
     """Whether a director was seen with entries of a service; of the only one, with any."""
     if len(evidence.sent_to) == 1:
-        return len(entries) > 0
-    return bool(_at(entries, end, (end.port,)).any())
+        return not entries.empty
+    return any(bool(_at(rows, end, (end.port,)).any()) for rows in entries)
 
 
 def _sent_itself(evidence: Evidence) -> bool:

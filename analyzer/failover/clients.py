@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.client.requests import LATE_S
+from analyzer.client.outcomes import LATE_S
 from analyzer.observed.entries import ns
 from analyzer.units import NS_PER_S
 

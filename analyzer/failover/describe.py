@@ -104,7 +104,7 @@ def _bfd_downs(inputs: _OutageInputs) -> Iterator[BfdDown]:
 
 
 def _inputs(evidence: Evidence, manifest: FailoverFacts) -> _OutageInputs:
-    sent = clients.sent_of(by_the_wire(evidence.requests, evidence.segments))
+    sent = clients.sent_of(by_the_wire(evidence.requests.frame(), evidence.segments))
     views = views_of(evidence, manifest.ordered_ns)
     intervals = views.intervals
     end_ns = _end_ns(evidence, sent)

@@ -40,7 +40,7 @@ def _holding(evidence: Evidence, director: str, phase: Phase, at_ns: int) -> Hol
     counted = _last_poll(record.services, at_ns)
     entries = None
     if not _last_poll(record.polls[_polls_of_entries(record)], at_ns).empty:
-        entries = entries_at(record.changes, record.polls, at_ns)
+        entries = entries_at(record.changes.whole(), record.polls, at_ns)
     return Holding(
         director=director,
         phase=phase,
@@ -70,7 +70,7 @@ def would_survive(evidence: Evidence, old: str, new: str, at_ns: int) -> int | N
     polled = [record for record in records if record and _polls_of_entries(record).any()]
     if len(polled) < len(records):
         return None
-    held, copies = (entries_at(record.changes, record.polls, at_ns) for record in polled)
+    held, copies = (entries_at(record.changes.whole(), record.polls, at_ns) for record in polled)
     key = list(CONNECTION_KEY)
     open_there = held[held["state"] == "ESTABLISHED"]
     return len(open_there[key].merge(copies[key], on=key))

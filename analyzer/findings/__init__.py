@@ -180,7 +180,7 @@ def verdict(figures: Figures) -> str:
 def _why_no_lifetime(figures: Figures) -> str:
     """Why no lifetime is known: no entry, or none with an observed expiry."""
     changes = figures.evidence.changes if figures.evidence else None
-    n = 0 if changes is None else len(changes[[*ENTRY_KEY]].drop_duplicates())
+    n = 0 if changes is None else len(changes.whole()[[*ENTRY_KEY]].drop_duplicates())
     if not n:
         return "no entry was seen"
     return f"{n:,} {'entry was' if n == 1 else 'entries were'} seen, but no expiry by a timer"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.client.causes import is_unanswered, services_without_servers
-from analyzer.client.requests import REDIRECTS, outcomes
+from analyzer.client.outcomes import REDIRECTS, outcome_rows
 from analyzer.evidence.held import services_lacking
 from analyzer.ipvs.addresses import host_port
 from analyzer.results import Finding
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analyzer.evidence.evidence import Evidence
     from analyzer.findings.figures import Figures
     from analyzer.recording.director import Director
+    from analyzer.recording.requests import RequestRows
     from analyzer.wire.segments import VirtualEnd
 
 MOST_REASONS = 4  # of a sentence
@@ -147,8 +148,7 @@ def redirects_not_followed(figures: Figures) -> Finding | None:
     evidence = figures.evidence
     if evidence is None or not evidence.manifest.plan.request.redirects:
         return None
-    rows = outcomes(evidence.requests)
-    n = int((rows["status"].isin(REDIRECTS) & rows["error"].isna()).sum())
+    n = sum(map(_left_at_a_redirect, evidence.requests.parts()))
     if not n:
         return None
     return Finding(
@@ -159,6 +159,11 @@ def redirects_not_followed(figures: Figures) -> Finding | None:
         "counts as the answer.",
         advice="Send the load to where they lead (--vip, --port, --tls), or omit -L.",
     )
+
+
+def _left_at_a_redirect(part: RequestRows) -> int:
+    rows = outcome_rows(part.frame())
+    return int((rows["status"].isin(REDIRECTS) & rows["error"].isna()).sum())
 
 
 # -- in a sentence ---------------------------------------------------------------------------------

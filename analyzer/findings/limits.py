@@ -30,7 +30,7 @@ def port_budget(figures: Figures) -> Finding | None:
     requests, evidence = figures.requests, figures.evidence
     if row is None or row.timeout_s is None or evidence is None or not requests.rate_per_s:
         return None
-    sources = int(evidence.requests["source_ip"].nunique())
+    sources = len(evidence.requests.texts["source_ip"])
     if not sources:
         return None
     longest_s = row.timeout_s + (row.granule_s or 0)

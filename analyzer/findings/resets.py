@@ -185,11 +185,7 @@ def reset_closes_early(figures: Figures) -> Finding | None:
 
 
 def _flows_in_close(figures: Figures) -> Sequence[int]:
-    return [
-        int(flow)
-        for result in figures.measured
-        for flow in result.tracked.loc[result.tracked["state"] == "CLOSE", "flow"]
-    ]
+    return [flow for result in figures.measured for flow in result.flows_in("CLOSE").tolist()]
 
 
 def _close_advice(senders: set[str]) -> str:

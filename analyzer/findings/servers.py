@@ -8,6 +8,9 @@ from analyzer.observed.entries import ns
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyzer.arrays import Ints
     from analyzer.findings.figures import Figures
 
 UNLIKELY = 0.001
@@ -45,13 +48,9 @@ def removed_server_entries(figures: Figures) -> Finding | None:
         for server, from_ns, to_ns in absences[["server", "from_ns", "to_ns"]].itertuples(
             index=False
         ):
-            alive = result.tracked[
-                (result.tracked["real_server"] == server)
-                & (result.tracked["appeared_ns"] < from_ns)
-                & (result.tracked["absent_ns"].fillna(to_ns) > from_ns)
-            ]
-            if len(alive):
-                stayed.append(f"{server} on {result.director.name}: {len(alive)} entries stayed")
+            alive = sum(_alive(rows, server, from_ns, to_ns) for rows in result.tracked)
+            if alive:
+                stayed.append(f"{server} on {result.director.name}: {alive} entries stayed")
     if not stayed:
         return None
     return Finding(
@@ -63,6 +62,18 @@ def removed_server_entries(figures: Figures) -> Finding | None:
         advice="With expire_nodest_conn=0 packets of these connections are dropped silently: set "
         "weight 0 first and wait, or set net.ipv4.vs.expire_nodest_conn=1 to have clients reset.",
     )
+
+
+def _alive(tracked: pd.DataFrame, server: str, from_ns: int, to_ns: int) -> int:
+    """How many entries of a real server were there when it was removed."""
+    there = (tracked["real_server"] == server) & (tracked["appeared_ns"] < from_ns)
+    return int((there & (tracked["absent_ns"].fillna(to_ns) > from_ns)).sum())
+
+
+def _fresh(tracked: pd.DataFrame, server: str, quiet_ns: Ints) -> int:
+    """How many entries of a real server appeared at one of these polls but the first."""
+    appeared_ns = tracked.loc[tracked["real_server"] == server, "appeared_ns"]
+    return int((appeared_ns.isin(quiet_ns) & (appeared_ns > quiet_ns.min())).sum())
 
 
 def weight_zero_still_served(figures: Figures) -> Finding | None:
@@ -80,10 +91,7 @@ def weight_zero_still_served(figures: Figures) -> Finding | None:
         fresh = 0
         for result in figures.measured:
             if result.director.name == name:
-                appeared_ns = result.tracked.loc[
-                    result.tracked["real_server"] == label, "appeared_ns"
-                ]
-                fresh += int((appeared_ns.isin(quiet_ns) & (appeared_ns > quiet_ns.min())).sum())
+                fresh += sum(_fresh(rows, label, quiet_ns) for rows in result.tracked)
         if held:
             still_held.append(
                 f"{label} on {name}: up to {held} entries, {fresh} of them created afterwards"
@@ -111,9 +119,9 @@ def synced_copies(figures: Figures) -> Finding | None:
             for other in figures.measured
             if other is not result and other.prediction is not None
         ]
-        if "entry" not in result.tracked:
+        if "entry" not in next(iter(result.tracked)):
             continue  # no capture: which director their packets passed is not known
-        tracked = result.tracked
+        tracked = result.tracked.whole()
         met = tracked["first_packet_ns"] <= tracked["appeared_ns"]  # sloppy_tcp makes entries
         foreign = tracked[tracked["entry"].isna() & ~met.fillna(value=False)]
         copies = sum(any(flow in flows for flows in others) for flow in foreign["flow"])

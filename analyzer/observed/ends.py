@@ -32,11 +32,24 @@ def protocols(tracked: pd.DataFrame) -> pd.Series:
 
 def seen_to_end(tracked: pd.DataFrame) -> pd.DataFrame:
     """The entries that ended between two polls no further apart than usual."""
-    ended = tracked[tracked["absent_ns"].notna() & tracked["seen_ns"].notna()]
-    poll_gap_s = seconds_since(ended["absent_by_ns"], ended["seen_ns"])
-    if not len(poll_gap_s):
-        return ended
-    return ended[poll_gap_s <= max(WIDEST_POLL_GAP_S, _TIMES_USUAL * float(np.median(poll_gap_s)))]
+    ended = with_end(tracked)
+    gap_s = poll_gap_s(ended)
+    return ended[gap_s <= widest_gap_s(gap_s)] if len(gap_s) else ended
+
+
+def with_end(tracked: pd.DataFrame) -> pd.DataFrame:
+    """The entries that ended between two polls."""
+    return tracked[tracked["absent_ns"].notna() & tracked["seen_ns"].notna()]
+
+
+def poll_gap_s(ended: pd.DataFrame) -> Floats:
+    """How far apart the two polls were between which each of ``with_end`` ended."""
+    return seconds_since(ended["absent_by_ns"], ended["seen_ns"])
+
+
+def widest_gap_s(gap_s: Floats) -> float:
+    """How far apart polls may be, of all ``poll_gap_s`` of a group, at least one."""
+    return max(WIDEST_POLL_GAP_S, _TIMES_USUAL * float(np.median(gap_s)))
 
 
 def lifetimes_s(ended: pd.DataFrame) -> tuple[Floats, Floats]:
@@ -50,5 +63,4 @@ def lifetimes_s(ended: pd.DataFrame) -> tuple[Floats, Floats]:
             ended["lifetime_half_s"].to_numpy(dtype=np.float64),
         )
     middle_ns = midway_ns(ended["seen_ns"], ended["absent_by_ns"])
-    poll_gap_s = seconds_since(ended["absent_by_ns"], ended["seen_ns"])
-    return seconds_since(middle_ns, ended["last_ns"]), poll_gap_s / 2
+    return seconds_since(middle_ns, ended["last_ns"]), poll_gap_s(ended) / 2

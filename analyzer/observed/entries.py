@@ -129,6 +129,12 @@ def tracked_entries(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
         these polls were answered; a poll's instant is taken before the table is read, so the entry
         may have expired as late as the answer.
     """
+    names = entries["director"].unique()
+    return tracked_by(entries, {str(name): entry_polls_of(polls, str(name)) for name in names})
+
+
+def tracked_by(entries: pd.DataFrame, entry_polls: Mapping[str, EntryPolls]) -> pd.DataFrame:
+    """As ``tracked_entries``, by the directors' polls of entries."""
     if entries.empty:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in TRACKED_COLUMNS.items()})
     change, at_ns = entries["change"], entries["at_ns"].to_numpy(dtype=np.int64)
@@ -145,9 +151,6 @@ def tracked_entries(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
     left_s[ended] = entries["expires_s"].iloc[absent_rows].to_numpy(dtype=np.int64)
     absent_ns[ended] = at_ns[absent_rows]
     tracked = entries[["director", "flow", "protocol"]].iloc[first].reset_index(drop=True)
-    entry_polls = {
-        str(name): entry_polls_of(polls, str(name)) for name in tracked["director"].unique()
-    }
     described: pd.DataFrame = tracked.assign(
         real_server=entries["server"].iloc[first].array,
         state=entries["state"].iloc[last].array,

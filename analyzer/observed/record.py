@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from analyzer.observed.absences import absences
-from analyzer.observed.entries import entry_polls_of, ns, tracked_entries
+from analyzer.observed.entries import entry_polls_of, ns, tracked_by
 from analyzer.recording.clock import CLOCK_STEP_S, DirectorClock, clock_from_polls, clock_steps
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analyzer.arrays import Floats, Ints
+    from analyzer.arrays import Bools, Floats, Ints
+    from analyzer.observed.parted import Parted
     from analyzer.recording.director import Director
     from analyzer.recording.polls import EntryPolls
 
@@ -50,12 +52,12 @@ class DirectorRecord:
 
     services: pd.DataFrame
     counted: pd.DataFrame
-    entries: pd.DataFrame
-    changes: pd.DataFrame
+    entries: Parted
+    changes: Parted
     polls: pd.DataFrame
     events: pd.DataFrame
     entry_polls: EntryPolls
-    tracked: pd.DataFrame
+    tracked: Parted
     absences: pd.DataFrame
     clock: DirectorClock
     clock_steps: tuple[ClockStep, ...]
@@ -72,8 +74,8 @@ def record_of(
     *,
     services: pd.DataFrame,
     counted: pd.DataFrame,
-    entries: pd.DataFrame,
-    changes: pd.DataFrame,
+    entries: Parted,
+    changes: Parted,
     polls: pd.DataFrame,
     events: pd.DataFrame,
     zero_ns: int,
@@ -90,10 +92,10 @@ def record_of(
         events: the recording's.
         zero_ns: the run's start.
     """
-    services, counted, entries, changes, polls = (
-        table[table["director"] == director.name]
-        for table in (services, counted, entries, changes, polls)
-    )
+    services, counted, polls = (_of(table, director.name) for table in (services, counted, polls))
+    of_director = partial(_is_of, director=director.name)
+    entries, changes = entries.only(of_director), changes.only(of_director)
+    entry_polls = entry_polls_of(polls, director.name)
     events = events[events["host"] == director.name]
     readings = _readings(polls)
     return DirectorRecord(
@@ -103,12 +105,22 @@ def record_of(
         changes=changes,
         polls=polls,
         events=events,
-        entry_polls=entry_polls_of(polls, director.name),
-        tracked=tracked_entries(entries, polls),
+        entry_polls=entry_polls,
+        tracked=entries.map(partial(tracked_by, entry_polls={director.name: entry_polls})),
         absences=absences(services, events),
         clock=_clock(director, readings, zero_ns),
         clock_steps=_steps(director, readings, events),
     )
+
+
+def _of(table: pd.DataFrame, director: str) -> pd.DataFrame:
+    """A director's rows; of the only one no copy is made."""
+    is_its = _is_of(table, director)
+    return table if is_its.all() else table[is_its]
+
+
+def _is_of(table: pd.DataFrame, director: str) -> Bools:
+    return (table["director"] == director).to_numpy(dtype=bool, na_value=False)
 
 
 class _Readings(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 
 from analyzer.charts.thinning import LONG, kept
 from analyzer.charts.values import OtherTcpfin
+from analyzer.columns import with_columns
 from analyzer.compared.curves import thinned
 from analyzer.ipvs.states import TIMEOUT_NAMES, is_active
 from analyzer.other_settings.what_if import Assumption, answer, predicted_under
@@ -127,7 +128,8 @@ def shifted(
         waiting = np.isin(columns["state"][rows], _FIN_STATES)
         return np.where(waiting, tcpfin_s, timeout_s[rows])
 
-    moved = entries.assign(
+    moved = with_columns(
+        entries,
         ends_ns=by_stretches(store, len(entries), ends_ns),
         timeout_s=by_stretches(store, len(entries), timeouts_s),
     )

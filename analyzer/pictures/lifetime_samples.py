@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.charts.values import LifetimeSamples
-from analyzer.observed.ends import lifetimes_s, protocols, seen_to_end
+from analyzer.observed.ends import (
+    lifetimes_s,
+    poll_gap_s,
+    protocols,
+    widest_gap_s,
+    with_end,
+)
 from analyzer.predicted.entries import TIMER, state_number
-from analyzer.units import NS_PER_S
+from analyzer.recording.instants import seconds_since
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.measured import Measured
+    from analyzer.observed.parted import Parted
     from analyzer.results import Lifetime
 
     Floats = npt.NDArray[np.float64]
@@ -43,10 +50,17 @@ def _of_group(result: Measured, row: Lifetime) -> LifetimeSamples:
     )
 
 
-def _observed(tracked: pd.DataFrame, row: Lifetime) -> Floats:
+def _observed(tracked: Parted, row: Lifetime) -> Floats:
     """Observed lifetimes: from the last packet to the middle of the two polls around the end."""
     if not row.n_expired or tracked.empty:
         return np.array([], dtype=np.float64)
+    gap_s = tracked.column(lambda part: poll_gap_s(with_end(_of_row(part, row))))
+    lifetime_s = tracked.column(lambda part: lifetimes_s(with_end(_of_row(part, row)))[0])
+    return lifetime_s[gap_s <= widest_gap_s(gap_s)] if len(gap_s) else lifetime_s
+
+
+def _of_row(tracked: pd.DataFrame, row: Lifetime) -> pd.DataFrame:
+    """The entries of a group whose last packet is known."""
     seen = tracked[(tracked["state"] == row.state) & tracked["last_ns"].notna()]
     if row.protocol is not None:
         seen = seen[protocols(seen) == row.protocol]
@@ -54,19 +68,18 @@ def _observed(tracked: pd.DataFrame, row: Lifetime) -> Floats:
         seen = seen[seen["cause"].fillna(TIMER) == TIMER]
     if "timeout_s" in seen and row.timeout_s is not None:
         seen = seen[seen["timeout_s"].fillna(row.timeout_s) == row.timeout_s]
-    return lifetimes_s(seen_to_end(seen))[0]
+    return seen
 
 
 def _predicted(result: Measured, row: Lifetime) -> Floats:
     number = state_number(row.state)
     if result.prediction is None or number is None:
         return np.array([], dtype=np.float64)
-    entries = result.prediction.entries
-    chosen = (entries["state"] == number) & (entries["cause"] == TIMER)
-    if row.timeout_s is not None:
-        chosen &= entries["timeout_s"] == row.timeout_s
-    rows = entries[chosen]
-    lifetime_ns = rows["ends_ns"].to_numpy(dtype=np.int64) - rows["last_ns"].to_numpy(
-        dtype=np.int64
-    )
-    return np.asarray(lifetime_ns / NS_PER_S, dtype=np.float64)
+    writer = result.prediction.store.columns()
+    for entries in result.prediction.entry_parts():
+        chosen = (entries["state"] == number) & (entries["cause"] == TIMER)
+        if row.timeout_s is not None:
+            chosen &= entries["timeout_s"] == row.timeout_s
+        rows = entries[chosen]
+        writer.append({"lifetime_s": seconds_since(rows["ends_ns"], rows["last_ns"])})
+    return writer.finish()["lifetime_s"]

@@ -32,7 +32,7 @@ def shares(result: Measured, evidence: Evidence) -> Shares | None:
     if rows.empty or result.tracked.empty:
         return None
     rows = rows.assign(server=rows["real_server"] + ":" + rows["real_port"].astype("string"))
-    seen = result.tracked["real_server"].value_counts()
+    seen = _summed([part["real_server"].value_counts() for part in result.tracked])
     services = rows.groupby(["vip", "port", "fwmark"], dropna=False)
     tables = [(str(group["scheduler"].iloc[0]), _table(group, seen)) for _, group in services]
     scheduler, busiest = max(tables, key=lambda pair: int(pair[1]["seen"].sum()))
@@ -61,6 +61,20 @@ def shares(result: Measured, evidence: Evidence) -> Shares | None:
         p=_p(busiest["seen"].to_numpy(), expected) if why is None else None,
         why_no_test=why,
     )
+
+
+def _there(tracked: pd.DataFrame, at_ns: int) -> pd.Series:
+    """How many entries of each real server and state there were at an instant."""
+    there = tracked["appeared_ns"] <= at_ns
+    there &= tracked["absent_ns"].fillna(at_ns + 1) > at_ns
+    return tracked[there].groupby(["real_server", "state"]).size()
+
+
+def _summed(counts: list[pd.Series]) -> pd.Series:
+    """Counts of parts, added; in the order of their names."""
+    together = pd.concat(counts)
+    summed: pd.Series = together.groupby(level=list(range(together.index.nlevels))).sum()
+    return summed
 
 
 def _table(rows: pd.DataFrame, seen: pd.Series) -> pd.DataFrame:
@@ -102,11 +116,7 @@ def _at_peak(result: Measured, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
     """The last states of the entries that were there when the director held most."""
     held = (rows["active"] + rows["inactive"]).groupby(ns(rows["at"])).sum()
     peak_ns = int(held.index[int(held.to_numpy().argmax())])
-    tracked = result.tracked
-    there = (tracked["appeared_ns"] <= peak_ns) & (
-        tracked["absent_ns"].fillna(peak_ns + 1) > peak_ns
-    )
-    counts = tracked[there].groupby(["real_server", "state"]).size()
+    counts = _summed([_there(part, peak_ns) for part in result.tracked])
     states_by_server: dict[str, dict[str, int]] = {}
     for server, state, n in counts.reset_index().itertuples(index=False):
         states_by_server.setdefault(str(server), {})[str(state)] = int(n)

@@ -13,7 +13,7 @@ from analyzer.columns import named
 from analyzer.conntrack.replay import Packets, replay
 from analyzer.conntrack.settings import SYSCTLS
 from analyzer.conntrack.states import Kind, kind_of
-from analyzer.conntrack.windows import BEYOND, WITHIN
+from analyzer.conntrack.windows import WITHIN, invalid
 from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import Flag
 from analyzer.predicted.entries import (
@@ -101,7 +101,7 @@ def _outside(segments: Segments, tracked: Tracked, rules: ConntrackRules) -> pd.
         {
             "flow": segments.flow[rows],
             "at_ns": segments.at_ns[rows],
-            "invalid": (place == BEYOND) | (not rules.law.passes_late),
+            "invalid": invalid(place, passes_late=rules.law.passes_late),
         }
     )
 

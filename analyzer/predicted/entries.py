@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analyzer.columns import code_type, columns_of, named, table_of
+from analyzer.columns import code_type, codes_of, columns_of, named, table_of, with_columns
 from analyzer.conntrack.states import CtState
 from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import State
-from analyzer.parts import IN_MEMORY, Rows, cuts, kept
+from analyzer.parts import IN_MEMORY, Rows, cuts, stored
 from analyzer.predicted.replay import handling, replay
 
 if TYPE_CHECKING:
@@ -247,9 +247,10 @@ def ended_at(prediction: Prediction, chosen: Bools, at_ns: Ints, cause: str) -> 
     """The prediction with some entries ended early, at instants of shape (chosen entries,)."""
     entries, store = prediction.entries, prediction.store
     ends_ns = entries["ends_ns"].to_numpy(copy=True)
-    causes = entries["cause"].cat.codes.to_numpy(copy=True)
+    causes = codes_of(entries["cause"]).copy()
     ends_ns[chosen], causes[chosen] = at_ns, _CODES[cause]
-    changed = entries.assign(ends_ns=kept(store, ends_ns), cause=named(kept(store, causes), CAUSES))
+    cause_of_each = named(stored(store, causes), CAUSES)
+    changed = with_columns(entries, ends_ns=stored(store, ends_ns), cause=cause_of_each)
     return replace(prediction, entries=changed)
 
 

@@ -102,7 +102,7 @@ def _unseen(flow: Ints, since_ns: Ints, record: DirectorRecord) -> Bools:
     polls_ns = np.r_[np.sort(record.entry_polls.at_ns), _NEVER]
     poll_ns = polls_ns[np.searchsorted(polls_ns, since_ns)]
     asked = pd.DataFrame({"flow": flow, "poll_ns": poll_ns, "place": np.arange(len(flow))})
-    entries = record.tracked[["flow", "appeared_ns", "absent_ns"]]
+    entries = record.tracked.whole()[["flow", "appeared_ns", "absent_ns"]]
     both = asked.merge(entries, on="flow")
     there = both["appeared_ns"] <= both["poll_ns"]
     there &= both["absent_ns"].fillna(_NEVER).astype("int64") > both["poll_ns"]

@@ -10,7 +10,7 @@ import pandas as pd
 from analyzer.ipvs.states import Flag
 from analyzer.ipvs.versions import nodest_in_any_reuse_mode
 from analyzer.predicted.weights import of_flow
-from analyzer.wire.segments import service_numbers, services_of
+from analyzer.wire.services import service_numbers, services_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,4 +139,5 @@ def _has_templates(evidence: Evidence, director: Director) -> bool:
 
     A template leads to its real server whatever the weight.
     """
-    return bool((evidence.by_director[director.name].changes["client_port"] == 0).any())
+    changes = evidence.by_director[director.name].changes
+    return any(bool((rows["client_port"] == 0).any()) for rows in changes)

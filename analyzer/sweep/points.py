@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.charts.long_columns import bounds
 from analyzer.forecast.closings import CLOSES
 from analyzer.forecast.lifetimes import (
     CONN_TAB_BITS,
@@ -216,9 +217,7 @@ def _poll_s(at_s: Floats) -> float:
 
 
 def _load_span_s(analysis: Analysis) -> tuple[float, float]:
-    ended_s = analysis.timeline.request_ended_s
-    known = ended_s[np.isfinite(ended_s)]
-    return (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    return bounds(analysis.timeline.request_ended_s) or (0.0, 0.0)
 
 
 def _inactive(analysis: Analysis, director: str) -> tuple[Floats, Floats]:
@@ -254,11 +253,10 @@ def _path_jitter_s(analysis: Analysis) -> float | None:
 
     The gap between two packets may be this much shorter at the director than in the capture.
     """
-    connect_ms = analysis.timeline.connect_ms
-    known = connect_ms[np.isfinite(connect_ms)]
-    if not known.size:
+    connects = analysis.timeline.latency("connect_ms")
+    if not len(connects):
         return None
-    return float(np.percentile(known, 99) - known.min()) / 1e3
+    return (connects.quantile(0.99) - connects.least) / 1e3
 
 
 # -- from a run's analysis -----------------------------------------------------------------------

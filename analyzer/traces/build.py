@@ -64,7 +64,7 @@ def traces(
     chosen = choose(_crowds(evidence, evidence.segments, measured, table, late), most)
     rows = [row for row, _ in chosen]
     flows = table["flow"].to_numpy(dtype=np.int64)[rows]
-    seen = evidence.entries[evidence.entries["flow"].isin(flows)]
+    seen = evidence.entries.where(lambda rows: rows["flow"].isin(flows))
     histories = (_DirectorHistory.of(result, seen, flows) for result in measured)
     inputs = _TraceInputs(
         zero_ns=evidence.zero_ns,
@@ -186,8 +186,8 @@ class _DirectorHistory:
             return None
         steps = result.prediction.steps
         tracked: dict[int, list[Row]] = {}
-        near = result.tracked["flow"].isin(flows) & result.tracked["entry"].notna()
-        for row in result.tracked[near].to_dict("records"):
+        near = result.tracked.where(lambda rows: rows["flow"].isin(flows) & rows["entry"].notna())
+        for row in near.to_dict("records"):
             tracked.setdefault(int(row["entry"]), []).append(row)
         polled = seen[(seen["director"] == result.director.name) & (seen["change"] != "gone")]
         flow, at_ns = (polled[name].to_numpy(dtype=np.int64) for name in ("flow", "at_ns"))

@@ -239,7 +239,7 @@ class EntryFates:
 
 def _off_connections(table: pd.DataFrame, result: Measured) -> tuple[Ints, Floats]:
     assert result.prediction is not None
-    held, outside_s = _off(result.tracked)
+    held, outside_s = _off(result.tracked.whole())
     entries = result.prediction.entries.iloc[held]
     row = connection_of(table, entries["flow"].to_numpy(), entries["first_ns"].to_numpy())
     return row, outside_s

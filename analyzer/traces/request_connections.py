@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 
 from analyzer.observed.entries import ns, span_ms
+from analyzer.recording.requests import NEVER
 from analyzer.traces.choose import MOST, connection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
+
+    from analyzer.recording.requests import RequestRows
 
     Ints = npt.NDArray[np.int64]
     Floats = npt.NDArray[np.float64]
@@ -76,7 +79,7 @@ class NotableRequests:
 
 
 def notable_requests(
-    requests: pd.DataFrame, flows: pd.DataFrame, table: pd.DataFrame
+    requests: RequestRows, flows: pd.DataFrame, table: pd.DataFrame
 ) -> NotableRequests:
     """The slowest and the first failed requests whose connections were captured.
 
@@ -85,26 +88,32 @@ def notable_requests(
         flows: ``Segments.flows``.
         table: ``wire.connections``.
     """
-    sent = requests[requests["started"].notna()].reset_index(drop=True)
-    spent = pd.Series(span_ms(sent, "started", "ended"))
-    worst = spent.nlargest(4 * MOST).index
-    first = sent.index[sent["error"].notna()][: 4 * MOST]
-    chosen = worst.union(first)
-    row = _connection_rows(sent.loc[chosen], flows, table)
+    sent = _notable(pd.concat([_notable(part.frame()) for part in requests.parts()]))
+    row = _connection_rows(sent, flows, table)
     known = row >= 0
     return NotableRequests(
         connection=row[known],
-        total_ms=np.asarray(spent[chosen], dtype=np.float64)[known],
-        failed=sent.loc[chosen, "error"].notna().to_numpy()[known],
+        total_ms=span_ms(sent, "started", "ended")[known],
+        failed=sent["error"].notna().to_numpy()[known],
     )
 
 
+def _notable(requests: pd.DataFrame) -> pd.DataFrame:
+    """The slowest of some requests and the first that failed, in the same order."""
+    sent = requests[requests["started"].notna()].reset_index(drop=True)
+    worst = pd.Series(span_ms(sent, "started", "ended")).nlargest(4 * MOST).index
+    first = sent.index[sent["error"].notna()][: 4 * MOST]
+    return sent.loc[worst.union(first)]
+
+
 def requests_of(
-    requests: pd.DataFrame, flows: pd.DataFrame, table: pd.DataFrame, chosen: Sequence[int]
+    requests: RequestRows, flows: pd.DataFrame, table: pd.DataFrame, chosen: Sequence[int]
 ) -> dict[int, Served]:
     """What each of some connections served, by the connection's row in ``table``."""
-    ports = flows["client_port"].iloc[table["flow"].iloc[list(chosen)]].unique()
-    near = requests[requests["source_port"].isin(ports) & requests["started"].notna()]
+    ports = flows["client_port"].iloc[table["flow"].iloc[list(chosen)]].unique().astype(np.int64)
+    near = requests.where(
+        lambda rows: np.isin(rows["source_port"], ports) & (rows["started"] != NEVER)
+    ).frame()
     rows = _connection_rows(near, flows, table)
     is_chosen = np.isin(rows, list(chosen))
     near = near[is_chosen].sort_values("started", kind="stable")

@@ -18,7 +18,10 @@ from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag, flag_of
 from analyzer.parts import Dealt, by_stretches, stretches
 from analyzer.wire.packets import NO_MAC, UDP
-from analyzer.wire.segments import SENT_ON_NS, services_of
+from analyzer.wire.segments import (
+    SENT_ON_NS,
+)
+from analyzer.wire.services import services_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,9 +128,13 @@ def _client_keys(packets: PacketTable, segments: Segments) -> Ints:
 
 
 def _parts_of_clients(segments: Segments, clients: Ints) -> tuple[list[slice], Ints]:
-    """The rows of each part of whole clients (address and port), and the first flow of each."""
+    """The rows of each part of whole clients (address and port), and the first flow of each.
+
+    Flows without rows (a masquerading router's) are of the part before them, or of the first.
+    """
     starts = [_first_of_client(clients, int(segments.flow[cut.start])) for cut in segments.cuts()]
     first_flows = np.unique(starts)
+    first_flows[0] = 0
     bounds = [*np.searchsorted(segments.flow, first_flows).tolist(), len(segments.flow)]
     return [slice(*pair) for pair in pairwise(bounds)], first_flows
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import reduce
-from ipaddress import ip_address
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ import pandas as pd
 from analyzer.columns import code_type, distinct, named, places
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.ipvs.states import Flag, flag_of
-from analyzer.parts import IN_MEMORY, Dealt, Rows, cuts, stretches
+from analyzer.parts import IN_MEMORY, Dealt, Rows, cuts, rows_of_flows, stretches
 from analyzer.wire.packets import NO_MAC, TCP, UDP
 
 if TYPE_CHECKING:
@@ -33,11 +32,6 @@ if TYPE_CHECKING:
 PROTOCOLS = {"TCP": TCP, "UDP": UDP}
 _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 _PORTS = 1 << 16
-_TCP_ACK = 0x10
-_BYTES = np.arange(256, dtype=np.uint8)
-_IS_OPENING = (flag_of(_BYTES) == Flag.SYN) & (_BYTES & _TCP_ACK == 0)
-"""Whether a packet with each flag byte is a SYN that acknowledges nothing."""
-_BROADCAST = "255.255.255.255"
 
 SENT_ON_NS = 50_000_000
 """A host sends a packet on within this time, or not at all; a SYN is repeated after 1 s at the
@@ -136,6 +130,18 @@ class Segments:
         for part in self.parts():
             writer.append({"passes": test(part)})
         return writer.finish()["passes"]
+
+    def rows(self, test: Callable[[Segments], Bools]) -> Ints:
+        """The rows that pass such a test, ascending: few of them."""
+        parts = zip(self.cuts(), self.parts(), strict=False)
+        found = [rows.start + np.flatnonzero(test(part)) for rows, part in parts]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
+    def of_flows(self, flows: Ints) -> Segments:
+        """The rows of some flows, in memory."""
+        rows = rows_of_flows(self.flow, np.unique(flows))
+        own = {name: array[rows] for name, array in self._columns().items()}
+        return replace(self._with(own), store=IN_MEMORY)
 
     def any(self, test: Callable[[Segments], Bools]) -> bool:
         """Whether some row passes such a test."""
@@ -313,57 +319,12 @@ def _in_order(bucket: Bucket) -> Rows[Ints]:
     columns = bucket.read()
     if not columns:
         return Rows({}, np.zeros(0, dtype=np.int64))
-    in_time = _by_time(columns["at_ns"])
+    in_time = by_time(columns["at_ns"])
     flow, flow_keys = _numbered(columns.pop("key")[in_time])
     by_flow = _by_number(flow, len(flow_keys))
     order = in_time[by_flow]
     ordered = {name: column[order] for name, column in columns.items()}
     return Rows({"flow": flow[by_flow]} | ordered, flow_keys, "flow", len(flow_keys))
-
-
-def busiest_end(packets: PacketTable) -> VirtualEnd | None:
-    """The TCP end that most SYNs go to: for a capture of which nothing else is known.
-
-    Among equals it is the one whose first SYN came first: a director in nat sends each SYN on, so
-    before one real server the VIP and it get as many.
-    """
-    rows = np.flatnonzero(_IS_OPENING[packets.flags])
-    rows = rows[packets.protocol[rows] == TCP]
-    if not len(rows):
-        return None
-    rows = rows[_by_time(packets.at_ns[rows])]
-    ends = packets.destination[rows].astype(np.int64) * _PORTS + packets.destination_port[rows]
-    code, distinct = pd.factorize(ends)  # in order of their first SYNs
-    address, port = divmod(int(distinct[np.bincount(code).argmax()]), _PORTS)
-    return VirtualEnd("TCP", packets.addresses[address], port)
-
-
-def busiest_datagram_end(packets: PacketTable) -> VirtualEnd | None:
-    """The UDP end with the most conversations: for a capture of which nothing else is known.
-
-    A conversation is two ends and all that goes between them; multicast and broadcast are none. A
-    server has one with each client's port, a client few. Among equals it is the end that the first
-    datagram was sent to.
-    """
-    is_group = np.array([_is_group(address) for address in packets.addresses], dtype=bool)
-    rows = np.flatnonzero(packets.protocol == UDP)
-    rows = rows[~is_group[packets.destination[rows]]] if len(rows) else rows
-    if not len(rows):
-        return None
-    rows = rows[_by_time(packets.at_ns[rows])]
-    source = packets.source[rows].astype(np.int64) * _PORTS + packets.source_port[rows]
-    target = packets.destination[rows].astype(np.int64) * _PORTS + packets.destination_port[rows]
-    talks = pd.DataFrame({"low": np.minimum(source, target), "high": np.maximum(source, target)})
-    first = ~talks.duplicated().to_numpy()
-    both = np.stack([target[first], source[first]], axis=1).ravel()  # in order of time
-    code, distinct = pd.factorize(both)
-    address, port = divmod(int(distinct[np.bincount(code).argmax()]), _PORTS)
-    return VirtualEnd("UDP", packets.addresses[address], port)
-
-
-def _is_group(address: str) -> bool:
-    read = ip_address(address)
-    return read.is_multicast or address == _BROADCAST
 
 
 def _ends_at(packets: Columns, ends: _EndNumbers, side: str) -> npt.NDArray[np.int32]:
@@ -387,7 +348,7 @@ def _end_key(address: Any, protocol: Any, port: Any) -> Any:
     return (address * 256 + protocol) * _PORTS + port
 
 
-def _by_time(at_ns: Ints) -> Ints:
+def by_time(at_ns: Ints) -> Ints:
     """The order of time; most captures are in it already."""
     if (at_ns[1:] >= at_ns[:-1]).all():
         return np.arange(len(at_ns))
@@ -448,28 +409,6 @@ class _FlowNames:
 
 NO_FLOWS = _FlowNames((), []).table(_FlowNames((), []).columns(np.zeros(0, dtype=np.int64)))
 """``Segments.flows`` of a part, whose rows keep the numbers of the whole."""
-
-
-SERVICE = ["protocol", "vip", "port"]
-
-
-def services_of(segments: Segments) -> pd.DataFrame:
-    """The services that flows belong to, each once, in order of their first flow."""
-    parts = [
-        segments.flows[SERVICE].iloc[rows].drop_duplicates()
-        for rows in stretches(len(segments.flows), segments.store.part_rows)
-    ]
-    return pd.concat(parts or [segments.flows[SERVICE]]).drop_duplicates()
-
-
-def service_numbers(flows: pd.DataFrame, services: pd.DataFrame) -> Ints:
-    """The place in ``services_of`` of the service of each of some flows."""
-    number = np.zeros(len(flows), dtype=np.int64)
-    for place, service in enumerate(services.itertuples(index=False, name=None)):
-        values = zip(SERVICE, service, strict=True)
-        alike = [(flows[name] == value).to_numpy(dtype=bool) for name, value in values]
-        number[np.logical_and.reduce(alike)] = place
-    return number
 
 
 @dataclass(frozen=True, slots=True)

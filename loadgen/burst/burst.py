@@ -169,7 +169,7 @@ def _client(link: Link, crew: Crew | None) -> DirectorClient:
     """On a director, from this host or from a worker of a cluster."""
     if link.worker is None or crew is None:
         return director_client(link)
-    from loadgen.cluster.directors.client import director_client_of
+    from loadgen.cluster.director_client import director_client_of
 
     return director_client_of(link, crew)
 

@@ -21,10 +21,10 @@ from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker, joined
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
-from analyzer.recording.spill import ALONE, large_files, store_for
+from analyzer.recording.spill import ALONE, store_for
 from analyzer.units import LATEST_NS, NS_PER_S
 from analyzer.wire.packets import mac_number
-from analyzer.wire.segments import busiest_datagram_end, busiest_end
+from analyzer.wire.services import busiest_datagram_end, busiest_end
 from loadgen.director.polling.rows import RESIZING, counters_alone, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
@@ -104,8 +104,8 @@ class Sources:
         log: None without one.
         captures: where each lies unpacked, by the path that it was named by, the earliest first.
         passed_by: files of a folder that are nothing to import, and why.
-        read: the captures, in the same order.
-        thrown_away: the run directory is, before the captures are: it refers to them.
+        read: the captures, by the same names.
+        thrown_away: the run directory is: it has no captures, as ``read`` has them.
     """
 
     meta: Mapping[str, Any]
@@ -115,14 +115,8 @@ class Sources:
     read: ReadOnce
     thrown_away: bool
 
-    def contents(self) -> dict[str, memoryview]:
-        """The captures' bytes, by name."""
-        return dict(zip(map(str, self.captures), self.read.contents, strict=True))
-
-    def took_by(self, path: Path) -> TakenBy:
+    def taken_by(self, path: Path) -> TakenBy:
         """How the run directory takes a capture: what was unpacked is nobody else's."""
-        if self.thrown_away:
-            return "symlink"
         return "copy" if path == self.captures[path] else "link"
 
 
@@ -132,11 +126,11 @@ class Imported:
 
     Attributes:
         doubts: at most ``MAX_WARNINGS`` lines for the operator.
-        read: its captures.
+        read: its captures; None without any, and where they cannot be analysed beside the log.
     """
 
     doubts: list[str]
-    read: ReadOnce
+    read: ReadOnce | None
 
 
 def import_folder(paths: Sequence[Path], directory: Path) -> list[str]:
@@ -155,7 +149,7 @@ def imported(
         paths: captures, logs and a ``meta.json``, packed or not, patterns of them, or folders.
         directory: the run's.
         means: what the reading of long captures may use.
-        thrown_away: the directory is not kept: it refers to the captures, and holds no copies.
+        thrown_away: the directory is not kept, and holds no captures.
 
     Raises:
         UsageProblem: nothing to import, or a file that is not what it should be; then nothing is
@@ -166,9 +160,9 @@ def imported(
     log = in_order(found.log) if found.log else None
     with ExitStack() as closing:
         captures = closing.enter_context(unpacked(found.captures, directory))
-        contents = [mapped(file) for file in captures.values()]
-        beside = large_files() if thrown_away else directory.parent
-        store = closing.enter_context(store_for(beside, sum(map(len, contents)), means))
+        contents = {str(path): mapped(file) for path, file in captures.items()}
+        size_bytes = sum(map(len, contents.values()))
+        store = closing.enter_context(store_for(directory.parent, size_bytes, means))
         sources = Sources(
             meta=found.meta,
             log=log,
@@ -177,12 +171,10 @@ def imported(
             read=ReadOnce(contents, store),
             thrown_away=thrown_away,
         )
-        doubts = _import(sources, directory)
-        passed_by = [f"{path}: passed by: {why}" for path, why in found.passed_by]
-        yield Imported([*passed_by, *doubts][:MAX_WARNINGS], sources.read)
+        yield _import(sources, directory)
 
 
-def _import(sources: Sources, directory: Path) -> list[str]:
+def _import(sources: Sources, directory: Path) -> Imported:
     overview = overview_of(sources.log) if sources.log else Overview()
     try:
         log_clock = _joined(sources, overview)
@@ -190,19 +182,16 @@ def _import(sources: Sources, directory: Path) -> list[str]:
         service, guess = _service(sources)
         timeouts = given_timeouts(sources.meta, META, overview.timeouts, DIRECTOR, clock.at_ns)
         manifest = _manifest(sources, clock, service, timeouts, log_clock)
-        manifest_of(manifest)  # what an analysis could not use is refused here
+        _check(manifest)
         events = events_of(sources.meta, DIRECTOR, clock.at_ns)
         for event in events:
             checked_ns(event["at"])
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise UsageProblem(f"{META}: {type(error).__name__}: {error}") from error
-    except RecordingError as error:
-        raise UsageProblem(f"{META}: {error}") from error
     with removed_on_failure(directory):
         recording = RecordingWriter(directory, manifest)
-        for number, (path, file) in enumerate(sources.captures.items()):
-            name = _capture_name(number, left_out=log_clock.leaves_capture_out)
-            recording.take_capture(name, file, sources.took_by(path))
+        if not sources.thrown_away:
+            _take_captures(sources, recording, left_out=log_clock.leaves_capture_out)
         recording.extend("events", [*events, *timeouts.events])
         polls = polls_of(sources.log) if sources.log else ()
         kept = _record_polls(polls, overview, clock, recording, sources.meta.get("kernel"))
@@ -212,7 +201,28 @@ def _import(sources: Sources, directory: Path) -> list[str]:
             rows = [*manifest["not_measured"], NO_COUNTS]
             recording.update_manifest({"not_measured": rows})
         recording.close("completed")
-    return guess + kept.warnings
+    passed_by = [f"{path}: passed by: {why}" for path, why in sources.passed_by]
+    doubts = [*passed_by, *guess, *kept.warnings][:MAX_WARNINGS]
+    if sources.captures and not log_clock.leaves_capture_out:
+        return Imported(doubts, sources.read)
+    sources.read.forget()
+    return Imported(doubts, read=None)
+
+
+def _check(manifest: Mapping[str, Any]) -> None:
+    """Refuse what an analysis could not use."""
+    try:
+        manifest_of(manifest)
+    except RecordingError as error:
+        raise UsageProblem(f"{META}: {error}") from error
+
+
+def _take_captures(sources: Sources, recording: RecordingWriter, *, left_out: bool) -> None:
+    """Take in as much of each capture as was read: others may still write to one."""
+    for number, (path, file) in enumerate(sources.captures.items()):
+        size_bytes = len(sources.read.captures[str(path)])
+        name = _capture_name(number, left_out=left_out)
+        recording.take_capture(name, file, size_bytes, sources.taken_by(path))
 
 
 def _capture_name(number: int, *, left_out: bool) -> str:
@@ -249,7 +259,8 @@ def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
 
 
 def _busiest(sources: Sources, packets: PacketTable) -> tuple[dict[str, Any] | None, list[str]]:
-    opened, answered = busiest_end(packets), busiest_datagram_end(packets)
+    store = sources.read.store
+    opened, answered = busiest_end(packets, store), busiest_datagram_end(packets, store)
     end = opened or answered
     if end is None:
         shown = ", ".join(map(str, sources.captures))
@@ -276,7 +287,6 @@ def _joined(sources: Sources, overview: Overview) -> Joined:
         lambda: (Poll(t=poll.t, printed=poll.services()) for poll in polls_of(log)),
         (overview.first_t, overview.last_t),
         read,
-        sources.contents(),
         frozenset([mac_number(str(mac))] if mac else []),
         sources.read,
     )

@@ -97,7 +97,6 @@ def placed_by_events(
     polls: Polls,
     span_t: tuple[float, float],
     stamps: Stamps,
-    captures: Mapping[str, memoryview],
     macs: frozenset[int],
     read: ReadOnce,
 ) -> Placed:
@@ -107,12 +106,11 @@ def placed_by_events(
         polls: reads those of the log, at least one, once more at each call.
         span_t: of the first and of the last poll.
         stamps: how they were read.
-        captures: the files' contents by name, the earliest first.
         macs: the director's, where somebody said them.
-        read: the same.
+        read: the captures, at least one.
     """
     ends = _ends(polls())
-    captured, _ = read_captures(captures, ends, macs, read.store, read)
+    captured, _ = read_captures(read.captures, ends, macs, read.store, read)
     at_ns = read.packets().at_ns
     if captured is None or not len(at_ns):
         return place(unmatched("the capture has no packet"), stamps, overlap=True)

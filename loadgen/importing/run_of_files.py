@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.errors import RecordingError
 from analyzer.recording.directory import MANIFEST
-from analyzer.recording.spill import ALONE
+from analyzer.recording.spill import ALONE, temporary_folder
 from loadgen.errors import UsageProblem
 from loadgen.importing.sources.find import expanded
 from loadgen.session.files import new_run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from analyzer.evidence.captures import ReadOnce
     from analyzer.recording.spill import Means
@@ -67,8 +66,7 @@ def run_of(paths: Sequence[Path], *, keep: bool, means: Means = ALONE) -> Iterat
             yield Run(path=run, doubts=made.doubts, read=made.read)
     else:
         with ExitStack() as closing:
-            folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="analyzer-"))
-            run = Path(folder) / "run"
+            run = closing.enter_context(temporary_folder()) / "run"
             made = _made(found, run, means, closing, thrown_away=True)
             yield Run(path=run, thrown_away=_name(found), doubts=made.doubts, read=made.read)
 

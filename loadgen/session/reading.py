@@ -1,4 +1,4 @@
-"""A line now and then of how far the reading of a long capture, or a long copy, is."""
+"""A line now and then of how far the reading of a long capture or folder, or a copy, is."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Words:
 
 
 READING = Words("packets read", "the capture", "to read")
+READING_RUNS = Words("runs read", "the folder", "to read")
 COPYING = Words("rows and packets copied", "the recording", "to copy")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.across_runs.compare import number
+from analyzer.charts.thinning import kept
 from analyzer.documents import to_json
 from reports.charts.panels import Panel, stacked
 from reports.charts.theme import BAD, PALETTE, plain
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 PANEL_PX = 92
 MOST_TICKS = 12
+MOST_LISTED = 500
+"""The runs that tables list, the newest, and the page's own document has: ``--json`` has all."""
+
+MOST_DRAWN = 1000
+"""About so many points of a line, those with the extremes; what changed is marked besides."""
+
 SIGNS = {"higher": "▲", "lower": "▼"}
 NO_CHANGE = (
     "Nothing. A timeout changes beyond both uncertainties, a count beyond chance (Fisher's exact "
@@ -40,17 +47,18 @@ def history_document(history: History, pages: Mapping[str, str] | None = None) -
         history: the answer.
         pages: URL of a run's own page by its name.
     """
-    rows = _changes(history)
+    rows, listed_runs = _changes(history), _newest(history)
+    shown = rows[-MOST_LISTED:]
     title = "What changed beyond noise"
     changes: list[Block] = [
-        Table(title=title, columns=columns("run", "quantity", "value", "why"), rows=rows)
+        Table(title=title, columns=columns("run", "quantity", "value", "why"), rows=shown)
         if rows
         else Text(NO_CHANGE, note=False, only="page")
     ]
     failed = Table(
         title="What could not be read",
         columns=columns("folder", "why"),
-        rows=[(folder.name, folder.why) for folder in history.unreadable],
+        rows=[(folder.name, folder.why) for folder in listed_runs.unreadable],
     )
     on_page = Section("changes", title, changes, only="page")
     return Document(
@@ -58,15 +66,35 @@ def history_document(history: History, pages: Mapping[str, str] | None = None) -
         origin=history.folder,
         verdict=_verdict(history, rows),
         verdict_last=True,
-        json=to_json(history),
+        json=to_json(listed_runs),
         sections=(
             Section("trends", "One line per quantity", [_trends(history, rows)]),
             on_page,
-            Section("runs", "The runs", [_runs(history, pages or {})]),
+            Section("runs", "The runs", [*_left_out(history), _runs(listed_runs, pages or {})]),
             replace(on_page, only="terminal"),
             Section("unreadable", failed.title, [failed] if failed.rows else []),
         ),
     )
+
+
+def _newest(history: History) -> History:
+    """The history of the newest runs; of few it is the same."""
+    runs = history.runs[-MOST_LISTED:]
+    names = {run.name for run in runs}
+    trends = (
+        replace(trend, points=tuple(point for point in trend.points if point.run in names))
+        for trend in history.trends
+    )
+    unreadable = history.unreadable[:MOST_LISTED]
+    return replace(history, runs=runs, trends=tuple(trends), unreadable=unreadable)
+
+
+def _left_out(history: History) -> list[Block]:
+    n = len(history.runs)
+    if n <= MOST_LISTED:
+        return []
+    text = f"The newest {MOST_LISTED} of {n:,}; analyzer history --json has them all."
+    return [Text(text, only="page")]
 
 
 Changes = list[tuple[str, str, str, str]]
@@ -167,10 +195,12 @@ def _panel(trend: Trend, at: Mapping[str, int]) -> Panel:
 
 def _line(trend: Trend, x: Sequence[int], y: Any, uncertainty: Any) -> Trace:
     blue, is_open = PALETTE["blue"][0], bool(uncertainty.any())
-    bars = {"type": "data", "array": uncertainty, "visible": is_open, "thickness": 1}
+    drawn_points = kept(y, points=MOST_DRAWN).tolist()
+    uncertain = uncertainty[drawn_points]
+    bars = {"type": "data", "array": uncertain, "visible": is_open, "thickness": 1}
     drawn = line(
-        x,
-        y,
+        [x[number] for number in drawn_points],
+        y[drawn_points],
         plain(trend.quantity),
         blue,
         "%{customdata[0]}<br>%{customdata[1]}",
@@ -178,14 +208,15 @@ def _line(trend: Trend, x: Sequence[int], y: Any, uncertainty: Any) -> Trace:
         marker={"size": 5, "color": blue},
         error_y=bars,
         customdata=[
-            [plain(point.run, 60), _in_unit(point.value, trend.unit)] for point in trend.points
+            [plain(point.run, 60), _in_unit(point.value, trend.unit)]
+            for point in map(trend.points.__getitem__, drawn_points)
         ],
     )
     return drawn | {"mode": "lines+markers"}
 
 
 def _marks(trend: Trend, x: Sequence[int], y: Any) -> list[Trace]:
-    changed = [(n, point) for n, point in enumerate(trend.points) if point.change]
+    changed = [(n, point) for n, point in enumerate(trend.points) if point.change][-MOST_DRAWN:]
     if not changed:
         return []
     up = {"higher": "triangle-up", "lower": "triangle-down"}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.charts.long_columns import bounds, counted
 from reports.charts import curves
 from reports.charts.figure import bar, scatter
 from reports.charts.panels import Panel, nice, whole_numbers
@@ -36,23 +37,17 @@ def bin_s(timeline: Timeline, first_s: float, last_s: float) -> float:
     return max(width or 0.25, nice((last_s - first_s) / BINS))
 
 
-def counted(at_s: Floats, edges: Floats) -> Ints:
-    """The number of instants in each bin; unknown instants (NaN) are in none."""
-    return np.histogram(at_s[np.isfinite(at_s)], edges)[0].astype(np.int64)
-
-
 def requests(timeline: Timeline) -> Panel | None:
     """Bars of requests by when they ended, failed requests hatched on top; None without any."""
     ended = timeline.request_ended_s
-    known = np.isfinite(ended)
-    if not known.any():
+    ends = bounds(ended)
+    if ends is None:
         return None
-    first, last = min(float(ended[known].min()), 0.0), float(ended[known].max())
+    first, last = min(ends[0], 0.0), ends[1]
     width = bin_s(timeline, first, max(last, timeline.end_s))
     edges = np.arange(np.floor(first / width), np.floor(last / width) + 2) * width
-    well = counted(ended[~timeline.request_failed], edges)
-    badly = counted(ended[timeline.request_failed], edges)
-    return request_bars(edges, well, badly)
+    badly = counted(ended, edges, timeline.request_failed)
+    return request_bars(edges, counted(ended, edges) - badly, badly)
 
 
 def request_bars(edges: Floats, well: Ints, badly: Ints) -> Panel:

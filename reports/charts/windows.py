@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.charts.long_columns import bounds
 from reports.charts import curves
 
 if TYPE_CHECKING:
@@ -29,10 +30,9 @@ def windows(timeline: Timeline, drawn: Iterable[Series]) -> tuple[Window, ...]:
     """The whole run, the burst and the decay, as far as they are parts of it."""
     start, end = span(timeline)
     parts = [Window(label="Whole run", start_s=start, end_s=end)]
-    ended = timeline.request_ended_s
-    sent = ended[np.isfinite(ended)]
-    if sent.size and sent.max() < 0.6 * end:
-        burst = float(sent.max())
+    ended = bounds(timeline.request_ended_s)
+    if ended and ended[1] < 0.6 * end:
+        burst = ended[1]
         parts.append(Window(label="Burst", start_s=-0.03 * burst, end_s=1.1 * burst))
     falls = [curves.fall(item.observed) for item in drawn if item.observed]
     starts = [item.first_s for item in falls if item and item.first_s is not None]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.charts.long_columns import count_of
 from analyzer.client.samples import carries_quantile, carries_rate
 from reports.charts import curves
 
@@ -256,7 +257,7 @@ def timeline_caption(analysis: Analysis) -> str:
 
 
 def _never_ended(analysis: Analysis) -> list[str]:
-    n = int(np.count_nonzero(~np.isfinite(analysis.timeline.request_ended_s)))
+    n = count_of(analysis.timeline.request_ended_s, lambda ended_s: ~np.isfinite(ended_s))
     return (
         [f"{plural(n, 'request')} never ended and {'is' if n == 1 else 'are'} not drawn."]
         if n

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.charts.long_columns import counted
 from reports.charts import curves
 from reports.charts.panels import nice
-from reports.charts.traffic import counted
 from reports.run.section import DataTable
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def _traffic(timeline: Timeline, edges: Floats) -> dict[str, list[Cell]]:
     columns: dict[str, list[Cell]] = {}
     if timeline.request_ended_s.size:
         columns["requests ended"] = counted(timeline.request_ended_s, edges).tolist()
-        failed = timeline.request_ended_s[timeline.request_failed]
-        columns["of these failed"] = counted(failed, edges).tolist()
+        failed = counted(timeline.request_ended_s, edges, timeline.request_failed)
+        columns["of these failed"] = failed.tolist()
     return columns | {lane: counted(at_s, edges).tolist() for lane, at_s in timeline.marks.items()}
 
 

@@ -67,7 +67,7 @@ class LongRun:
         """The run directory."""
         writer = RecordingWriter(path, self.manifest())
         self._requests(writer)
-        self._services(writer)
+        self.write_services(writer)
         self._entries(writer)
         self._events(writer)
         writer.capture_path.write_bytes(self.capture())
@@ -124,7 +124,8 @@ class LongRun:
         }
         writer.extend_columns("requests", columns)
 
-    def _services(self, writer: RecordingWriter) -> None:
+    def write_services(self, writer: RecordingWriter) -> None:
+        """The polls of the service."""
         at_s = self.polls_s(SERVICES_S)
         for i, server in enumerate(SERVERS):
             mine = slice(i, None, len(SERVERS))

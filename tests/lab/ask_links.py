@@ -15,7 +15,7 @@ from analyzer.ipvs.proc.formats import parse_timeouts
 from analyzer.recording.directory import Recording, RecordingWriter
 from loadgen.cluster.clocks import WorkerOffset
 from loadgen.cluster.connection import ConnectedWorker
-from loadgen.cluster.directors.client import WorkerDirectorClient
+from loadgen.cluster.director_client import WorkerDirectorClient
 from loadgen.director.boot_facts import learn_boot_facts, manifest_of
 from loadgen.director.links.clients import director_client
 from loadgen.director.links.link import Link, lab_link, parse_link

@@ -39,7 +39,7 @@ def assert_expiries_predicted(
 ) -> None:
     """That n entries or more were seen to expire, each in its predicted poll or so close by it."""
     measured, clock = measured_of(directory, name)
-    tracked, rules = measured.tracked, measured.rules
+    tracked, rules = measured.tracked.whole(), measured.rules
     ended = tracked[tracked[["seen_ns", "absent_ns", "ends_ns"]].notna().all(axis="columns")]
     ended = ended[(ended["cause"] == TIMER).fillna(value=False)]
     assert len(ended) >= n

@@ -12,8 +12,8 @@ from analyzer.estimate.in_force.readings import (
     NAMES,
     READ_BY_THE_DIRECTOR,
     by_entries,
+    by_entries_alone,
     reported_readings,
-    rows_read,
     value_s,
 )
 from analyzer.estimate.in_force.steps import steps_of
@@ -127,8 +127,10 @@ def timeouts_in_force(
     """
     reported = reported_readings(director, evidence, clock.uncertainty_s)
     if rows is None:
-        rows = rows_read(evidence.by_director[director.name])
-    shown = by_entries(director, rows, packets, clock.uncertainty_s)
+        record = evidence.by_director[director.name]
+        shown = by_entries_alone(director, record, clock.uncertainty_s)
+    else:
+        shown = by_entries(director, rows, packets, clock.uncertainty_s)
     is_read = director.timeouts_source in READ_BY_THE_DIRECTOR
     by_name = {
         name: _timeout_in_force(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import SettableName
     from analyzer.observed.record import DirectorRecord
     from analyzer.recording.director import Director
+    from analyzer.recording.polls import EntryPolls
 
     Ints = npt.NDArray[np.int64]
 
@@ -134,10 +135,33 @@ def by_entries(
             order of flow and time; None without a capture.
         slack_s: how well its clock is known.
     """
-    if rows.empty:
-        return {name: [] for name in NAMES}
     if packets is not None and director.clock_is_known:
         rows = _after_packets(rows, packets, slack_s)
+    return _by_name(_allowed(director, rows, slack_s))
+
+
+def by_entries_alone(
+    director: Director, record: DirectorRecord, slack_s: float
+) -> dict[SettableName, list[TimeoutReading]]:
+    """As ``by_entries`` without a capture, part by part: what is alike is counted."""
+    parts = (_rows_read(part, record.entry_polls) for part in record.entries)
+    alike = [_counted(_allowed(director, rows, slack_s)) for rows in parts]
+    return _by_name(_counted(pd.concat(alike)))
+
+
+_ALIKE = ["state", "until_ns", "from_ns", "low_s", "high_s", "likely_s"]
+
+
+def _counted(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.groupby(_ALIKE, sort=False)["n"].sum().reset_index()
+
+
+def _by_name(rows: pd.DataFrame) -> dict[SettableName, list[TimeoutReading]]:
+    return {name: _runs(rows[rows["state"] == STATE_OF[name].name]) for name in NAMES}
+
+
+def _allowed(director: Director, rows: pd.DataFrame, slack_s: float) -> pd.DataFrame:
+    """The rows that leave little open, with the timeouts that each allows; ``n`` is 1."""
     jiffy_s = 1 / (director.hz or min(KNOWN_HZ))  # timers count whole ones
     age_low_s = (rows["read_ns"] - rows["until_ns"]).to_numpy(dtype=np.float64) / NS_PER_S
     age_low_s -= slack_s + jiffy_s
@@ -148,23 +172,23 @@ def by_entries(
     high_s = left_s + np.floor(1 + np.minimum(age_high_s, 2 * WIDEST_S)).astype(np.int64)
     # rarely is a timer read the very jiffy it was started
     likely_s = np.clip(left_s + 1, low_s, np.maximum(low_s, high_s))
-    rows = rows.assign(low_s=low_s, high_s=high_s, likely_s=likely_s)
-    rows = rows[(low_s <= high_s) & (high_s - low_s <= WIDEST_S)]
-    return {name: _runs(rows[rows["state"] == STATE_OF[name].name]) for name in NAMES}
+    rows = rows.assign(low_s=low_s, high_s=high_s, likely_s=likely_s, n=1)
+    little: pd.DataFrame = rows[(low_s <= high_s) & (high_s - low_s <= WIDEST_S)]
+    return little
 
 
 def _runs(rows: pd.DataFrame) -> list[TimeoutReading]:
     """Rows of one timeout as readings, in order of time; equal neighbours merged."""
     if rows.empty:
         return []
-    rows = rows.sort_values(["until_ns", "from_ns"], kind="stable")
+    rows = rows.sort_values(_ALIKE[1:], kind="stable")
     bounds = rows[["low_s", "high_s", "likely_s"]].to_numpy()
     begins = np.flatnonzero(np.r_[True, (bounds[1:] != bounds[:-1]).any(axis=1)])
     runs = (
         np.minimum.reduceat(rows["until_ns"].to_numpy(), begins),
         np.maximum.reduceat(rows["from_ns"].to_numpy(), begins),
         *bounds[begins].T,
-        np.diff(np.r_[begins, len(rows)]),
+        np.add.reduceat(rows["n"].to_numpy(), begins),
     )
     return [
         TimeoutReading(*values)
@@ -179,14 +203,16 @@ def rows_read(record: DirectorRecord) -> pd.DataFrame:
         DataFrame with ``flow, state, expires_s``; ``read_ns, by_ns``: the poll read it between;
         ``from_ns, until_ns``: its last packet came between.
     """
-    rows = record.entries
+    return _rows_read(record.entries.whole(), record.entry_polls)
+
+
+def _rows_read(rows: pd.DataFrame, polls: EntryPolls) -> pd.DataFrame:
     settable = [state.name for state, name in TIMEOUT_NAMES.items() if name != "fixed"]
     chosen = rows["change"] != "gone"
     chosen &= rows["protocol"] != "SCTP"  # whose timeouts nothing sets
     chosen &= rows["state"].isin(settable) & (rows["expires_s"] >= 1)
     chosen &= rows["origin"].fillna("") != "SYNC"
     rows = rows.loc[chosen, ["flow", "state", "expires_s", "at_ns"]]
-    polls = record.entry_polls
     read_ns = rows["at_ns"].to_numpy(dtype=np.int64)
     place = np.searchsorted(polls.at_ns, read_ns)
     known = (place > 0) & (place < len(polls.at_ns))

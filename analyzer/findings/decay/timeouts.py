@@ -277,11 +277,7 @@ def _sweeps(figures: Figures, rows: Sequence[EndedEarly]) -> Iterator[str]:
 
 
 def _flows_in(figures: Figures, state: str) -> list[int]:
-    return [
-        int(flow)
-        for result in figures.measured
-        for flow in result.tracked.loc[result.tracked["state"] == state, "flow"]
-    ]
+    return [flow for result in figures.measured for flow in result.flows_in(state).tolist()]
 
 
 def _such_as(ends: str) -> str:

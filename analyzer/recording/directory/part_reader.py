@@ -14,6 +14,8 @@ All of it is counted, and said in the analysis as not measured.
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -26,7 +28,7 @@ from analyzer.recording.tables import TABLES, in_full
 from analyzer.units import LATEST_NS, MAX_COUNTER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
 MAX_ROWS: Final = 50_000_000
@@ -70,14 +72,38 @@ def read_part(path: Path, name: str) -> tuple[pa.Table, list[str]]:
         ValueError: it is no part of this table, or larger than any.
         OSError, pyarrow.ArrowException: it is not readable.
     """
-    schema = TABLES[name]
+    with _opened(path, name) as (file, columns):
+        stored = file.read(columns=columns)
+    return possible(in_full(_with_short_texts(stored), TABLES[name]), name)
+
+
+def read_pieces(path: Path, name: str, most_rows: int) -> Iterator[tuple[pa.Table, list[str]]]:
+    """A part as ``read_part`` reads it, at most so many rows at a time; the problems at its end.
+
+    Raises:
+        ValueError, OSError, pyarrow.ArrowException: as ``read_part``, at a piece.
+    """
+    found, rows = Counter[str](), 0
+    with _opened(path, name) as (file, columns):
+        for batch in file.iter_batches(batch_size=most_rows, columns=columns):
+            piece = in_full(_with_short_texts(pa.Table.from_batches([batch])), TABLES[name])
+            rows += len(piece)
+            kept, faults = _without_faults(piece, name)
+            found.update(faults)
+            yield kept, []
+    yield TABLES[name].empty_table(), _lines(found, rows)
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[tuple[pq.ParquetFile, list[str]]]:
+    """A part to be read, and the columns of it that the table has."""
     metadata = pq.read_metadata(path)
     _check_size(metadata)
-    held = [column for column in metadata.schema.to_arrow_schema() if column.name in schema.names]
+    known = TABLES[name].names
+    held = [column for column in metadata.schema.to_arrow_schema() if column.name in known]
     texts = [column.name for column in held if _is_text(column.type)]
     with pq.ParquetFile(path, metadata=metadata, read_dictionary=texts) as file:
-        stored = file.read(columns=[column.name for column in held])
-    return possible(in_full(_with_short_texts(stored), schema), name)
+        yield file, [column.name for column in held]
 
 
 def distinct_texts(path: Path, columns: Collection[str]) -> set[str]:
@@ -101,24 +127,36 @@ def distinct_texts(path: Path, columns: Collection[str]) -> set[str]:
 
 def possible(table: pa.Table, name: str) -> tuple[pa.Table, list[str]]:
     """A table with impossible values as null, without rows that say nothing; what was wrong."""
-    columns, problems = [], []
+    kept, faults = _without_faults(table, name)
+    return kept, _lines(faults, len(table))
+
+
+def _lines(faults: Mapping[str, int], rows: int) -> list[str]:
+    return [fault.format(n=n, rows=rows) for fault, n in faults.items()]
+
+
+def _without_faults(table: pa.Table, name: str) -> tuple[pa.Table, dict[str, int]]:
+    """As ``possible``, with the number of each fault."""
+    columns, faults = [], {}
     for column in table.schema:
         values = table[column.name]
         known, fault = _known(values, column)
         columns.append(known)
         odd = known.null_count - values.null_count
-        problems += [f"{name}: {column.name}: {fault} in {odd} of {len(table)} rows"] if odd else []
+        if odd:
+            faults[f"{name}: {column.name}: {fault} in {{n}} of {{rows}} rows"] = odd
     whole = pa.table(columns, schema=table.schema)
     if name == "services":
         whole, uncounted = _without_half_counts(whole)
-        problems += [f"{name}: {uncounted} rows whose counts cannot be used"] if uncounted else []
+        if uncounted:
+            faults[f"{name}: {{n}} rows whose counts cannot be used"] = uncounted
     lacking = [column for column in NEEDED[name] if whole[column].null_count]
     if lacking:
         kept = _without_nulls(whole, lacking)
         left_out = len(whole) - len(kept)
-        problems.append(f"{name}: {left_out} rows without {' or '.join(lacking)} left out")
+        faults[f"{name}: {{n}} rows without {' or '.join(lacking)} left out"] = left_out
         whole = kept
-    return whole, problems
+    return whole, faults
 
 
 def _without_half_counts(table: pa.Table) -> tuple[pa.Table, int]:

@@ -21,12 +21,12 @@ from analyzer.recording.directory.layout import (
     part_files,
     vrrp_capture_name,
 )
-from analyzer.recording.directory.part_reader import distinct_texts, read_part
+from analyzer.recording.directory.part_reader import distinct_texts, read_part, read_pieces
 from analyzer.recording.manifest import manifest_of
 from analyzer.recording.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from analyzer.recording.manifest import Manifest
@@ -35,6 +35,7 @@ MOST_DERIVED_BYTES = 64 << 20
 """Of an ``analysis.json`` that is believed; ours have some hundred kilobytes."""
 
 _MOST_CHARACTERS = 200  # of an error about a part
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,18 @@ class Recording:
 
         A column that a part was written without, by an older program, is null there.
         """
-        table = pa.concat_tables([TABLES[name].empty_table(), *self.parts(name)])
-        frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-        return frame
+        return _frame([TABLES[name].empty_table(), *self.parts(name)])
+
+    def frames(self, name: str, rows: int) -> Iterator[pd.DataFrame]:
+        """A table as ``table`` gives it, about so many rows at a time; at least once."""
+        waiting, count = [TABLES[name].empty_table()], 0
+        for part in self.parts(name):
+            waiting.append(part)
+            count += len(part)
+            if count >= rows:
+                yield _frame(waiting)
+                waiting, count = waiting[:1], 0
+        yield _frame(waiting)
 
     def parts(self, name: str) -> Iterator[pa.Table]:
         """A table part by part, so that no more than one is in memory; unreadable ones left out."""
@@ -78,6 +88,22 @@ class Recording:
             part = self._read_part(path, name)
             if part is not None:
                 yield part
+
+    def pieces(self, name: str, most_rows: int) -> Iterator[pa.Table]:
+        """A table at most so many rows at a time.
+
+        Of a part that turns out to be damaged, the pieces before that are there.
+        """
+        for path in part_files(self.path, name):
+            rows = 0
+            try:
+                for piece, problems in read_pieces(path, name, most_rows):
+                    rows += len(piece)
+                    self._note(path, problems)
+                    yield piece
+            except _UNREADABLE as error:
+                after = f" after {rows:,} rows" if rows else ""
+                self._note(path, [f"not readable{after} ({_in_short(error)})"])
 
     def texts(self, name: str, columns: Collection[str]) -> set[str]:
         """The different texts in some columns of a table; those of unreadable parts left out."""
@@ -141,14 +167,25 @@ class Recording:
         return max(path.stat().st_mtime_ns for path in recorded if path.exists())
 
     def _read_part(self, part: Path, name: str) -> pa.Table | None:
-        where = part.relative_to(self.path)
         try:
             table, problems = read_part(part, name)
-        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-            self.problems.append(f"{where}: not readable ({_in_short(error)})")
+        except _UNREADABLE as error:
+            self._note(part, [f"not readable ({_in_short(error)})"])
             return None
-        self.problems.extend(f"{where}: {problem}" for problem in problems)
+        self._note(part, problems)
         return table
+
+    def _note(self, part: Path, problems: Iterable[str]) -> None:
+        """Add problems of a part, but for those that were found before."""
+        where = part.relative_to(self.path)
+        lines = (f"{where}: {problem}" for problem in problems)
+        self.problems.extend(line for line in lines if line not in self.problems)
+
+
+def _frame(parts: list[pa.Table]) -> pd.DataFrame:
+    types = {pa.int64(): pd.Int64Dtype()}
+    frame: pd.DataFrame = pa.concat_tables(parts).to_pandas(types_mapper=types.get)
+    return frame
 
 
 def _in_short(error: Exception) -> str:

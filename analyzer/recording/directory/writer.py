@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,45 +16,48 @@ from analyzer.recording.tables import TABLES, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from io import FileIO
     from pathlib import Path
 
     import pyarrow as pa
 
 
-TakenBy = Literal["copy", "link", "symlink"]
+TakenBy = Literal["copy", "link"]
 
-_COPIED_BYTES = 1 << 30
+_READ_BYTES = 1 << 20
 _COPIED_BY_READING = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, size_bytes: int) -> None:
     """Copy a file; a file system that can have two files share their blocks copies none."""
-    with source.open("rb", buffering=0) as read, target.open("wb", buffering=0) as written:
+    left = size_bytes
+    with _opened(source) as read, target.open("wb") as written:
         try:
-            while os.copy_file_range(read.fileno(), written.fileno(), _COPIED_BYTES):
-                pass
+            while left and (count := os.copy_file_range(read.fileno(), written.fileno(), left)):
+                left -= count
         except OSError as error:
             if error.errno not in _COPIED_BY_READING:
                 raise
-            shutil.copyfileobj(read, written)
+            while left and (piece := read.read(min(left, _READ_BYTES))):
+                written.write(piece)
+                left -= len(piece)
 
 
-def _link(source: Path, target: Path) -> None:
+def _opened(source: Path) -> FileIO:
+    try:
+        return source.open("rb", buffering=0)
+    except OSError as error:
+        raise RecordingError(f"{source}: not readable: {error.strerror}") from error
+
+
+def _link(source: Path, target: Path, size_bytes: int) -> None:
     try:
         target.hardlink_to(source)
     except OSError:  # a file system without links
-        _copy(source, target)
+        _copy(source, target, size_bytes)
 
 
-def _symlink(source: Path, target: Path) -> None:
-    target.symlink_to(source.absolute())
-
-
-_TAKE: Mapping[TakenBy, Callable[[Path, Path], None]] = {
-    "copy": _copy,
-    "link": _link,
-    "symlink": _symlink,
-}
+_TAKE: Mapping[TakenBy, Callable[[Path, Path, int], None]] = {"copy": _copy, "link": _link}
 
 
 class RecordingWriter:
@@ -154,18 +156,21 @@ class RecordingWriter:
         with self._writing(path), path.open("wb") as file:
             file.writelines(pieces)
 
-    def take_capture(self, name: str, source: Path, by: TakenBy) -> None:
+    def take_capture(self, name: str, source: Path, size_bytes: int, by: TakenBy) -> None:
         """Take in a file with the packets of a capture that was made before.
 
         Args:
             name: as ``write_capture``.
             source: the file.
-            by: ``copy``; ``link``, of one that nobody writes to any more; or ``symlink``, of one
-                that outlives the recording.
+            size_bytes: how much of it.
+            by: ``copy``; or ``link``, of a whole one that nobody writes to any more.
+
+        Raises:
+            RecordingError: the source is not readable; as any write of this recording.
         """
         path = self.path / name
         with self._writing(path):
-            _TAKE[by](source, path)
+            _TAKE[by](source, path, size_bytes)
 
     def update_manifest(self, values: Mapping[str, Any]) -> None:
         """Set top-level keys of ``run.json`` and write it, whole or not at all."""

@@ -4,7 +4,11 @@ Columns lie as plain arrays in a folder of the run's directory, which goes when 
 what a killed one left behind goes when the next one begins.
 """
 
-from analyzer.recording.spill.folder import directory_until_whole, large_files
+from analyzer.recording.spill.folder import (
+    directory_until_whole,
+    spill_folder,
+    temporary_folder,
+)
 from analyzer.recording.spill.store import ALONE, Means, Spill, spilled, store_for
 from analyzer.recording.spill.tasks import Workers
 
@@ -14,7 +18,8 @@ __all__ = [
     "Spill",
     "Workers",
     "directory_until_whole",
-    "large_files",
+    "spill_folder",
     "spilled",
     "store_for",
+    "temporary_folder",
 ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PREFIX = ".loadgen-parts-"
-_LOCK, _WHOLE = "lock", "whole"
+_LOCK, _NEW_LOCK, _WHOLE = "lock", "new-lock", "whole"
 _LARGE = "/var/tmp"  # noqa: S108 - each has a folder of its own there
 _YOUNG_S = 60.0
 """An empty folder that is no older may be about to have a lock."""
@@ -26,12 +26,23 @@ _YOUNG_S = 60.0
 
 @contextmanager
 def spill_folder(beside: Path) -> Iterator[Path]:
-    """A folder in a run's directory, or for temporary files where that takes none; then deleted.
+    """A folder in a run's directory, or a temporary one where that takes none; then deleted.
 
     Raises:
-        RecordingError: neither takes one.
+        RecordingError: neither can be made.
     """
-    with _locked(beside, _made(beside)) as folder:
+    with _locked(_made_in_first(beside, *_for_large_files())) as folder:
+        yield folder
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for large temporary files; then deleted.
+
+    Raises:
+        RecordingError: there is no place that takes one.
+    """
+    with _locked(_made_in_first(*_for_large_files())) as folder:
         yield folder
 
 
@@ -46,7 +57,7 @@ def directory_until_whole(path: Path) -> Iterator[Path]:
     """
     missing = [parent for parent in path.parents if not parent.exists()]
     try:
-        with _locked(path.parent, _made_in(path.parent, path)) as folder:
+        with _locked(_made_in(path.parent, path)) as folder:
             yield folder / _WHOLE
             try:
                 (folder / _WHOLE).rename(path)
@@ -68,31 +79,32 @@ def _made_in(parent: Path, path: Path) -> Path:
 
 
 @contextmanager
-def _locked(beside: Path, folder: Path) -> Iterator[Path]:
+def _locked(folder: Path) -> Iterator[Path]:
     """A new folder, locked while it is used and then deleted; so are those that nobody uses."""
     try:
-        with (folder / _LOCK).open("wb") as lock:
+        with (folder / _NEW_LOCK).open("wb") as lock:
             with suppress(OSError):  # a file system without locks: then none is found stale there
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            remove_stale(beside, folder)
+            (folder / _NEW_LOCK).rename(folder / _LOCK)  # nobody finds it before it is locked
+            remove_stale(folder.parent, folder)
             yield folder
     finally:
         _remove(folder)
 
 
-def _made(beside: Path) -> Path:
-    with suppress(OSError):
-        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
+def _made_in_first(*parents: Path) -> Path:
+    for parent in parents:
+        with suppress(OSError):
+            return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     try:
         return Path(tempfile.mkdtemp(prefix=PREFIX))
     except OSError as error:
-        raise RecordingError(not_written(Path(tempfile.gettempdir()), error)) from error
+        raise RecordingError(not_written(parents[-1], error)) from error
 
 
-def large_files() -> Path:
-    """The machine's folder for large temporary files: /tmp is often kept in memory (hier(7))."""
-    named = os.environ.get("TMPDIR")
-    return Path(named or (_LARGE if os.access(_LARGE, os.W_OK) else tempfile.gettempdir()))
+def _for_large_files() -> list[Path]:
+    """The machine's folders for large temporary files: /tmp is often kept in memory (hier(7))."""
+    return [Path(named) for named in (os.environ.get("TMPDIR"), _LARGE) if named]
 
 
 def remove_stale(beside: Path, own: Path) -> None:
@@ -147,4 +159,5 @@ def _remove_if_empty(folder: Path, now_s: float) -> None:
     """Remove a folder that was made, and its maker killed before it had a lock."""
     with suppress(OSError):
         if now_s - folder.stat().st_mtime > _YOUNG_S:
+            (folder / _NEW_LOCK).unlink(missing_ok=True)
             folder.rmdir()

@@ -109,7 +109,7 @@ def _numbered(tasks: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
 
 
 SPILLED_BYTES = 48 << 20
-"""Captures of fewer bytes are analysed in memory."""
+"""Captures and requests of fewer bytes are analysed in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,21 +130,21 @@ ALONE = Means()
 
 
 @contextmanager
-def store_for(beside: Path, capture_bytes: int, means: Means = ALONE) -> Iterator[Store]:
-    """A store for captures of so many bytes: files only where they are large.
+def store_for(beside: Path, long_bytes: int, means: Means = ALONE) -> Iterator[Store]:
+    """A store for captures and requests of so many bytes: files only where they are many.
 
     Args:
         beside: the run's directory, for the files.
-        capture_bytes: of all captures together.
-        means: for large ones.
+        long_bytes: of all captures and of ``requests/`` together, as recorded.
+        means: for a long run.
 
     Raises:
         RecordingError: there is no room for the files.
     """
-    if capture_bytes < SPILLED_BYTES:
+    if long_bytes < SPILLED_BYTES:
         yield IN_MEMORY
         return
-    if capture_bytes < means.workers_from_bytes:
+    if long_bytes < means.workers_from_bytes:
         means = replace(means, workers=None)
     with spilled(beside, means=means) as store:
         yield store

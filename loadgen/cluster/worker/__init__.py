@@ -1,4 +1,4 @@
-"""What a cluster's worker does: it sends, records and captures its part, and answers for it.
+"""What a cluster's worker does: it sends, records and captures its part, and polls directors.
 
 Here stand also the values that it and this host tell each other. Nothing here asks a worker: that
 is what the rest of ``cluster`` does.

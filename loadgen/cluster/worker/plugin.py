@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import WorkerPlugin
 
-from loadgen.cluster.directors import at_worker
-from loadgen.cluster.worker import remote
+from loadgen.cluster.worker import links, remote
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -25,7 +24,7 @@ class ClosesWhatIsHeld(WorkerPlugin):
     async def teardown(self, worker: Worker) -> None:
         """Close them; the parts are whole on disk afterwards."""
         await remote.close_all()
-        await at_worker.close_all()
+        await links.close_all()
 
 
 async def close_with(dask_worker: Any) -> None:

@@ -54,13 +54,17 @@ def _read(folder: Path) -> History:
     from analyzer.errors import AnalyzerError
     from analyzer.recording.directory import Recording
     from loadgen.errors import UsageProblem
+    from loadgen.session.reading import READING_RUNS, ReadingProgress
+    from loadgen.session.terminal import report_progress
 
     try:
         places = sorted(path for path in folder.iterdir() if _may_be_a_run(path))
     except OSError as error:
         raise UsageProblem(f"{folder}: cannot be read: {error.strerror}") from error
     runs, unreadable = [], []
-    for place in places:
+    progress = ReadingProgress("analyzer history", report_progress, words=READING_RUNS)
+    for number, place in enumerate(places):
+        progress.read(number, number / len(places))
         try:
             recording = Recording.open(place)
             runs.append(past_run(place.name, recording.manifest, _document(recording)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from glob import has_magic
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analyzer.errors import ParseError, RecordingError
 from analyzer.recording.directory import mapped
+from analyzer.recording.spill import spill_folder
 from analyzer.wire.capture.files import frame_chunks
 from loadgen.errors import UsageProblem
 from loadgen.importing.sources.kinds import Kind, kind_of
@@ -191,21 +191,16 @@ def unpacked(captures: Sequence[Path], near: Path) -> Iterator[dict[Path, Path]]
 
     Raises:
         UsageProblem: a capture is not readable, or unpacks to more than one would.
+        RecordingError: nothing can be unpacked there, nor to where temporary files go.
     """
     packed = [path for path in captures if packing_of(path)]
-    with _scratch(near) if packed else nullcontext(near) as folder:
+    existing = next(path for path in (near, *near.absolute().parents) if path.is_dir())
+    with spill_folder(existing) if packed else nullcontext(near) as folder:
         plain = {path: path for path in captures}
         for number, path in enumerate(packed):
             plain[path] = _unpacked(path, folder / str(number))
         began_ns = {path: _first_ns(file, path) for path, file in plain.items()}
         yield {path: plain[path] for path in sorted(plain, key=began_ns.__getitem__)}
-
-
-@contextmanager
-def _scratch(near: Path) -> Iterator[Path]:
-    existing = next(path for path in (near, *near.absolute().parents) if path.is_dir())
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=existing) as folder:
-        yield Path(folder)
 
 
 def _unpacked(path: Path, to: Path) -> Path:

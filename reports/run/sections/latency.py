@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analyzer.arrays import Floats
+    from analyzer.charts.ordered import Ordered
     from analyzer.client.results import Latency
     from analyzer.report import Analysis
     from reports.charts.figure import Figure
@@ -60,12 +61,12 @@ def latency(analysis: Analysis) -> Figure | None:
     measured = [
         (name, values, getattr(analysis.requests, key))
         for name, key in LATENCIES
-        if (values := _positive(getattr(analysis.timeline, key))).size
+        if len(values := analysis.timeline.latency(key).above(0))
     ]
     if not measured:
         return None
-    everything = np.concatenate([values for _, values, _ in measured])
-    edges = _log_edges(float(everything.min()), float(everything.max()))
+    least = min(values.least for _, values, _ in measured)
+    edges = _log_edges(least, max(values.largest for _, values, _ in measured))
     panels = [
         _histogram(name, values, edges, percentiles) for name, values, percentiles in measured
     ]
@@ -98,10 +99,6 @@ def _upright(ms: float, number: int, line: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "line", **ends, "line": line}
 
 
-def _positive(values: Floats) -> Floats:
-    return values[np.isfinite(values) & (values > 0)]
-
-
 def _log_edges(low: float, high: float) -> Floats:
     """Edges of bins in log10 of milliseconds, over at least a decade."""
     start, end = np.log10(low), np.log10(high)
@@ -118,8 +115,10 @@ def _log_ticks(start: float, end: float) -> list[float]:
     return [ms for ms in ticks if start <= np.log10(ms) <= end]
 
 
-def _histogram(name: str, values: Floats, edges: Floats, percentiles: Latency | None) -> Panel:
-    counts, _ = np.histogram(np.log10(values), edges)
+def _histogram(name: str, values: Ordered, edges: Floats, percentiles: Latency | None) -> Panel:
+    counts = np.zeros(len(edges) - 1, dtype=np.int64)
+    for run in values.each_run():
+        counts += np.histogram(np.log10(run), edges)[0]
     bounds = 10.0**edges
     trace = bar(
         name=name,
@@ -140,10 +139,10 @@ def _histogram(name: str, values: Floats, edges: Floats, percentiles: Latency | 
     return Panel(title=title, height_px=74, traces=[trace], axis=whole_numbers(int(counts.max())))
 
 
-def _points(percentiles: Latency, values: Floats) -> list[tuple[str, float]]:
+def _points(percentiles: Latency, values: Ordered) -> list[tuple[str, float]]:
     """The median and the 99th percentile, as far as there are enough values."""
     points = (("p50", 0.5, percentiles.p50), ("p99", 0.99, percentiles.p99))
-    return [(name, ms) for name, share, ms in points if carries_quantile(share, values.size)]
+    return [(name, ms) for name, share, ms in points if carries_quantile(share, len(values))]
 
 
 _DASHES = {"p50": "solid", "p99": "3px,3px"}

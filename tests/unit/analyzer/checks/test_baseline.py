@@ -133,7 +133,7 @@ def test_errors_are_named_by_their_kind(burst: Analysis) -> None:
 def test_repeated_syns_are_named(burst: Analysis) -> None:
     connect_ms = burst.timeline.connect_ms.copy()
     connect_ms[:10] = 1010.0
-    slow = replace(burst, timeline=replace(burst.timeline, connect_ms=connect_ms))
+    slow = replace(burst, timeline=replace(burst.timeline, connect_ms=connect_ms, ordered={}))
     assert set(failed(burst, slow)) == {"syn_retries"}
     assert not failed(slow, burst)
 
@@ -143,7 +143,7 @@ def test_a_latency_fails_only_beyond_its_tolerance_and_upwards(burst: Analysis) 
         moved = {
             name: getattr(burst.timeline, name) + by_ms for name in ("first_byte_ms", "total_ms")
         }
-        return replace(burst, timeline=replace(burst.timeline, **moved))
+        return replace(burst, timeline=replace(burst.timeline, **moved, ordered={}))
 
     assert set(failed(burst, slower(40))) == {"first_byte_p50", "total_p50"}
     assert not failed(burst, slower(4))
@@ -156,9 +156,9 @@ def test_a_tail_fails_only_beyond_a_retransmission(burst: Analysis) -> None:
     def with_tail(ms: float) -> Analysis:
         slow = many.copy()
         slow[::20] += ms
-        return replace(burst, timeline=replace(burst.timeline, total_ms=slow))
+        return replace(burst, timeline=replace(burst.timeline, total_ms=slow, ordered={}))
 
-    before = replace(burst, timeline=replace(burst.timeline, total_ms=many))
+    before = replace(burst, timeline=replace(burst.timeline, total_ms=many, ordered={}))
     assert not failed(before, with_tail(150))
     assert set(failed(before, with_tail(400))) == {"total_p99"}
 
@@ -211,6 +211,7 @@ def test_two_runs_without_anything_in_common_compare_nothing(burst: Analysis) ->
             connect_ms=np.zeros(0),
             first_byte_ms=np.zeros(0),
             total_ms=np.zeros(0),
+            ordered={},
         ),
     )
     assert nothing_compared(judge_against(empty, empty))

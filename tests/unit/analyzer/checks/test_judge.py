@@ -143,7 +143,7 @@ def test_one_director_that_differs_is_enough(burst: Analysis) -> None:
 def test_a_connection_that_was_never_made_counts_as_a_repeated_syn(burst: Analysis) -> None:
     connect_ms = burst.timeline.connect_ms.copy()
     connect_ms[:3] = (1003.0, np.nan, 3100.0)
-    slow = replace(burst, timeline=replace(burst.timeline, connect_ms=connect_ms))
+    slow = replace(burst, timeline=replace(burst.timeline, connect_ms=connect_ms, ordered={}))
     assert judge(parse_expectation("syn_retries<=2%"), slow).measured == "6.00% of 50"
 
 

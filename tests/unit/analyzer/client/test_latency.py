@@ -11,13 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.client.latency import QUANTILES, heat, latencies, percentiles, syn_retries
-from analyzer.client.requests import latency, outcomes
+from analyzer.client.outcomes import outcomes_of
+from analyzer.client.requests import latency
 from analyzer.client.samples import carries_quantile
+from analyzer.recording.requests import RequestRows
 from tests.unit.analyzer.builders_packets import NS, table
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
+
+    from analyzer.client.outcomes import Outcomes
 
 VALUES = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=400)
 
@@ -133,6 +137,10 @@ def test_steps_and_others_are_all_the_slow_connects(drawn: list[float]) -> None:
 # -- a recording's -------------------------------------------------------------------------------
 
 
+def outcomes(requests: pd.DataFrame) -> Outcomes:
+    return outcomes_of(RequestRows.of(requests))
+
+
 def sent(wait_ms: float, n: int = 20) -> pd.DataFrame:
     rows = [
         {
@@ -150,7 +158,7 @@ def sent(wait_ms: float, n: int = 20) -> pd.DataFrame:
 
 
 def test_from_the_due_time_the_wait_before_the_send_counts() -> None:
-    curve = latencies(outcomes(sent(50.0)), 0, None)
+    curve = latencies(outcomes(sent(50.0)), None)
     by = {(one.name, one.since): one.at[0] for one in curve.percentiles}
     assert by["total", "send"] == pytest.approx(3)
     assert by["total", "due"] == pytest.approx(53)
@@ -158,18 +166,18 @@ def test_from_the_due_time_the_wait_before_the_send_counts() -> None:
 
 
 def test_requests_sent_when_due_have_one_latency() -> None:
-    curve = latencies(outcomes(sent(0.2)), 0, None)
+    curve = latencies(outcomes(sent(0.2)), None)
     assert [one.since for one in curve.percentiles] == ["send"] * 3
     assert curve.sent_late_ms is None
 
 
 def test_a_failed_request_is_in_no_total_but_in_its_connect() -> None:
-    curve = {one.name: one.n for one in latencies(outcomes(sent(0.2)), 0, None).percentiles}
+    curve = {one.name: one.n for one in latencies(outcomes(sent(0.2)), None).percentiles}
     assert curve == {"connect": 20, "first_byte": 20, "total": 19}
 
 
 def test_nothing_sent_tells_nothing() -> None:
-    curve = latencies(outcomes(table("requests", [])), 0, None)
+    curve = latencies(outcomes(table("requests", [])), None)
     assert curve.percentiles == ()
     assert curve.heat is None
     assert curve.syn.steps == ()

@@ -9,19 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.client.requests import LATE_S, latency, summarise
+from analyzer.client.outcomes import LATE_S, outcomes_of
+from analyzer.client.requests import latency, summarise
 from analyzer.observed.entries import span_ms
+from analyzer.recording.requests import RequestRows
 from tests.unit.analyzer.builders_packets import BOOT_NS
 from tests.unit.analyzer.builders_packets import table as recorded
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from analyzer.client.results import Requests
 
 MS = 1_000_000
 
 
-def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    return recorded("requests", rows)
+def summary(rows: list[dict[str, Any]], zero_ns: int = 0) -> Requests:
+    outcomes = outcomes_of(RequestRows.of(recorded("requests", rows)), zero_ns)
+    return summarise(outcomes, zero_ns)
 
 
 def request(number: int, *, wait_ms: float = 0, **more: Any) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def request(number: int, *, wait_ms: float = 0, **more: Any) -> dict[str, Any]:
 
 
 def test_counts_rate_and_latencies() -> None:
-    found = summarise(table([request(n) for n in range(10)]))
+    found = summary([request(n) for n in range(10)])
     assert (found.sent, found.succeeded, found.failed, found.late) == (10, 10, 0, 0)
     assert found.duration_s == pytest.approx(0.906)
     assert found.rate_per_s == pytest.approx(10 / 0.906)
@@ -68,7 +71,7 @@ def test_counts_rate_and_latencies() -> None:
     ],
 )
 def test_what_is_a_failure(changes: dict[str, Any], succeeded: int, failed: int, why: str) -> None:
-    found = summarise(table([request(0, **changes)]))
+    found = summary([request(0, **changes)])
     assert (found.succeeded, found.failed) == (succeeded, failed), why
     assert found.sent == succeeded + failed
 
@@ -78,13 +81,13 @@ def test_late_is_answered_more_than_half_a_second_after_it_was_due(
     wait_ms: float, late: int
 ) -> None:
     assert LATE_S == 0.5
-    assert summarise(table([request(0, wait_ms=wait_ms)])).late == late
+    assert summary([request(0, wait_ms=wait_ms)]).late == late
 
 
 def test_a_failed_requests_time_is_not_a_latency() -> None:
     slow = request(1, error="HTTP 500", status=500)
     slow["ended"] += 5000 * MS
-    found = summarise(table([request(0), slow]))
+    found = summary([request(0), slow])
     assert found.total_ms is not None
     assert found.total_ms.max == pytest.approx(6)
 
@@ -96,9 +99,9 @@ def test_not_seen_is_not_zero() -> None:
         "ended": None,
         "error": "refused",
     }
-    found = summarise(table([request(0, **never)]))
+    found = summary([request(0, **never)])
     assert (found.connect_ms, found.first_byte_ms, found.total_ms) == (None, None, None)
-    nothing = summarise(table([]))
+    nothing = summary([])
     assert nothing.sent == 0
     assert nothing.duration_s is None
     assert nothing.rate_per_s is None
@@ -116,14 +119,14 @@ def test_percentiles_are_values_that_occurred_and_ascend(values: list[float]) ->
 
 
 def test_a_span_is_not_a_number_where_an_end_is_missing() -> None:
-    frame = table([request(0), request(1, connected=None)])
+    frame = recorded("requests", [request(0), request(1, connected=None)])
     spans = span_ms(frame, "started", "connected")
     assert spans[0] == pytest.approx(1)
     assert np.isnan(spans[1])
 
 
 def test_latency_from_the_due_time_keeps_what_waited() -> None:
-    found = summarise(table([request(n, wait_ms=40) for n in range(10)]))
+    found = summary([request(n, wait_ms=40) for n in range(10)])
     assert found.total_ms is not None
     assert found.total_from_due_ms is not None
     assert found.lateness_ms is not None
@@ -150,7 +153,7 @@ def loop(number: int, *, followed: int | None = 1) -> list[dict[str, Any]]:
 
 
 def test_six_requests_in_a_redirect_loop_are_six_failures() -> None:
-    found = summarise(table([row for number in range(6) for row in loop(number)]))
+    found = summary([row for number in range(6) for row in loop(number)])
     assert (found.sent, found.succeeded, found.failed, found.late) == (6, 0, 6, 6)
     (row,) = found.errors
     assert (row.kind, row.stage, row.n, row.status) == ("too-many-redirects", "answer", 6, None)
@@ -160,7 +163,7 @@ def test_six_requests_in_a_redirect_loop_are_six_failures() -> None:
 def test_a_request_and_its_redirects_are_one_that_took_as_long_as_all(followed: int | None) -> None:
     """Recordings made before ``followed`` was recorded tell redirects by the number alone."""
     rows = [hop(0, 0, followed=followed), hop(0, 1, followed=followed), hop(0, 2) | DONE]
-    found = summarise(table([*rows, request(1)]))
+    found = summary([*rows, request(1)])
     assert (found.sent, found.succeeded, found.failed) == (2, 2, 0)
     assert found.total_ms is not None
     assert found.total_ms.max == pytest.approx(106)
@@ -174,19 +177,19 @@ DONE = {"status": 200, "followed": None}
 
 
 def test_redirects_that_nobody_followed_are_answers() -> None:
-    found = summarise(table([hop(number, 0, followed=None) for number in range(3)]))
+    found = summary([hop(number, 0, followed=None) for number in range(3)])
     assert (found.sent, found.succeeded) == (3, 3)
 
 
 def test_a_request_that_was_cut_off_between_two_redirects_is_unfinished() -> None:
-    found = summarise(table([hop(0, 0)]))
+    found = summary([hop(0, 0)])
     assert (found.sent, found.succeeded, found.failed) == (1, 0, 1)
     assert [row.kind for row in found.errors] == ["unfinished"]
 
 
 def test_rows_without_a_number_or_with_a_doubtful_one_are_requests_of_their_own() -> None:
     unnumbered = [request(0) | {"id": None}, request(1) | {"id": None}]
-    assert summarise(table([*unnumbered, request(2), request(2)])).sent == 4
+    assert summary([*unnumbered, request(2), request(2)]).sent == 4
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=12), st.randoms())
@@ -198,7 +201,7 @@ def test_whatever_the_order_each_request_has_one_outcome(
         rows += [hop(number, nth) for nth in range(hops)]
         rows.append(hop(number, hops) | DONE | ({} if well else {"error": "HTTP 500"}))
     random.shuffle(rows)
-    found = summarise(table(rows))
+    found = summary(rows)
     assert found.sent == len(outcomes)
     assert found.succeeded == sum(well for _, well in outcomes)
     assert sum(row.n for row in found.errors) == found.failed
@@ -252,7 +255,7 @@ def test_each_failure_has_its_kind_and_how_far_it_came(
     row: dict[str, Any], kind: str, stage: str, status: int | None
 ) -> None:
     """Of older recordings by the text, of others as recorded."""
-    found = summarise(table([request(0), request(1, **row)]))
+    found = summary([request(0), request(1, **row)])
     (one,) = found.errors
     assert (one.kind, one.stage, one.status, one.n) == (kind, stage, status, 1)
     assert "<b>" not in one.what
@@ -270,7 +273,7 @@ def test_reasons_are_counted_the_commonest_first_with_when_they_came() -> None:
         request(5, **refused),
         request(7, **gone),
     ]
-    found = summarise(table(rows), BOOT_NS)
+    found = summary(rows, BOOT_NS)
     assert [(row.kind, row.status, row.n) for row in found.errors] == [
         ("refused", None, 3),
         ("http-4xx", 404, 1),
@@ -278,7 +281,7 @@ def test_reasons_are_counted_the_commonest_first_with_when_they_came() -> None:
     ]
     assert (found.errors[0].first_s, found.errors[0].last_s) == pytest.approx((0.2, 0.5))
     assert sum(row.n for row in found.errors) == found.failed
-    assert summarise(table([request(0)])).errors == ()
+    assert summary([request(0)]).errors == ()
 
 
 def test_a_failure_on_a_connection_that_stood_came_at_the_answer() -> None:
@@ -290,19 +293,19 @@ def test_a_failure_on_a_connection_that_stood_came_at_the_answer() -> None:
         "failure": "short-answer",
     }
     text = "closed by the server before its answer was whole"
-    found = summarise(table([request(0), request(1, reused=1, error=text, **lost)]))
+    found = summary([request(0), request(1, reused=1, error=text, **lost)])
     (row,) = found.errors
     assert (row.kind, row.stage, row.n) == ("short-answer", "answer", 1)
     assert (found.sent, found.connections) == (2, 1)
 
 
 def test_rows_that_all_claim_to_go_on_are_requests_on_no_connection() -> None:
-    found = summarise(table([request(number, reused=1, connected=None) for number in range(3)]))
+    found = summary([request(number, reused=1, connected=None) for number in range(3)])
     assert (found.sent, found.connections, found.reused) == (3, 0, 3)
     assert (found.connect_ms, found.lateness_ms, found.connections_per_s) == (None, None, 0)
 
 
 def test_a_recording_without_the_column_has_a_connection_for_each_request() -> None:
-    found = summarise(table([request(number) for number in range(3)]))
+    found = summary([request(number) for number in range(3)])
     assert found.connections == 3
     assert found.connections_per_s == found.rate_per_s

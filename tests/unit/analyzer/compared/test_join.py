@@ -13,6 +13,7 @@ from analyzer.compared.join import SeenServers, with_packets, with_requests
 from analyzer.ipvs.states import Flag, State, Timeouts
 from analyzer.observed.entries import TRACKED_COLUMNS
 from analyzer.predicted.entries import Prediction, predict
+from analyzer.recording.requests import RequestRows
 from tests.unit.analyzer.builders_packets import (
     BOOT_NS,
     CLIENT,
@@ -217,7 +218,7 @@ def test_without_a_capture_the_request_of_that_port_stands_for_the_last_packet()
     found = with_requests(
         tracked(life(0, 1000.1, 1020.0, 1020.25), life(7, 1000.1, 1020.0, 1020.25)),
         changes((0, 40001), (7, 40007)),
-        requests((40001, 1000.2), (40002, 1000.3), (None, None)),
+        RequestRows.of(requests((40001, 1000.2), (40002, 1000.3), (None, None))),
     )
     by_flow = {row["flow"]: row["last_ns"] for row in found.to_dict("records")}
     assert by_flow[0] == at(1000.2)
@@ -229,7 +230,9 @@ def test_a_port_that_serves_two_targets_at_a_time_has_a_request_of_each() -> Non
     found = with_requests(
         tracked(life(0, 1000.1, 1020.0, 1020.25), life(1, 1000.1, 1020.0, 1020.25)),
         pd.concat([changes((0, 40001)), changes((1, 40001), vip=other)]),
-        pd.concat([requests((40001, 1000.2)), requests((40001, 1000.9), vip=other)]),
+        RequestRows.of(
+            pd.concat([requests((40001, 1000.2)), requests((40001, 1000.9), vip=other)])
+        ),
     )
     assert found.set_index("flow")["last_ns"].to_dict() == {0: at(1000.2), 1: at(1000.9)}
 
@@ -238,7 +241,7 @@ def test_a_request_whose_target_is_not_known_is_joined_by_its_port() -> None:
     found = with_requests(
         tracked(life(0, 1000.1, 1020.0, 1020.25)),
         changes((0, 40001)),
-        requests((40001, 1000.2), vip=None),
+        RequestRows.of(requests((40001, 1000.2), vip=None)),
     )
     assert found["last_ns"].tolist() == [at(1000.2)]
 
@@ -247,7 +250,7 @@ def test_of_two_requests_of_a_port_the_nearer_one_counts() -> None:
     found = with_requests(
         tracked(life(0, 1030.0, None, None)),
         changes((0, 1)),
-        requests((1, 1000.2), (1, 1029.9), (1, 1060.0)),
+        RequestRows.of(requests((1, 1000.2), (1, 1029.9), (1, 1060.0))),
     )
     assert found["last_ns"].tolist() == [at(1029.9)]
 
@@ -256,7 +259,7 @@ def test_of_the_requests_of_one_connection_the_last_counts() -> None:
     found = with_requests(
         tracked(life(0, 1000.1, None, None)),
         changes((0, 1)),
-        requests((1, 1000.2), (1, 1020.0), (1, 1045.0), reused=1),
+        RequestRows.of(requests((1, 1000.2), (1, 1020.0), (1, 1045.0), reused=1)),
     )
     assert found["last_ns"].tolist() == [at(1045.0)]
 
@@ -265,5 +268,7 @@ def test_of_the_requests_of_one_connection_the_last_counts() -> None:
 def test_requests_that_never_ended_stand_for_nothing(
     rows: tuple[tuple[int | None, float | None], ...],
 ) -> None:
-    found = with_requests(tracked(life(0, 1000.1, None, None)), changes((0, 1)), requests(*rows))
+    found = with_requests(
+        tracked(life(0, 1000.1, None, None)), changes((0, 1)), RequestRows.of(requests(*rows))
+    )
     assert found["last_ns"].isna().all()

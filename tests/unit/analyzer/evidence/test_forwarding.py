@@ -337,29 +337,44 @@ def test_the_director_that_captures_is_known_by_its_own_macs(tmp_path: Path) -> 
             assert {(row.state, row.n) for row in found.lifetimes} == {("TIME_WAIT", N)}
 
 
+MASQUERADING, HIDDEN = 0x0200000000AA, "10.1.1.9"
+
+
+def masqueraded() -> tuple[Net, list[Hop]]:
+    """Captured on the router: the clients' own addresses come in, the router's go out."""
+    out = Net(client="203.0.113.1", near_mac=MASQUERADING)
+    came = [
+        Hop(
+            hop.at_s - 2e-5 if hop.by == MASQUERADING else hop.at_s + 2e-5,
+            hop.flags,
+            hop.sequence,
+            (HIDDEN, 51000 + hop.source[1] % 1000) if hop.by == MASQUERADING else hop.source,
+            (HIDDEN, 51000 + hop.target[1] % 1000) if hop.to == MASQUERADING else hop.target,
+            0x0200000000BB if hop.by == MASQUERADING else MASQUERADING,
+            MASQUERADING if hop.by == MASQUERADING else 0x0200000000BB,
+        )
+        for hop in hops(out)
+        if MASQUERADING in (hop.by, hop.to)
+    ]
+    return out, [*hops(out), *came]
+
+
 @pytest.mark.parametrize("link", ["ethernet", "sll", "sll2"])
 def test_a_masquerading_router_shows_each_connection_twice_and_it_counts_once(
     tmp_path: Path, link: Link
 ) -> None:
-    """Captured on the router: the clients' own addresses come in, the router's go out."""
-    router = 0x0200000000AA
-    out = Net(client="203.0.113.1", near_mac=router)
-    came = [
-        Hop(
-            hop.at_s - 2e-5 if hop.by == router else hop.at_s + 2e-5,
-            hop.flags,
-            hop.sequence,
-            ("10.1.1.9", 51000 + hop.source[1] % 1000) if hop.by == router else hop.source,
-            ("10.1.1.9", 51000 + hop.target[1] % 1000) if hop.to == router else hop.target,
-            0x0200000000BB if hop.by == router else router,
-            router if hop.by == router else 0x0200000000BB,
-        )
-        for hop in hops(out)
-        if router in (hop.by, hop.to)
-    ]
+    out, packets = masqueraded()
     meta = ("meta.json", json.dumps({"vip": out.vip, "port": 80}))
-    found = imported(tmp_path, capture([*hops(out), *came], "client", link, out), meta)
+    found = imported(tmp_path, capture(packets, "client", link, out), meta)
     assert [(row.state, row.n) for row in found.lifetimes] == [("FIN_WAIT", N)]
     assert {trace.client.split(":")[0] for trace in found.traces} == {"203.0.113.1"}
     (gap,) = [gap for gap in found.not_measured if "own addresses" in gap.what]
     assert gap.what.startswith(f"{N} connections")
+
+
+def test_what_a_masqueraded_clients_port_sends_elsewhere_changes_nothing(tmp_path: Path) -> None:
+    out, packets = masqueraded()
+    elsewhere = Hop(0.5, SYN, 9, (HIDDEN, 51000), ("203.0.113.200", 443), 0xBB, MASQUERADING)
+    content = capture([*packets, elsewhere], "client", "ethernet", out)
+    found = imported(tmp_path, content, ("meta.json", json.dumps({"vip": out.vip, "port": 80})))
+    assert [(row.state, row.n) for row in found.lifetimes] == [("FIN_WAIT", N)]

@@ -15,7 +15,7 @@ def test_entries_in_fin_wait_do_not_make_it_dr(tmp_path: Path) -> None:
     """In IPVS they would: replies, which conntrack sees, move such entries on."""
     whole = half_closed(41000, 1001.0)
     found = gather(Node(flows=[whole], until_s=1001.33, poll_s=0.05).recorded(tmp_path / "run"))
-    assert found.entries["state"].iloc[-1] == "FIN_WAIT"
+    assert found.entries.whole()["state"].iloc[-1] == "FIN_WAIT"
     assert found.forwarding == "nat"
     assert found.forwarded is not None
     assert found.forwarded.contradiction is None

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from analyzer.client.outcomes import outcomes_of
 from analyzer.client.requests import summarise
 from analyzer.evidence.evidence import Evidence, with_records
 from analyzer.failover.describe import failover
 from analyzer.findings.figures import Figures
 from analyzer.observed.entries import numbered
+from analyzer.observed.parted import Parted
 from analyzer.recording.director import directors_of
 from analyzer.recording.manifest import manifest_of
+from analyzer.recording.requests import RequestRows
 from analyzer.wire.segments import VirtualEnd
 from analyzer.wire.vrrp import Advertisement, Announcements, Claim, master_down_interval_s, skew_s
 from tests.unit.analyzer.builders_packets import NS, table
@@ -137,11 +140,11 @@ def evidence(
         directors=directors_of(manifest),
         zero_ns=ZERO_NS,
         service=VirtualEnd("TCP", VIP, PORT),
-        requests=sent,
+        requests=RequestRows.of(sent),
         services=table("services", tables.get("services", ())),
         counted=table("services", tables.get("services", ())),
-        entries=numbered(changes, None),
-        changes=changes,
+        entries=Parted.of(numbered(changes, None)),
+        changes=Parted.of(changes),
         polls=table("polls", tables.get("polls", ())),
         events=table("events", ()),
         sockets=table("sockets", ()),
@@ -161,7 +164,7 @@ def failover_of(given: Evidence) -> Any:
 
 def figures(outcome: Any) -> Figures:
     return Figures(
-        requests=summarise(requests(1, 0, [])),
+        requests=summarise(outcomes_of(RequestRows.of(requests(1, 0, [])))),
         peaks=(),
         lifetimes=(),
         agreement=(),

@@ -16,6 +16,7 @@ from analyzer.failover.describe import failover
 from analyzer.findings import failover as found
 from analyzer.ipvs.states import Flag
 from analyzer.recording.manifest import manifest_of
+from analyzer.recording.requests import RequestRows
 from tests.unit.analyzer.builders_packets import BOOT_NS, Seg, pcap, segments
 from tests.unit.analyzer.failover.builders_wire import (
     MACS,
@@ -117,7 +118,7 @@ def test_as_long_as_the_client_asks_for_nothing_there_is_no_outage(
     inputs = Silence()
     absent = (still[0], sum(still))
     sent = requests(rate, inputs.to_s, [], absent)
-    outcome = failover_of(replace(inputs.evidence(), requests=sent))
+    outcome = failover_of(replace(inputs.evidence(), requests=RequestRows.of(sent)))
     assert (outcome.how, outcome.valid) == ("keepalived-alone", True)
     assert outcome.outage_s <= 1 / rate + 0.001
     assert outcome.client_late_s == pytest.approx(still[1], abs=1 / rate + 0.001)
@@ -131,7 +132,7 @@ def test_a_client_that_stands_still_misses_the_outage_by_no_more_than_that(
     inputs = Silence()
     absent = (still[0], sum(still))
     sent = requests(inputs.rate, inputs.to_s, inputs.outages, absent)
-    outcome = failover_of(replace(inputs.evidence(), requests=sent))
+    outcome = failover_of(replace(inputs.evidence(), requests=RequestRows.of(sent)))
     assert outcome.how == "silence"
     assert outcome.outage_s == pytest.approx(inputs.outage_s, abs=still[1] + 2 / inputs.rate)
 
@@ -143,7 +144,7 @@ def test_a_connect_held_up_between_its_begin_and_its_syn_is_no_sign_of_life() ->
     sent.loc[last, ["connected", "first_byte", "ended"]] = sent.loc[last, "started"] + pd.Timedelta(
         "100ms"
     )
-    outcome = failover_of(replace(inputs.evidence(), requests=sent))
+    outcome = failover_of(replace(inputs.evidence(), requests=RequestRows.of(sent)))
     assert outcome.how == "silence"
     assert outcome.outage_s == pytest.approx(inputs.outage_s, abs=0.05)
 
@@ -157,7 +158,7 @@ def test_a_request_under_way_at_the_fault_is_counted_with_it() -> None:
         sent.loc[row, ["first_byte", "ended"]] = pd.NaT
         sent.loc[row, "error"] = "connection reset by peer"
     plain = failover_of(inputs.evidence())
-    outcome = failover_of(replace(inputs.evidence(), requests=sent))
+    outcome = failover_of(replace(inputs.evidence(), requests=RequestRows.of(sent)))
     assert (plain.failed, outcome.failed) == (0, 1)
     assert outcome.sent == plain.sent + 1
     assert outcome.outage_s == plain.outage_s
@@ -166,10 +167,10 @@ def test_a_request_under_way_at_the_fault_is_counted_with_it() -> None:
 def test_a_director_that_answers_slowly_is_there() -> None:
     inputs = Silence()
     sent = requests(50, 20, [], slow_s=lambda number: 0.15 if number in range(300, 310) else 0.001)
-    outcome = failover_of(replace(inputs.evidence(), requests=sent))
+    outcome = failover_of(replace(inputs.evidence(), requests=RequestRows.of(sent)))
     assert outcome.outage_s == pytest.approx(0.02)
     hung = requests(50, 20, [], slow_s=lambda n: 6.5 - n / 50 if 299 < n < 325 else 0.001)
-    outcome = failover_of(replace(inputs.evidence(), requests=hung))
+    outcome = failover_of(replace(inputs.evidence(), requests=RequestRows.of(hung)))
     assert outcome.outage_s == pytest.approx(0.5 - 0.2, abs=0.05)
 
 
@@ -275,10 +276,10 @@ def test_two_masters_before_the_fault_make_it_invalid() -> None:
 def test_a_client_that_stood_still_makes_it_invalid() -> None:
     inputs = Silence()
     made = inputs.evidence()
-    sent = made.requests.copy()
+    sent = made.requests.frame()
     late = sent["scheduled"] > sent["scheduled"].iloc[300]
     sent.loc[late, "started"] = sent.loc[late, "started"].clip(lower=sent["ended"].iloc[340])
-    outcome = failover_of(replace(made, requests=sent))
+    outcome = failover_of(replace(made, requests=RequestRows.of(sent)))
     assert "stood still" in (outcome.why_invalid or "")
 
 

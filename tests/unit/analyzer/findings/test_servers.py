@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from analyzer.findings.servers import synced_copies
+from analyzer.observed.parted import Parted
 from tests.unit.analyzer.builders_run import FIRST, SECOND, closed, opened
 from tests.unit.analyzer.findings.builders_scene import Scene, by_id
 
@@ -193,9 +194,11 @@ def test_an_entry_that_a_packet_in_mid_connection_made_is_no_copy() -> None:
     other = SimpleNamespace(entries=pd.DataFrame({"flow": [0, 1]}))
     measured = (
         SimpleNamespace(
-            director=SimpleNamespace(name="bal01"), tracked=lives[:0], prediction=other
+            director=SimpleNamespace(name="bal01"), tracked=Parted.of(lives[:0]), prediction=other
         ),
-        SimpleNamespace(director=SimpleNamespace(name="bal02"), tracked=lives, prediction=None),
+        SimpleNamespace(
+            director=SimpleNamespace(name="bal02"), tracked=Parted.of(lives), prediction=None
+        ),
     )
     found = synced_copies(cast("Figures", SimpleNamespace(measured=measured)))
     assert found is not None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.observed.absences import ABSENCE_COLUMNS
 from analyzer.observed.entries import numbered
+from analyzer.observed.parted import Parted
 from analyzer.observed.record import record_of
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, director, table
 
@@ -37,8 +38,8 @@ def absences_of(services: list[dict[str, Any]], events: list[dict[str, Any]]) ->
         director(),
         services=table("services", services),
         counted=table("services", []),
-        entries=numbered(table("entries", []), None),
-        changes=table("entries", []),
+        entries=Parted.of(numbered(table("entries", []), None)),
+        changes=Parted.of(table("entries", [])),
         polls=table("polls", []),
         events=table("events", events),
         zero_ns=BOOT_NS,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.observed.entries import numbered
+from analyzer.observed.parted import Parted
 from analyzer.observed.record import record_of
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, director, table
 
@@ -37,8 +38,8 @@ def steps(uptimes_s: list[float], *reboots_s: float) -> list[tuple[float, float]
         director(),
         services=table("services", []),
         counted=table("services", []),
-        entries=numbered(table("entries", []), None),
-        changes=table("entries", []),
+        entries=Parted.of(numbered(table("entries", []), None)),
+        changes=Parted.of(table("entries", [])),
         polls=table("polls", polls),
         events=table("events", events),
         zero_ns=BOOT_NS,

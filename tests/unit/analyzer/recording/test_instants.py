@@ -25,6 +25,7 @@ from analyzer.observed.entries import (
 from analyzer.predicted.entries import Prediction
 from analyzer.recording.directory import Recording, RecordingWriter
 from analyzer.recording.instants import midway_ns, seconds_since
+from analyzer.recording.requests import RequestRows
 from analyzer.wire.segments import Segments
 from tests.unit.analyzer.builders_packets import CLIENT, PORT, VIP, clock, flows, table
 from tests.unit.analyzer.builders_run import Stage, closed, opened
@@ -176,7 +177,9 @@ def test_an_entry_beside_strangers_has_the_very_end_of_its_request(
     changes, polls = recorded(seen)
     entries = numbered(changes, None)
     request = {"started": ended - 5, "ended": ended, "source_ip": CLIENT, "source_port": 1}
-    joined = with_requests(tracked_entries(entries, polls), entries, table("requests", [request]))
+    joined = with_requests(
+        tracked_entries(entries, polls), entries, RequestRows.of(table("requests", [request]))
+    )
     assert joined["last_ns"].dropna().tolist() == [ended]
     assert joined["last_ns"].isna().sum() == strangers
 

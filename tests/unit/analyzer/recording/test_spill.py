@@ -14,7 +14,7 @@ import pytest
 
 from analyzer.errors import RecordingError
 from analyzer.parts import IN_MEMORY, Dealt
-from analyzer.recording.spill import Means, Spill, spilled, store_for
+from analyzer.recording.spill import Means, Spill, spilled, store_for, temporary_folder
 from analyzer.recording.spill.buckets import Dealing
 from analyzer.recording.spill.files import FileColumns, Mappings
 from analyzer.recording.spill.folder import PREFIX, remove_stale
@@ -173,15 +173,53 @@ def test_what_another_user_left_is_left_alone(
     assert folders(tmp_path) == [left]
 
 
-def test_a_run_that_takes_no_folder_is_spilled_to_where_temporary_files_go(
+def test_a_folder_that_is_about_to_be_locked_is_no_killed_ones(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another_begins_meanwhile(file: int, how: int) -> None:
+        monkeypatch.undo()
+        remove_stale(tmp_path, own)
+        fcntl.flock(file, how)
+
+    monkeypatch.setattr("fcntl.flock", another_begins_meanwhile)
+    with spilled(tmp_path) as store:
+        assert folders(tmp_path) == [store.folder]
+        assert [path.name for path in store.folder.iterdir()] == ["lock"]
+
+
+def test_one_whose_maker_was_killed_before_it_had_its_lock_goes_once_it_is_old(
+    tmp_path: Path, own: Path
+) -> None:
+    left = tmp_path / f"{PREFIX}left"
+    left.mkdir()
+    (left / "new-lock").touch()
+    remove_stale(tmp_path, own)
+    assert folders(tmp_path) == [left]
+    os.utime(left, (0, 0))
+    remove_stale(tmp_path, own)
+    assert folders(tmp_path) == []
+
+
+def test_a_run_that_takes_no_folder_is_spilled_to_where_large_temporary_files_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with spilled(tmp_path / "missing") as store:
-        assert store.folder.parent == tmp_path
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    named, large, small = (tmp_path / name for name in ("named", "large", "small"))
+    monkeypatch.setenv("TMPDIR", str(named))
+    monkeypatch.setattr("analyzer.recording.spill.folder._LARGE", str(large))
+    monkeypatch.setattr("tempfile.tempdir", str(small))
+    for parent in (small, large, named):
+        left = parent / f"{PREFIX}killed"
+        left.mkdir(parents=True)
+        (left / "lock").touch()
+        with spilled(tmp_path / "missing") as store:
+            assert folders(parent) == [store.folder]
+        with temporary_folder() as folder:
+            assert folder.parent == parent
+        assert folders(parent) == []
+    for parent in (small, large, named):
+        parent.rmdir()
     with (
-        pytest.raises(RecordingError, match=r"none: cannot be written: No such file"),
+        pytest.raises(RecordingError, match=r"large: cannot be written: No such file"),
         spilled(tmp_path / "missing"),
     ):
         pass

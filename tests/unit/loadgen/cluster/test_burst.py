@@ -16,7 +16,7 @@ from analyzer.recording.directory import Recording, RecordingWriter
 from loadgen.cluster.address import ClusterAddress
 from loadgen.cluster.burst import ClusterBurst
 from loadgen.cluster.crew import ClusterOptions, assembled
-from loadgen.cluster.directors.client import director_client_of
+from loadgen.cluster.director_client import director_client_of
 from loadgen.cluster.worker import remote
 from loadgen.director.connect import connect_directors
 from loadgen.director.links.link import parse_link
@@ -337,9 +337,9 @@ def test_a_director_is_polled_by_its_worker(scheduler: str, tmp_path: Path, dire
 
 def open_links() -> list[str]:
     """The directors that a worker, which calls this, has a link to."""
-    from loadgen.cluster.directors import at_worker
+    from loadgen.cluster.worker import links
 
-    return [link.name for _, link in at_worker.held_links]
+    return [link.name for _, link in links.held_links]
 
 
 @pytest.mark.usefixtures("scheduler")

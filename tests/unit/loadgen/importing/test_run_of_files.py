@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
+import signal
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from analyzer.errors import RecordingError
+from analyzer.recording.spill import spilled
 from analyzer.wire.packets import read_packets
 from tests.unit.loadgen.commands.in_process import run_in_process
 
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
     from analyzer.parts import Store
     from analyzer.wire.packets import PacketTable
 
+WAYS = pytest.mark.parametrize("words", [(), ("--no-run",)], ids=["kept", "thrown away"])
 DATA = Path(__file__).resolve().parents[3] / "data"
 
 
@@ -58,7 +66,7 @@ def test_without_a_run_only_what_was_asked_for_is_left(
 ) -> None:
     kept, tmp = names(folder), tmp_path / "tmp"
     tmp.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp))
+    monkeypatch.setenv("TMPDIR", str(tmp))
     words = ["--no-run", "--format", form, "-o", tmp_path / "out"]
     shown = run_in_process("analyzer", "report", folder / "capture.pcap", *words)
     assert shown.returncode == 0, shown.stderr
@@ -67,7 +75,7 @@ def test_without_a_run_only_what_was_asked_for_is_left(
     assert shown.stdout.splitlines()[-1] == str(folder / "capture.pcap")
 
 
-@pytest.mark.parametrize("words", [(), ("--no-run",)], ids=["kept", "thrown away"])
+@WAYS
 def test_a_capture_is_decoded_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
@@ -81,6 +89,91 @@ def test_a_capture_is_decoded_once(
     for paths in ([folder], [folder / "capture.pcap"]):  # beside its log, and alone
         assert run_in_process("analyzer", "report", *paths, *words).returncode == 0
     assert decoded == [1, 1]
+
+
+@WAYS
+def test_a_capture_that_grows_or_is_deleted_meanwhile_is_reported_as_it_was(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    capture = folder / "capture.pcap"
+    content = capture.read_bytes()
+    expected = json.loads(run_in_process("analyzer", "report", folder, "--no-run", "--json").stdout)
+
+    def meanwhile(*captures: memoryview, store: Store) -> PacketTable:
+        if words:
+            capture.unlink()
+        else:
+            capture.write_bytes(content * 2)
+        return read_packets(*captures, store=store)
+
+    monkeypatch.setattr("analyzer.evidence.captures.read_packets", meanwhile)
+    shown = json.loads(run_in_process("analyzer", "report", folder, *words, "--json").stdout)
+    assert {key for key in shown if shown[key] != expected[key]} <= {"run", "timings_s"}
+    for copy in folder.glob("*-import/capture.pcap"):
+        assert copy.read_bytes() == content
+
+
+@WAYS
+def test_what_a_killed_report_left_goes_with_the_next_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """A report that is killed can delete nothing: its run and what it unpacked are left."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    packed = tmp_path / "packed" / "capture.pcap.gz"
+    packed.parent.mkdir()
+    packed.write_bytes(gzip.compress((folder / "capture.pcap").read_bytes()))
+    program = f"""
+import os, analyzer.evidence.captures as captures
+from tests.unit.loadgen.commands.in_process import run_in_process
+captures.read_packets = lambda *_, **__: os.kill(os.getpid(), 9)
+run_in_process("analyzer", "report", {str(packed)!r}, *{words!r})
+"""
+    killed = subprocess.run([sys.executable, "-c", program], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    left = [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
+    assert left
+    assert run_in_process("analyzer", "report", packed, *words).returncode == 0
+    assert not [path for path in left if path.exists()]
+
+
+def test_a_disk_that_is_full_while_a_capture_is_read_is_what_the_error_names(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: memoryview, store: Store) -> PacketTable:
+        raise RecordingError("/var/tmp/x: cannot be written: No space left on device")
+
+    monkeypatch.setattr("analyzer.evidence.captures.read_packets", full)
+    refused = run_in_process("analyzer", "report", folder, "--no-run")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "analyzer: /var/tmp/x: cannot be written: No space left on device\n",
+    )
+
+
+def test_a_capture_beside_a_log_of_more_rows_than_a_part_has_the_same_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorded = DATA / "ground-truth" / "dr-client-close-default"
+
+    def figures() -> Any:
+        shown = run_in_process("analyzer", "report", recorded, "--no-run", "--json")
+        return json.loads(shown.stdout) | {"timings_s": None}
+
+    whole = figures()
+    in_parts = partial(spilled, part_rows=37)
+    monkeypatch.setattr("analyzer.recording.spill.store.SPILLED_BYTES", 0)
+    monkeypatch.setattr("analyzer.recording.spill.store.spilled", in_parts)
+    assert figures() == whole
+
+
+@WAYS
+def test_captures_are_opened_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """A rotated set may have as many files as a process may have open."""
+    monkeypatch.delattr("analyzer.recording.directory.reader.Recording.captures")
+    shown = run_in_process("analyzer", "report", folder, *words)
+    assert shown.returncode == 0, shown.stderr
 
 
 def test_without_a_run_and_a_page_the_figures_are_printed(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.estimate.in_force.readings import TimeoutReading, by_entries, rows_read
+from analyzer.estimate.in_force.readings import (
+    TimeoutReading,
+    by_entries,
+    by_entries_alone,
+    rows_read,
+)
 from analyzer.estimate.in_force.steps import Step, steps_of
 from analyzer.ipvs.states import State
 from analyzer.observed.entries import entry_polls_of
+from analyzer.observed.parted import Parted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NS = 1_000_000_000
 ZERO_NS = 1_795_000_000 * NS
@@ -50,6 +59,10 @@ class Watched:
         named["protocol"] = "TCP"
         return found.assign(**named).astype({"state": "string", "origin": "string"})
 
+    def entries_one_by_one(self) -> Iterator[pd.DataFrame]:
+        """A part for each flow."""
+        yield from (rows for _, rows in self.entries().groupby("flow"))
+
     def polls(self) -> pd.DataFrame:
         count = int(max(self.last_s) / self.poll_s) + 3
         at = [self._stamp_ns(number * self.poll_s) for number in range(count)]
@@ -73,9 +86,13 @@ class Watched:
     def readings(self, *, packets: bool, clock_is_known: bool = True) -> list[TimeoutReading]:
         director: Any = SimpleNamespace(name="bal01", clock_is_known=clock_is_known, hz=HZ)
         entry_polls = entry_polls_of(self.polls(), "bal01")
-        record: Any = SimpleNamespace(entries=self.entries(), entry_polls=entry_polls)
+        record: Any = SimpleNamespace(entries=Parted.of(self.entries()), entry_polls=entry_polls)
         seen = self.packets() if packets else None
-        return by_entries(director, rows_read(record), seen, 0.001)["tcpfin"]
+        found = by_entries(director, rows_read(record), seen, 0.001)
+        if not packets:
+            record.entries = Parted(self.entries_one_by_one)
+            assert by_entries_alone(director, record, 0.001) == found
+        return found["tcpfin"]
 
     def steps(self, *, packets: bool, clock_is_known: bool = True) -> list[Step]:
         return steps_of(self.readings(packets=packets, clock_is_known=clock_is_known))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -196,17 +197,17 @@ def test_a_directory_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> N
         RecordingWriter(tmp_path / "file" / "run", {})
 
 
-@pytest.mark.parametrize("by", ["copy", "link", "symlink"])
+@pytest.mark.parametrize("by", ["copy", "link"])
 def test_a_capture_that_is_taken_in_is_the_same_file_byte_for_byte(
     tmp_path: Path, by: TakenBy
 ) -> None:
     source = tmp_path / "taken.pcap"
     source.write_bytes(bytes(range(256)) * 9)
     writer = RecordingWriter(tmp_path / "run", {})
-    writer.take_capture(CAPTURE, source, by)
+    writer.take_capture(CAPTURE, source, 2304, by)
     taken = tmp_path / "run" / CAPTURE
     assert taken.read_bytes() == source.read_bytes()
-    assert (taken.samefile(source), taken.is_symlink()) == (by != "copy", by == "symlink")
+    assert taken.samefile(source) is (by == "link")
 
 
 @pytest.mark.parametrize("refused", ["copy_file_range", "link"])
@@ -220,7 +221,56 @@ def test_a_file_system_that_shares_no_blocks_and_has_no_links_gets_a_copy(
     source.write_bytes(bytes(range(256)) * 9)
     writer = RecordingWriter(tmp_path / "run", {})
     monkeypatch.setattr(os, refused, refuse)
-    writer.take_capture(CAPTURE, source, "link" if refused == "link" else "copy")
+    writer.take_capture(CAPTURE, source, 2304, "link" if refused == "link" else "copy")
     taken = tmp_path / "run" / CAPTURE
     assert taken.read_bytes() == source.read_bytes()
     assert not taken.samefile(source)
+
+
+def test_a_capture_is_taken_in_as_far_as_asked_or_named_if_it_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "growing.pcap"
+    source.write_bytes(bytes(range(256)))
+    writer = RecordingWriter(tmp_path / "run", {})
+    writer.take_capture(CAPTURE, source, 100, "copy")
+    assert (tmp_path / "run" / CAPTURE).read_bytes() == bytes(range(100))
+    with pytest.raises(RecordingError, match=r"gone.pcap: not readable: No such file"):
+        writer.take_capture(CAPTURE, tmp_path / "gone.pcap", 100, "copy")
+
+
+def test_a_copy_that_the_kernel_gives_up_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_kernel, steps = os.copy_file_range, iter([100])
+
+    def given_up(source: int, target: int, _: int) -> int:
+        for size in steps:
+            return by_kernel(source, target, size)
+        raise OSError(errno.EINVAL, "")
+
+    source = tmp_path / "taken.pcap"
+    source.write_bytes(bytes(range(256)) * 9)
+    writer = RecordingWriter(tmp_path / "run", {})
+    monkeypatch.setattr(os, "copy_file_range", given_up)
+    writer.take_capture(CAPTURE, source, 2000, "copy")
+    assert (tmp_path / "run" / CAPTURE).read_bytes() == source.read_bytes()[:2000]
+
+
+def test_a_copy_that_the_disk_takes_in_part_is_an_error_and_no_shorter_capture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EXDEV, "")
+
+    source = tmp_path / "taken.pcap"
+    source.write_bytes(bytes(9000))
+    writer = RecordingWriter(tmp_path / "run", {})
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, before[1]))
+    try:
+        with pytest.raises(RecordingError, match=r"capture.pcap: cannot be written: File too l"):
+            writer.take_capture(CAPTURE, source, 9000, "copy")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

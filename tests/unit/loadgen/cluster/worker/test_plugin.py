@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from loadgen.cluster.directors import at_worker
-from loadgen.cluster.directors.questions import Question
-from loadgen.cluster.worker import remote
+from loadgen.cluster.worker import links, remote
 from loadgen.cluster.worker.messages import Prepared
+from loadgen.cluster.worker.questions import Question
 from loadgen.director.links.link import parse_link
 from loadgen.director.links.snapshot import IPVS
 
@@ -69,8 +68,8 @@ def test_parts_and_links_end_with_their_worker(monkeypatch: pytest.MonkeyPatch) 
     async def whole() -> None:
         for number in (1, 2):
             await remote.prepare(order(number), dask_worker=worker)
-        await at_worker.ask_director(open_it, dask_worker=worker)
-        (held,) = at_worker.held_links.values()
+        await links.ask_director(open_it, dask_worker=worker)
+        (held,) = links.held_links.values()
         (plugin,) = worker.plugins.values()
         await plugin.teardown(worker=worker)
         assert held.is_closed
@@ -80,4 +79,4 @@ def test_parts_and_links_end_with_their_worker(monkeypatch: pytest.MonkeyPatch) 
 
     assert worker.added == 1
     assert FakePart.stopped == [1, 2]
-    assert at_worker.held_links == {}
+    assert links.held_links == {}

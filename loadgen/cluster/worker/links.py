@@ -10,13 +10,13 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from loadgen.cluster.directors.questions import Answer, Opened, packed
+from loadgen.cluster.worker.questions import Answer, Opened, packed
 from loadgen.director.links.clients import director_client
 from loadgen.director.links.shell import AnswerTooLong, LinkLost
 from loadgen.director.links.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from loadgen.cluster.directors.questions import Question
+    from loadgen.cluster.worker.questions import Question
     from loadgen.director.links.client import DirectorClient
     from loadgen.director.links.link import Link
 

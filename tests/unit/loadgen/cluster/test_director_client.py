@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from loadgen.cluster.clocks import WorkerOffset
 from loadgen.cluster.connection import ConnectedWorker, WorkerLost
 from loadgen.cluster.crew import KnownWorker
-from loadgen.cluster.directors import at_worker
-from loadgen.cluster.directors.at_worker import ask_director, leave_director
-from loadgen.cluster.directors.client import (
+from loadgen.cluster.director_client import (
     WorkerDirectorClient,
     director_client_of,
     in_our_clock,
 )
-from loadgen.cluster.directors.questions import Answer
+from loadgen.cluster.worker import links
+from loadgen.cluster.worker.links import ask_director, leave_director
+from loadgen.cluster.worker.questions import Answer
 from loadgen.director.links.link import parse_link
 from loadgen.director.links.shell import AnswerTooLong, LinkLost
 from tests.unit.loadgen.cluster.stand_in import StandIn, connected, crew_of
@@ -76,7 +76,7 @@ def test_a_worker_opens_asks_and_closes_the_link() -> None:
     assert text == "42\n"
     assert "sed" in programs
     assert cluster.asked == [("w", "ask_director")] * 2 + [("w", "leave_director")]
-    assert at_worker.held_links == {}
+    assert links.held_links == {}
 
 
 def test_a_link_that_never_was_opened_is_not_closed_at_the_worker() -> None:
@@ -149,14 +149,14 @@ def test_a_worker_that_took_anothers_place_on_its_host_goes_on() -> None:
 def test_a_link_that_nobody_asks_about_any_more_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(at_worker, "LEASE_S", 0.05)
-    monkeypatch.setattr(at_worker, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(links, "LEASE_S", 0.05)
+    monkeypatch.setattr(links, "_LOOK_EVERY_S", 0.01)
 
     async def use(client: WorkerDirectorClient) -> None:
         await client.open()
         await client.ask("sleep 0.2", timeout_s=10)  # longer than the lease, and waited for
-        (held,) = at_worker.held_links.values()
-        assert await until(lambda: not at_worker.held_links)
+        (held,) = links.held_links.values()
+        assert await until(lambda: not links.held_links)
         assert await until(lambda: held.is_closed)
 
     with_client(use)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from analyzer.ipvs.states import Timeouts
 from analyzer.units import NS_PER_S
 from loadgen.cluster.connection import WorkerLost
-from loadgen.cluster.directors.at_worker import ask_director, leave_director
-from loadgen.cluster.directors.questions import (
+from loadgen.cluster.worker.links import ask_director, leave_director
+from loadgen.cluster.worker.questions import (
     Answer,
     Opened,
     PackedSnapshot,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from loadgen.cluster.clocks import WorkerOffset
     from loadgen.cluster.connection import Cluster, ConnectedWorker
     from loadgen.cluster.crew import Crew
-    from loadgen.cluster.directors.questions import Asked
+    from loadgen.cluster.worker.questions import Asked
     from loadgen.director.links.link import Link
     from loadgen.director.links.snapshot import What
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from loadgen.cluster.directors.questions import PACK_CHARACTERS, PackedSnapshot, packed, unpacked
+from loadgen.cluster.worker.questions import PACK_CHARACTERS, PackedSnapshot, packed, unpacked
 from loadgen.director.links.shell import ShellAnswer
 from loadgen.director.links.snapshot import Snapshot, parse_snapshot
 from tests.unit.loadgen.director.fakes import ENTRIES_HEADER, FIN_WAIT, SERVICES

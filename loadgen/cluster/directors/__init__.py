@@ -1,1 +1,0 @@
-"""Directors that a worker of the cluster polls: the questions go there, the snapshots come here."""

@@ -1,0 +1,77 @@
+"""A recording of any number of requests, without a capture: written part after part."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from analyzer.recording.directory import RecordingWriter
+from tests.bench.long_run import NS, PORT, VIP, ZERO_NS, LongRun
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AT_A_TIME = 1_000_000
+RATE_PER_S = 20_000
+CLIENTS, PORTS, FIRST_PORT = 200, 28_000, 32_768
+
+
+def write_requests(path: Path, requests: int, *, shuffled: bool = False) -> Path:
+    """A run of so many requests at a steady rate, and polls of its service; ``path``.
+
+    Args:
+        path: the run's directory.
+        requests: how many.
+        shuffled: in no order of their ids, as several processes leave them.
+    """
+    watched = LongRun(requests=1000, watch_s=requests / RATE_PER_S + 100)
+    manifest = replace(watched, requests=requests).manifest()
+    writer = RecordingWriter(path, manifest)
+    watched.write_services(writer)
+    random = np.random.default_rng(1)
+    for first in range(0, requests, AT_A_TIME):
+        number = np.arange(first, min(first + AT_A_TIME, requests))
+        writer.extend_columns("requests", _columns(number, requests, random, shuffled=shuffled))
+    writer.close("completed")
+    return path
+
+
+def _columns(
+    number: np.ndarray, requests: int, random: np.random.Generator, *, shuffled: bool
+) -> dict[str, object]:
+    if shuffled:  # 7 has no factor in common with these numbers of requests
+        number = number * 7 % requests if requests % 7 else requests - 1 - number
+    n = len(number)
+    due = ZERO_NS + NS + number * (NS // RATE_PER_S)
+    started = due + (random.gamma(2, 0.05, n) * 1e6).astype(np.int64)
+    connected = started + (random.gamma(4, 0.1, n) * 1e6).astype(np.int64)
+    connected[random.random(n) < 0.0005] += NS  # a SYN that came again
+    ended = connected + (random.gamma(4, 0.5, n) * 1e6).astype(np.int64)
+    failed = random.random(n) < 0.0002
+    clients = np.array([f"10.0.{i // 250}.{i % 250 + 1}" for i in range(CLIENTS)])
+    return {
+        "id": number,
+        "kind": "HEAD",
+        "host": "client",
+        "protocol": "TCP",
+        "vip": VIP,
+        "port": PORT,
+        "scheduled": _at(due),
+        "started": _at(started),
+        "connected": _at(connected),
+        "first_byte": _at(ended),
+        "ended": _at(ended),
+        "source_ip": pa.array(clients[number % CLIENTS]),
+        "source_port": FIRST_PORT + number // CLIENTS % PORTS,
+        "status": 200,
+        "bytes": 0,
+        "error": pa.array(np.where(failed, "reset by peer", ""), mask=~failed),
+        "closer": "client",
+    }
+
+
+def _at(at_ns: np.ndarray) -> pa.Array:
+    return pa.array(at_ns).cast(pa.timestamp("ns", tz="UTC"))

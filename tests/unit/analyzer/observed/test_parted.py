@@ -1,0 +1,94 @@
+"""Tables in parts: what a store keeps comes back as it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from pandas.testing import assert_frame_equal
+
+from analyzer.observed.entries import numbered
+from analyzer.observed.parted import Kept, Parted
+from analyzer.parts import InMemory
+from analyzer.recording.spill import spilled
+from tests.unit.analyzer.builders_packets import NS, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_kept_table_comes_back_with_its_types_and_gaps() -> None:
+    changes = numbered(table("entries", list(_SOME)), None)
+    with_text = changes.assign(cause="timer", half_s=np.array([0.5, np.nan]))
+    kept = Kept(InMemory())
+    kept.append(with_text)
+    kept.append(with_text.iloc[:0])
+    kept.append(with_text.iloc[1:].assign(cause=None).astype({"cause": with_text["cause"].dtype}))
+    first, second, third = kept.finish()
+    assert_frame_equal(first, with_text)
+    assert second.empty
+    assert third["cause"].isna().tolist() == [True]
+    assert third["real_port"].isna().tolist() == [True]
+    assert third.dtypes.tolist() == with_text.dtypes.tolist()
+
+
+_SOME = [
+    {
+        "at": NS,
+        "director": "bal01",
+        "change": change,
+        "protocol": "TCP",
+        "expires_s": 3,
+        "client_ip": "10.0.0.1",
+        "client_port": 7,
+        "vip": "10.9.9.9",
+        "port": 80,
+        "real_server": server,
+        "real_port": None if server is None else 80,
+    }
+    for change, server in (("appeared", "10.0.1.1"), ("gone", None))
+]
+
+
+def polls(first: int, count: int) -> pd.DataFrame:
+    """Polls of three real servers, the second of which is not always there."""
+    number = np.arange(first, first + count)
+    servers = np.array(["10.0.1.1", None, "10.0.1.3"], dtype=object)[number % 3]
+    return pd.DataFrame({"server": pd.array(servers, dtype="str"), "active": number})
+
+
+def test_a_long_table_in_one_frame_has_texts_that_repeat_themselves_once(tmp_path: Path) -> None:
+    with spilled(tmp_path) as store:
+        kept = Kept(store)
+        for first in (0, 10_000, 20_000):
+            kept.append(polls(first, 10_000))
+        found = kept.in_one()
+        assert_frame_equal(found, polls(0, 30_000))
+    chunks = found["server"].array.__arrow_array__().chunks
+    assert len({chunk.buffers()[-1].address for chunk in chunks[:-1]}) == 3  # of 4,096 rows each
+
+
+def test_parts_are_filtered_and_brought_together() -> None:
+    kept = Kept(InMemory())
+    for first in (0, 30, 60):
+        kept.append(polls(first, 30))
+    found = kept.finish()
+    assert found.where(lambda rows: rows["active"] % 2 == 0)["active"].tolist() == [
+        *range(0, 90, 2)
+    ]
+    some = found.only(lambda rows: rows["active"] >= 45)
+    assert [len(part) for part in some] == [0, 15, 30]
+    assert some.column(lambda rows: rows["active"].to_numpy()).tolist() == [*range(45, 90)]
+    doubled = some.map(lambda rows: rows.assign(active=rows["active"] * 2))
+    assert doubled.values("active", lambda rows: rows["server"].isna()).tolist() == [
+        2 * number for number in range(45, 90) if number % 3 == 1
+    ]
+    assert not some.empty
+    assert found.only(lambda rows: rows["active"] < 0).empty
+
+
+def test_a_table_in_one_part_is_not_copied() -> None:
+    frame = polls(0, 9)
+    assert Parted.of(frame).whole() is frame
+    assert Parted.of(frame).only(lambda rows: rows["active"] >= 0).whole() is frame

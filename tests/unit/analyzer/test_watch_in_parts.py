@@ -1,0 +1,163 @@
+"""A watch without packets is the same to the last digit, in however many parts it is analysed."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from analyzer.analysis import analyse
+from analyzer.documents import as_text
+from analyzer.observed.entries import numbered
+from analyzer.observed.numbering import numbered_parts
+from analyzer.observed.parted import Parted
+from analyzer.parts import InMemory
+from analyzer.recording.directory import Recording
+from analyzer.recording.spill import spilled
+from analyzer.report import to_json
+from loadgen.importing.folder import import_folder
+from tests.unit.analyzer.builders_packets import NS, table
+from tests.unit.properties import examples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from analyzer.report import Analysis
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+SPILLED = 40
+"""The rows of a part of those that lie in files."""
+
+RECORDINGS = (
+    "dr-burst-50",
+    "dr-failover",
+    "ground-truth/k612-dr-mixed-tcpfin15",
+    "ground-truth/dr-server-removed-and-back",
+    "ground-truth/k72-dr-tcpfin-changed-midrun",
+)
+
+
+@pytest.fixture(scope="module")
+def watches(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Recordings without their packets and requests, by name."""
+    folder = tmp_path_factory.mktemp("watches")
+
+    @lru_cache
+    def watch(name: str) -> Path:
+        original, copy = DATA / name, folder / Path(name).name
+        if not (original / "run.json").exists():
+            import_folder([original], folder / "imported" / copy.name)
+            original = folder / "imported" / copy.name
+        shutil.copytree(original, copy, ignore=shutil.ignore_patterns("*.pcap", "requests"))
+        return copy
+
+    return watch
+
+
+def analysis(run: Path, part_rows: int) -> Analysis:
+    in_memory = nullcontext(InMemory(part_rows))
+    with spilled(run, part_rows) if part_rows == SPILLED else in_memory as store:
+        return analyse(Recording.open(run), store=store)
+
+
+def drawn(found: Analysis) -> list[Any]:
+    """What the page draws of entries."""
+    samples = [each.observed_s.tolist() for each in found.pictures.lifetime_samples]
+    states = [
+        {name: count.tolist() for name, count in each.counts.items()}
+        for each in found.pictures.states
+    ]
+    return [samples, states, found.pictures.shares]
+
+
+@pytest.mark.parametrize("part_rows", [SPILLED, 60])
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_a_watch_is_the_same_in_parts(name: str, part_rows: int, watches: Any) -> None:
+    run = watches(name)
+    assert Recording.open(run).table_size("entries")[0] > part_rows
+    whole, parts = (analysis(run, rows) for rows in (1 << 17, part_rows))
+    texts = (as_text(to_json(replace(each, run=name, timings_s={}))) for each in (whole, parts))
+    assert next(texts) == next(texts)
+    assert drawn(whole) == drawn(parts)
+    assert whole.lifetimes
+
+
+def test_a_damaged_part_of_a_watch_is_reported_once(tmp_path: Path, watches: Any) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(watches("dr-burst-50"), run)
+    (run / "entries" / "part-99999.parquet").write_bytes(b"no parquet")
+    found = analysis(run, SPILLED)
+    assert [each.why.count("part-99999") for each in found.not_measured].count(1) == 1
+
+
+CHANGES = st.lists(
+    st.builds(
+        lambda at_s, director, change, port, state, real_port, left_s: {
+            "at": round((1000 + at_s) * NS),
+            "director": director,
+            "change": change,
+            "protocol": "TCP",
+            "state": state,
+            "expires_s": left_s,
+            "client_ip": f"10.0.0.{port % 3}",
+            "client_port": port,
+            "vip": "10.9.9.9",
+            "port": 80,
+            "real_server": None if real_port is None else "10.0.1.1",
+            "real_port": real_port,
+        },
+        at_s=st.integers(0, 5),
+        director=st.sampled_from(["bal02", "bal01"]),
+        change=st.sampled_from(["appeared", "state", "gone"]),
+        port=st.integers(0, 7),
+        state=st.sampled_from(["FIN_WAIT", "ESTABLISHED", None]),
+        real_port=st.sampled_from([80, None]),
+        left_s=st.integers(0, 9),
+    ),
+    max_size=40,
+)
+
+
+def is_of(part: pd.DataFrame, name: str) -> Any:
+    return part["director"] == name
+
+
+@examples(30)
+@given(rows=CHANGES, part_rows=st.integers(1, 20), read=st.integers(1, 9))
+def test_changes_in_parts_are_in_the_order_of_the_whole(
+    rows: list[dict[str, Any]], part_rows: int, read: int
+) -> None:
+    changes = table("entries", rows)
+    store, seen, flows_seen = InMemory(part_rows), 0, 0
+
+    def frames() -> Iterator[pd.DataFrame]:
+        yield from (changes.iloc[at : at + read] for at in range(0, len(changes) + 1, read))
+
+    def see(part: pd.DataFrame) -> None:
+        nonlocal seen
+        seen += len(part)
+
+    def see_flows(part: pd.DataFrame) -> None:
+        nonlocal flows_seen
+        flows_seen += len(part[["client_ip", "client_port"]].drop_duplicates())
+
+    found = numbered_parts(Parted(frames, store), len(rows), store, see, see_flows)
+    whole = numbered(changes, None)
+    for director in ("bal01", "bal02"):
+        of_director = found.only(partial(is_of, name=director))
+        expected = whole[whole["director"] == director].reset_index(drop=True)
+        assert_frame_equal(of_director.whole().reset_index(drop=True), expected)
+    assert seen == len(rows)
+    assert flows_seen >= whole["flow"].nunique()
+    flows = [set(part["flow"]) for part in found]
+    assert sum(map(len, flows)) == len(set().union(*flows))
