@@ -112,7 +112,7 @@ def measure_netfilter(
         tracked=Parted.of(joined),
         prediction=prediction,
         lifetimes=rows
-        or predicted_conntrack_lifetimes(prediction.entries, director.name, settings),
+        or predicted_conntrack_lifetimes(prediction.entry_parts(), director.name, settings),
         predicted=predicted,
         agreement=agreement(
             prediction,

@@ -22,13 +22,15 @@ from analyzer.ipvs.states import (
 )
 from analyzer.ipvs.timers import granule_s
 from analyzer.observed.ends import lifetimes_s, protocols, seen_to_end
-from analyzer.predicted.entries import TIMER
+from analyzer.predicted.entries import TIMER, groups_of_timed
 from analyzer.predicted.phase import Sightings
 from analyzer.recording.clock import REACTION_S
 from analyzer.recording.instants import midway_ns, seconds_since
 from analyzer.results import ErrorSpread, Estimate, Lifetime, Spread
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
     from analyzer.ipvs.timers import TimerPhase
@@ -82,15 +84,14 @@ def group_keys(tracked: pd.DataFrame, director: Director) -> tuple[pd.DataFrame,
     return known, [protocols(known), known["state"], _waited_s(known, director)]
 
 
-def predicted_lifetimes(entries: pd.DataFrame, director: Director) -> list[Lifetime]:
-    """Groups of entries as the packets predict them, nothing measured."""
-    remaining = entries[entries["cause"] == TIMER]
+def predicted_lifetimes(parts: Iterable[pd.DataFrame], director: Director) -> list[Lifetime]:
+    """Groups of entries, part by part, as the packets predict them; nothing measured."""
     rows = []
-    for (number, waited_s), group in remaining.groupby(["state", "timeout_s"], sort=False):
+    for (number, waited_s), n in groups_of_timed(parts, ["state", "timeout_s"]).items():
         state = State(int(str(number)))
         reported_s = if_read(director, state, number_of(waited_s))
         protocol = "UDP" if state == State.UDP else "TCP"
-        rows.append(group_row(director, state.name, reported_s, len(group), protocol))
+        rows.append(group_row(director, state.name, reported_s, n, protocol))
     return sorted(rows, key=lambda row: -row.n)
 
 
