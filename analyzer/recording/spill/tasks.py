@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from analyzer.recording.directory.files import MappedFile, mapped
+from analyzer.mapped import MappedFile, mapped, mapped_file_of
 from analyzer.recording.spill.buckets import FileBucket
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class _Pickler(pickle.Pickler):
             return None if is_seen else (_VALUE, Read(obj.read()))
         if not isinstance(obj, np.ndarray) or obj.ndim != 1 or not obj.flags.c_contiguous:
             return None
-        file = _file_of(obj)
+        file = mapped_file_of(obj)
         if file is None or not len(obj) or not self._sees(file.path.parent):
             return None
         return _COLUMN, str(file.path), _place(obj, file), len(obj), obj.dtype.str
@@ -153,14 +153,6 @@ def _place(part: memoryview | npt.NDArray[Any], file: MappedFile) -> int:
     mapped_file: npt.NDArray[np.uint8] = np.frombuffer(file, dtype=np.uint8)
     rows = part if isinstance(part, np.ndarray) else np.frombuffer(part, dtype=np.uint8)
     return int(rows.ctypes.data - mapped_file.ctypes.data)
-
-
-def _file_of(array: object) -> MappedFile | None:
-    """The mapped file that an array's rows lie in."""
-    while isinstance(array, np.ndarray):
-        array = array.base
-    owner = array.obj if isinstance(array, memoryview) else array
-    return owner if isinstance(owner, MappedFile) else None
 
 
 class _Unpickler(pickle.Unpickler):
