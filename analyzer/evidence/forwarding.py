@@ -242,7 +242,7 @@ def _sent_on(captured: Captured | None) -> _Indication | None:
     unchanged = _sent_on_unchanged(segments, macs)
     flows = sum(len(part.starts()) for part in segments.parts()) if rewritten or unchanged else 0
     if rewritten > unchanged:
-        servers = [str(server) for server in captured.rewriting.servers().unique()]
+        servers = captured.rewriting.servers()
         shown = ", ".join(servers[:_SHOWN]) + (" and others" if len(servers) > _SHOWN else "")
         return _Indication(
             "nat", f"packets of {rewritten} of {flows} connections are sent on to {shown}"
