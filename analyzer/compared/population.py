@@ -41,19 +41,19 @@ def observed_states(
         polled_ns: when its entries were polled, ascending.
         zero_ns: the run's start.
     """
-    counts: dict[str, Ints] = {}
+    changes: dict[str, Ints] = {}
     for part in rows:
-        for name, count in _counts(part, polled_ns).items():
-            counts[name] = counts[name] + count if name in counts else count
-    if not len(polled_ns) or not counts:
+        _add_changes(part, polled_ns, changes)
+    if not len(polled_ns) or not changes:
         return None
+    counts = {name: np.cumsum(change) for name, change in changes.items()}
     return StateSeries(
         director=director, source="observed", t_s=seconds(polled_ns, zero_ns), counts=counts
     )
 
 
-def _counts(rows: pd.DataFrame, polled_ns: Ints) -> dict[str, Ints]:
-    """How many of some flows' entries were in each state at each poll."""
+def _add_changes(rows: pd.DataFrame, polled_ns: Ints, changes: dict[str, Ints]) -> None:
+    """Add by how much some flows' entries changed the count of each state at each poll."""
     codes, names = rows["state"].factorize()
     is_absent = (rows["change"] == "gone").to_numpy()
     now = np.where(is_absent, _NONE, codes)
@@ -61,17 +61,11 @@ def _counts(rows: pd.DataFrame, polled_ns: Ints) -> dict[str, Ints]:
     same = np.r_[False, flow[1:] == flow[:-1]]
     before = np.where(same, np.r_[_NONE, now[:-1]], _NONE)
     at = np.searchsorted(polled_ns, rows["at_ns"].to_numpy())
-    return {
-        str(name): _counted(at, before, now, code, len(polled_ns))
-        for code, name in enumerate(names)
-    }
-
-
-def _counted(at: Ints, before: Ints, now: Ints, code: int, polls: int) -> Ints:
-    change = (now == code).astype(np.int64) - (before == code)
-    inside = at < polls
-    added = np.bincount(at[inside], weights=change[inside], minlength=polls)
-    return np.cumsum(np.rint(added).astype(np.int64))
+    for code, name in enumerate(names):
+        change = (now == code).astype(np.int64) - (before == code)
+        changed = (at < len(polled_ns)) & (change != 0)
+        counted = changes.setdefault(str(name), np.zeros(len(polled_ns), dtype=np.int64))
+        np.add.at(counted, at[changed], change[changed])
 
 
 def predicted_states(

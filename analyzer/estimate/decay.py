@@ -21,7 +21,7 @@ from analyzer.ipvs.states import (
     active_states,
 )
 from analyzer.ipvs.timers import granule_s
-from analyzer.observed.ends import lifetimes_s, protocols, seen_to_end
+from analyzer.observed.ends import kinds_of, lifetimes_s, protocols, seen_to_end
 from analyzer.predicted.entries import TIMER, groups_of_timed
 from analyzer.predicted.phase import Sightings
 from analyzer.recording.clock import REACTION_S
@@ -103,13 +103,10 @@ def number_of(value: object) -> float | None:
 
 def _waited_s(tracked: pd.DataFrame, director: Director) -> pd.Series:
     """The timeout that each entry waited, seconds: as replayed, else as configured."""
-    kinds = pd.MultiIndex.from_arrays([protocols(tracked), tracked["state"]])
-    reported_s = {
-        kind: configured_s(director, str(kind[1]), str(kind[0])) for kind in kinds.unique()
-    }
-    configured = pd.Series(
-        [reported_s[kind] for kind in kinds], index=tracked.index, dtype="float64"
-    )
+    kind, kinds = kinds_of(tracked)
+    reported_s = [configured_s(director, state, protocol) for protocol, state in kinds]
+    each_s = np.array([*reported_s, None], dtype=np.float64)[kind]
+    configured = pd.Series(each_s, index=tracked.index)
     if "timeout_s" not in tracked:
         return configured.rename("waited_s")
     names = tracked["predicted_state"].map({int(state): state.name for state in State})

@@ -269,10 +269,14 @@ def _of_services(packets: Columns, ends: _EndNumbers) -> Columns:
     """
     forth = _ends_at(packets, ends, "destination")
     back = _ends_at(packets, ends, "source")
-    chosen = np.flatnonzero((forth >= 0) | (back >= 0))
-    to_vip = forth[chosen] >= 0
-    end = np.where(to_vip, forth[chosen], back[chosen])
-    here = {name: column[chosen] for name, column in packets.items()}
+    chosen = (forth >= 0) | (back >= 0)
+    if chosen.all():  # as in most captures: nothing is copied
+        here = packets
+    else:
+        here = {name: column[chosen] for name, column in packets.items()}
+        forth, back = forth[chosen], back[chosen]
+    to_vip = forth >= 0
+    end = np.where(to_vip, forth, back)
     client = np.where(to_vip, here["source"], here["destination"]).astype(np.int64)
     port = np.where(to_vip, here["source_port"], here["destination_port"])
     is_udp = here["protocol"] == UDP
