@@ -277,6 +277,22 @@ def by_stretches(
     return writer.finish()["values"]
 
 
+def taken(store: Store, values: npt.NDArray[Any], places: Ints) -> npt.NDArray[Any]:
+    """Few values of a long array, which is gone through some rows at a time.
+
+    Args:
+        store: keeps the array.
+        values: shape (n,).
+        places: ascending.
+    """
+    found = [values[:0]]
+    for rows in stretches(len(values), store.part_rows):
+        first, until = np.searchsorted(places, [rows.start, rows.stop]).tolist()
+        found.append(values[places[first:until]])
+        store.release()
+    return np.concatenate(found)
+
+
 def stored(store: Store, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """An array, kept by the store."""
     return by_stretches(store, len(values), lambda rows: values[rows])
