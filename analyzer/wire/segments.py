@@ -477,7 +477,8 @@ def is_virtual_router(mac: int) -> bool:
 
 def sides(segments: Segments) -> Sides:
     """The MACs that send and receive these segments, as far as the link shows them."""
-    return reduce(or_, map(_sides, segments.parts()))
+    found = segments.store.map(_sides, ((part,) for part in segments.parts()))
+    return reduce(or_, found)
 
 
 def _sides(segments: Segments) -> Sides:
