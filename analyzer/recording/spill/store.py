@@ -64,7 +64,7 @@ class Spill:
         """What a function returns for each task's arguments, here or in other processes."""
         workers = self.workers
         results = (
-            in_other_processes(workers, self.folder, function, tasks)
+            in_other_processes(workers, function, tasks)
             if workers
             else (function(*task) for task in tasks)
         )
