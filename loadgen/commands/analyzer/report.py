@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -101,23 +101,22 @@ def report(
 
 def _means(processes: int | None, cluster: ClusterAddress | None, closing: ExitStack) -> Means:
     """What the analysis of a long capture may use; it is closed with ``closing``."""
-    from analyzer.recording.spill import Means
-    from loadgen.session.reading import ReadingProgress
+    from loadgen.session.reading import progress_of
     from loadgen.session.workers import FASTER_FROM_BYTES, LocalWorkers, cores
 
-    progress = ReadingProgress("analyzer report", report_progress).read
+    told = progress_of("analyzer report", report_progress)
     if cluster:
         from loadgen.cluster.parts import cluster_workers
 
         workers = closing.enter_context(cluster_workers(cluster))
-        return Means(workers=workers, progress=progress)
+        return replace(told, workers=workers)
     count = processes or cores()
     if count == 1:
-        return Means(progress=progress)
-    return Means(
+        return told
+    return replace(
+        told,
         workers=closing.enter_context(LocalWorkers(count)),
         workers_from_bytes=0 if processes else FASTER_FROM_BYTES,
-        progress=progress,
     )
 
 
