@@ -46,10 +46,10 @@ class Changes:
         self.signs.see(rows)
 
 
-def read_changes(recording: Recording, store: Store) -> Changes:
+def read_changes(recording: Recording, store: Store, *, has_captures: bool) -> Changes:
     """Read them; with a capture, or if they are few, at once."""
     count, _ = recording.table_size("entries")
-    if recording.capture_bytes() or count <= min(ROWS, store.part_rows):
+    if has_captures or count <= min(ROWS, store.part_rows):
         found = Changes(Parted.of(recording.table("entries")))
         found.see(found.rows.whole())
         found.signs.see_flows(found.rows.whole())

@@ -51,10 +51,10 @@ def gather(
     several = tuple(dict.fromkeys(each.end for each in manifest.services))
     directors = directors_of(manifest)
     polled = read_services(recording, store)
-    changes = read_changes(recording, store)
+    captures = read.captures if read else recording.captures()
+    changes = read_changes(recording, store, has_captures=bool(captures))
     ends = virtual_ends(several or ((service,) if service else ())) | polled.ends | changes.ends
     macs = macs_of(directors)
-    captures = read.captures if read else recording.captures()
     captured, packets_lost = read_captures(captures, ends, macs, store, read)
     if read:
         read.forget()

@@ -126,11 +126,11 @@ class Imported:
 
     Attributes:
         doubts: at most ``MAX_WARNINGS`` lines for the operator.
-        read: its captures; none where they cannot be analysed beside the log.
+        read: its captures; None without any, and where they cannot be analysed beside the log.
     """
 
     doubts: list[str]
-    read: ReadOnce
+    read: ReadOnce | None
 
 
 def import_folder(paths: Sequence[Path], directory: Path) -> list[str]:
@@ -182,14 +182,12 @@ def _import(sources: Sources, directory: Path) -> Imported:
         service, guess = _service(sources)
         timeouts = given_timeouts(sources.meta, META, overview.timeouts, DIRECTOR, clock.at_ns)
         manifest = _manifest(sources, clock, service, timeouts, log_clock)
-        manifest_of(manifest)  # what an analysis could not use is refused here
+        _check(manifest)
         events = events_of(sources.meta, DIRECTOR, clock.at_ns)
         for event in events:
             checked_ns(event["at"])
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise UsageProblem(f"{META}: {type(error).__name__}: {error}") from error
-    except RecordingError as error:
-        raise UsageProblem(f"{META}: {error}") from error
     with removed_on_failure(directory):
         recording = RecordingWriter(directory, manifest)
         if not sources.thrown_away:
@@ -205,10 +203,18 @@ def _import(sources: Sources, directory: Path) -> Imported:
         recording.close("completed")
     passed_by = [f"{path}: passed by: {why}" for path, why in sources.passed_by]
     doubts = [*passed_by, *guess, *kept.warnings][:MAX_WARNINGS]
-    if not log_clock.leaves_capture_out:
+    if sources.captures and not log_clock.leaves_capture_out:
         return Imported(doubts, sources.read)
     sources.read.forget()
-    return Imported(doubts, ReadOnce({}, sources.read.store))
+    return Imported(doubts, read=None)
+
+
+def _check(manifest: Mapping[str, Any]) -> None:
+    """Refuse what an analysis could not use."""
+    try:
+        manifest_of(manifest)
+    except RecordingError as error:
+        raise UsageProblem(f"{META}: {error}") from error
 
 
 def _take_captures(sources: Sources, recording: RecordingWriter, *, left_out: bool) -> None:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from analyzer.wire.answers import answers
 from analyzer.wire.connections import connections
 from analyzer.wire.copies import each_once
 from analyzer.wire.segments import sides
-from loadgen.importing.run_of_files import run_of
+from loadgen.importing.folder import import_folder
 from tests.unit.analyzer.builders_packets import DIRECTOR_MAC, Seg, clock, rules, segments
 from tests.unit.properties import examples
 
@@ -116,10 +117,13 @@ def _arrays(fate: Any) -> list[Any]:
 def document(name: str, parts: int) -> str:
     """What ``--json`` prints of a recording, but for the time that it took."""
     path = DATA / name
-    is_run = (path / "run.json").exists()
-    with nullcontext(None) if is_run else run_of([path], keep=False) as made:
-        recording = Recording.open(made.path if made else path)
-        packets = sum(map(len, recording.captures().values())) // 100  # about
+    with TemporaryDirectory() as made:
+        if not (path / "run.json").exists():
+            import_folder([path], Path(made) / "run")
+            path = Path(made) / "run"
+        recording = Recording.open(path)
+        packets = recording.capture_bytes() // 100  # about
+        assert packets
         part_rows = PART_ROWS if parts == 1 else max(packets // parts, 1)
         whole = nullcontext(InMemory(part_rows))
         with spilled(recording.path, part_rows) if parts == SPILLED else whole as store:

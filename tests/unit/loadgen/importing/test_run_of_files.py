@@ -8,11 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from analyzer.errors import RecordingError
+from analyzer.recording.spill import spilled
 from analyzer.wire.packets import read_packets
 from tests.unit.loadgen.commands.in_process import run_in_process
 
@@ -131,6 +134,36 @@ run_in_process("analyzer", "report", {str(packed)!r}, *{words!r})
     assert left
     assert run_in_process("analyzer", "report", packed, *words).returncode == 0
     assert not [path for path in left if path.exists()]
+
+
+def test_a_disk_that_is_full_while_a_capture_is_read_is_what_the_error_names(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: memoryview, store: Store) -> PacketTable:
+        raise RecordingError("/var/tmp/x: cannot be written: No space left on device")
+
+    monkeypatch.setattr("analyzer.evidence.captures.read_packets", full)
+    refused = run_in_process("analyzer", "report", folder, "--no-run")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "analyzer: /var/tmp/x: cannot be written: No space left on device\n",
+    )
+
+
+def test_a_capture_beside_a_log_of_more_rows_than_a_part_has_the_same_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorded = DATA / "ground-truth" / "dr-client-close-default"
+
+    def figures() -> Any:
+        shown = run_in_process("analyzer", "report", recorded, "--no-run", "--json")
+        return json.loads(shown.stdout) | {"timings_s": None}
+
+    whole = figures()
+    in_parts = partial(spilled, part_rows=37)
+    monkeypatch.setattr("analyzer.recording.spill.store.SPILLED_BYTES", 0)
+    monkeypatch.setattr("analyzer.recording.spill.store.spilled", in_parts)
+    assert figures() == whole
 
 
 @WAYS
