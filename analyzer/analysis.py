@@ -14,7 +14,7 @@ from analyzer.client import requests
 from analyzer.client.latency import latencies
 from analyzer.client.outcomes import outcomes_of
 from analyzer.client.targets import by_target
-from analyzer.compared.curves import observed_curves, peak_tables, peaks, seconds
+from analyzer.compared.curves import observed_curves, peak_tables, peaks, seconds, thinned
 from analyzer.compared.population import observed_states, predicted_states
 from analyzer.compared.sockets import socket_curves, socket_states
 from analyzer.conntrack.versions import law_of as conntrack_law_of
@@ -40,6 +40,7 @@ from analyzer.recording.ending import ending_of
 from analyzer.recording.spill import ALONE, store_for
 from analyzer.report import Analysis, DirectorTable, KernelLaw, Timeline
 from analyzer.results import Event
+from analyzer.sorting import in_time
 from analyzer.traces.build import traces
 from analyzer.traces.expired import late_packets, longest_pause_s
 from analyzer.traces.resets import resets
@@ -47,7 +48,7 @@ from analyzer.traces.resets import resets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.arrays import Floats, Ints
+    from analyzer.arrays import Floats
     from analyzer.charts.curves import Curve, SocketCurve
     from analyzer.client.outcomes import Outcomes
     from analyzer.evidence.captures import ReadOnce
@@ -55,13 +56,12 @@ if TYPE_CHECKING:
     from analyzer.ipvs.versions import VersionChange
     from analyzer.measured import Measured
     from analyzer.other_settings.what_if import Assumption
-    from analyzer.parts import Store
+    from analyzer.parts import Columns, Store
     from analyzer.pictures.fin_waits import FinWaits
     from analyzer.recording.director import Director
     from analyzer.recording.directory import Recording
     from analyzer.recording.spill import Means
     from analyzer.results import WhatIf
-    from analyzer.wire.segments import Segments
 
 _ROW_BYTES = 200
 """Of a change of an entry, a polled real server or a request, while it is analysed."""
@@ -341,8 +341,8 @@ def _timeline(
         adverts_ns = np.array([evidence.announcements.advertisements[-1].at_ns])
         last += seconds(adverts_ns, evidence.zero_ns).tolist()
     if evidence.manifest.command == "import" and evidence.captured:
-        latest_ns = evidence.captured.once.at_ns.max(initial=evidence.zero_ns)
-        last.append(float(seconds(latest_ns, evidence.zero_ns)))
+        _, latest_ns = evidence.captured.once.span_ns() or (0, evidence.zero_ns)
+        last.append(float(seconds(np.array(max(latest_ns, evidence.zero_ns)), evidence.zero_ns)))
     return Timeline(
         zero_ns=evidence.zero_ns,
         end_s=float(max([*last, *(ended or ())], default=0.0)),
@@ -358,7 +358,12 @@ def _timeline(
         },
         marks=_marks(evidence),
         observed=tuple(observed),
-        predicted=tuple(curve for result in measured for curve in result.predicted),
+        predicted=tuple(
+            thinned(curve, result.prediction.store)
+            for result in measured
+            if result.prediction
+            for curve in result.predicted
+        ),
         events=tuple(events),
         peaks=peak_tables(evidence.services, evidence.zero_ns),
         sockets=sockets,
@@ -368,12 +373,21 @@ def _timeline(
 def _marks(evidence: Evidence) -> dict[str, Floats]:
     if evidence.captured is None:
         return {}
-    marks = [_marks_of(part) for part in evidence.captured.once.parts()]
+    once = evidence.captured.once
+    writers = {name: once.store.columns() for name in _MARKED}
+    for part in once.parts():
+        for name, flag in _MARKED.items():
+            writers[name].append({"at_ns": part.at_ns[part.to_vip & (part.flag == flag)]})
     return {
-        name: np.sort(seconds(np.concatenate([part[name] for part in marks]), evidence.zero_ns))
-        for name in _MARKED
+        name: _in_seconds(writer.finish(), evidence.zero_ns, once.store)
+        for name, writer in writers.items()
     }
 
 
-def _marks_of(once: Segments) -> dict[str, Ints]:
-    return {name: once.at_ns[once.to_vip & (once.flag == flag)] for name, flag in _MARKED.items()}
+def _in_seconds(instants: Columns, zero_ns: int, store: Store) -> Floats:
+    """Instants of any order, ascending."""
+    writer = store.columns()
+    for columns in in_time(store, instants):
+        writer.append({"t_s": seconds(columns["at_ns"], zero_ns)})
+        store.release()
+    return writer.finish()["t_s"]

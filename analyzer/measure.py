@@ -125,7 +125,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         lifetimes=with_sources(
             (by_counters.lifetimes if by_counters else rows)
             or (fallen.rows if fallen else [])
-            or predicted_lifetimes(prediction.entries, director),
+            or predicted_lifetimes(prediction.entry_parts(), director),
             director,
             in_force,
         ),

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from analyzer.observed.record import DirectorRecord
     from analyzer.predicted.entries import Prediction
     from analyzer.recording.director import Director
+    from analyzer.results import Lifetime
 
 _NOTHING_IN_FORCE = InForce(start=Timeouts(), assumed=frozenset(), shown={}, denied={}, changes=())
 
@@ -93,7 +94,7 @@ def measure_netfilter(
         with_packets(record.tracked.whole(), prediction, clock.margin_s), passage.segments
     )
     prediction, joined = with_early_ends(prediction, joined, director, clock)
-    offloaded = _offloaded(record.entries.whole())
+    offloaded = _offloaded(record.entries)
     unsure = offloaded | _about_changes(prediction, changes)
     rows = conntrack_lifetimes(joined, director.name, settings, clock.uncertainty_s)
     samples = state_samples(record.entries.whole(), record.entry_polls)
@@ -112,7 +113,7 @@ def measure_netfilter(
         tracked=Parted.of(joined),
         prediction=prediction,
         lifetimes=rows
-        or predicted_conntrack_lifetimes(prediction.entries, director.name, settings),
+        or predicted_conntrack_lifetimes(prediction.entry_parts(), director.name, settings),
         predicted=predicted,
         agreement=agreement(
             prediction,
@@ -147,18 +148,19 @@ def _without_packets(
 ) -> Measured:
     """Lifetimes by the ends of the requests; without those only the states of entries."""
     record = evidence.by_director[director.name]
-    nothing = pd.array([pd.NA] * len(record.tracked.whole()), dtype="Int64")
-    joined, foreign = record.tracked.whole().assign(last_ns=nothing), 0
+    tracked, foreign = record.tracked.map(_without_last_packet), 0
+    rows: list[Lifetime] = []
     if len(evidence.requests):
         joined = with_requests(record.tracked.whole(), record.entries.whole(), evidence.requests)
-        foreign = int(joined["last_ns"].isna().sum())
-    slack_s = record.clock.uncertainty_s + REQUEST_END_UNCERTAINTY_S
-    offloaded = _offloaded(record.entries.whole())
+        tracked, foreign = Parted.of(joined), int(joined["last_ns"].isna().sum())
+        slack_s = record.clock.uncertainty_s + REQUEST_END_UNCERTAINTY_S
+        rows = conntrack_lifetimes(joined, director.name, rules.settings, slack_s)
+    offloaded = _offloaded(record.entries)
     return Measured(
         director=director,
-        tracked=Parted.of(joined),
+        tracked=tracked,
         prediction=None,
-        lifetimes=conntrack_lifetimes(joined, director.name, rules.settings, slack_s),
+        lifetimes=rows,
         predicted=[],
         agreement=None,
         ended_early=[],
@@ -172,12 +174,16 @@ def _without_packets(
     )
 
 
+def _without_last_packet(tracked: pd.DataFrame) -> pd.DataFrame:
+    return tracked.assign(last_ns=pd.array([pd.NA] * len(tracked), dtype="Int64"))
+
+
 def _hidden(evidence: Evidence, name: str) -> pd.DataFrame:
     """The connections that a director hid."""
-    rows = evidence.masquerades
-    return hidden_connections(
-        rows[rows["director"] == name], evidence.by_director[name].changes.whole()
-    )
+    rows, changes = evidence.masquerades, evidence.by_director[name].changes
+    rows = rows[rows["director"] == name]
+    ended = changes.where(lambda part: (part["change"] == "gone") & (len(rows) > 0))
+    return hidden_connections(rows, ended)
 
 
 def _tolerance(
@@ -230,9 +236,9 @@ def _about_changes(prediction: Prediction, changes: list[_Change]) -> frozenset[
     return frozenset(steps.loc[near, "flow"].astype("int64").tolist())
 
 
-def _offloaded(entries: pd.DataFrame) -> frozenset[int]:
+def _offloaded(entries: Parted) -> frozenset[int]:
     """The flows that were seen to be forwarded past conntrack."""
-    return frozenset(entries.loc[entries["state"] == OFFLOAD, "flow"].astype("int64").tolist())
+    return frozenset(entries.values("flow", lambda rows: rows["state"] == OFFLOAD).tolist())
 
 
 def _not_measured(

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tsdownsample import MinMaxLTTBDownsampler
 
+from analyzer.parts import stretches
+
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from analyzer.parts import Store
 
     Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64]
     Indices = npt.NDArray[np.intp]
 
+
+LONG = 1 << 20
+"""Values of a curve that is long: of it the extremes of ``BINS`` bins are kept, and no more."""
+
+BINS = 1 << 15
 
 _BY_EXTREMES = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call] # it ships half its types
 
@@ -38,3 +47,26 @@ def kept(values: Numbers, *, points: int) -> Indices:
     extremes = [of_known.argmin(), of_known.argmax()]
     gaps = np.flatnonzero(np.isnan(values))
     return np.unique(np.concatenate([known[chosen], known[extremes], gaps]))
+
+
+def lowest_and_highest(values: Numbers, store: Store) -> Indices:
+    """The first, lowest and highest of each of ``BINS`` bins, and the last; of a long curve.
+
+    Args:
+        values: of a step curve, without gaps; shape (n,).
+        store: what keeps them.
+    """
+    width = -(-len(values) // BINS)
+    in_bins = max(store.part_rows // width, 1) * width
+    places = [_edges(values[rows], width) + rows.start for rows in stretches(len(values), in_bins)]
+    store.release()
+    return np.unique(np.concatenate([*places, [len(values) - 1]]))
+
+
+def _edges(values: Numbers, width: int) -> Indices:
+    """The places of the first, the lowest and the highest in each bin of some values."""
+    starts = np.arange(0, len(values), width)
+    padded = np.pad(values, (0, -len(values) % width), mode="edge").reshape(-1, width)
+    lowest, highest = padded.argmin(axis=1), padded.argmax(axis=1)
+    places = np.concatenate([starts, starts + lowest, starts + highest])
+    return np.asarray(np.minimum(places, len(values) - 1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.compared.join import servers_seen
+from analyzer.compared.join import seen_entries
 from analyzer.compared.states import state_matches
 from analyzer.ipvs.timers import granule_jiffies
 from analyzer.observed.ends import WIDEST_POLL_GAP_S
@@ -95,7 +95,7 @@ def agreement(
     errors = _curve_errors(observed, [predicted, *otherwise], _slack_s(ended, tolerance), tolerance)
     return Agreement(
         director=prediction.director,
-        entries_observed=int(servers_seen(tracked, prediction.entries).notna().sum()),
+        entries_observed=seen_entries(tracked, prediction),
         entries_predicted=len(prediction.entries),
         state_matches=matches,
         state_samples=counted,
@@ -135,8 +135,9 @@ def _curve_errors(
     off_active = np.maximum(np.abs(off_active) - unsure, 0)
     off_inactive = _difference(polled_s, observed, predicted, _inactive)
     off_inactive = np.maximum(np.abs(off_inactive) - unsure, 0)
-    changes_s = np.unique(np.concatenate([*map(_change_times, observed), *_steps(predicted)]))
-    calm = _far_from(polled_s, changes_s)
+    changes_s = [np.unique(np.concatenate([*map(_change_times, observed)]))]
+    changes_s += [curve.t_s for curve in predicted]
+    calm = np.logical_and.reduce([_far_from(polled_s, each) for each in changes_s])
     beyond = _beyond(polled_s, observed, predictions, tolerance.clock_s, slack_s)
     beyond = np.maximum(beyond - unsure, 0)
     longest = _longest_run(off_inactive > TOLERATED), _longest_run(beyond > TOLERATED)
@@ -168,10 +169,6 @@ def _beyond(
     ]
     low, high = np.min(off, axis=0), np.max(off, axis=0)
     return np.asarray(np.maximum(np.maximum(low, -high), 0), dtype=np.int64)
-
-
-def _steps(predicted: Sequence[Curve]) -> list[Floats]:
-    return [curve.t_s for curve in predicted]
 
 
 def _difference(

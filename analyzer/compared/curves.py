@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from analyzer.charts.curves import Curve
+from analyzer.charts.thinning import LONG, lowest_and_highest
+from analyzer.columns import codes_of
 from analyzer.ipvs.states import is_active
 from analyzer.observed.entries import ns
-from analyzer.predicted.entries import predicted_curve
+from analyzer.parts import by_stretches, stretches
+from analyzer.predicted.curves import predicted_curve
 from analyzer.results import Peak, RealServerRow, ServiceTable
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from analyzer.parts import Store
     from analyzer.predicted.entries import Prediction
 
     Bools = npt.NDArray[np.bool_]
@@ -75,25 +80,52 @@ def predicted_curves(
 
     Args:
         prediction: one director's.
-        servers: the real server of each of its entries, by entry.
+        servers: the real server of each of its entries, by entry; categories.
         zero_ns: the run's start.
         kernel: the director's release, which decides what counts as active;
         counts_as_active: by the number of the state, where IPVS's kernel does not decide.
     """
-    curves = []
     counted = is_active(kernel) if counts_as_active is None else counts_as_active
-    for server, entries in servers.groupby(servers, sort=True):
-        at_ns, active, inactive = predicted_curve(prediction, entries.index.to_numpy(), counted)
-        curves.append(
-            Curve(
-                director=prediction.director,
-                real_server=str(server),
-                t_s=seconds(at_ns, zero_ns),
-                active=active,
-                inactive=inactive,
-            )
+    numbers, names = codes_of(servers), servers.cat.categories.tolist()
+    of_each = np.zeros(len(names), dtype=np.int64)
+    for rows in stretches(len(numbers), prediction.store.part_rows):
+        of_each += np.bincount(numbers[rows], minlength=len(names))
+    return [
+        curve_of(
+            prediction,
+            str(name),
+            zero_ns,
+            predicted_curve(prediction, None if n == len(numbers) else numbers == number, counted),
         )
-    return curves
+        for name, number, n in sorted(zip(names, range(len(names)), of_each.tolist(), strict=True))
+        if n
+    ]
+
+
+def curve_of(
+    prediction: Prediction, server: str, zero_ns: int, changes: tuple[Ints, Ints, Ints]
+) -> Curve:
+    """What ``predicted_curve`` gave, as a curve."""
+    at_ns, active, inactive = changes
+    return Curve(
+        director=prediction.director,
+        real_server=server,
+        t_s=by_stretches(prediction.store, len(at_ns), lambda rows: seconds(at_ns[rows], zero_ns)),
+        active=active,
+        inactive=inactive,
+    )
+
+
+def thinned(curve: Curve, store: Store) -> Curve:
+    """A curve with what a chart can show; as it is where it is short."""
+    if len(curve.t_s) <= LONG:
+        return curve
+    shown = np.union1d(
+        *(lowest_and_highest(values, store) for values in (curve.active, curve.inactive))
+    )
+    return replace(
+        curve, t_s=curve.t_s[shown], active=curve.active[shown], inactive=curve.inactive[shown]
+    )
 
 
 def peaks(services: pd.DataFrame) -> tuple[Peak, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,16 +60,16 @@ def with_removals(
     names = ["server", "from_ns", "removed_since_ns"]
     for server, from_ns, since_ns in absences[names].itertuples(index=False):
         there = (servers == server).to_numpy(dtype=bool, na_value=False)
-        there |= unknown & (first_ns > since_ns)  # made since the last poll, and never seen
+        there = there | unknown & (first_ns > since_ns)  # made since the last poll, and never seen
         prediction = _ended_together(prediction, there, int(from_ns), EXPIRE_NODEST)
     return prediction
 
 
 def with_outages(prediction: Prediction, out: Sequence[Outage]) -> Prediction:
     """The prediction with entries that were lost with their director's kernel."""
-    everything = np.ones(len(prediction.entries), dtype=bool)
     for outage in out:
         if outage.kernel_lost:
+            everything = np.ones(len(prediction.entries), dtype=bool)
             prediction = _ended_together(prediction, everything, outage.from_ns, FLUSH)
     return prediction
 
@@ -137,9 +138,11 @@ def _of_many_ages(together: pd.DataFrame, hz: int | None) -> bool:
 
 def ended_early_rows(prediction: Prediction) -> list[EndedEarly]:
     """How many entries ended early, by their last state and the cause."""
-    early = prediction.entries[prediction.entries["cause"] != TIMER]
-    groups = early.groupby(["state", "cause"], sort=True).size()
+    counts = Counter[tuple[int, str]]()
+    for entries in prediction.entry_parts():
+        early = entries.loc[(entries["cause"] != TIMER).to_numpy(), ["state", "cause"]]
+        counts.update(early.itertuples(index=False, name=None))
     return [
         EndedEarly(director=prediction.director, state=state_name(state), cause=cause, n=n)
-        for state, cause, n in groups.reset_index().itertuples(index=False)
+        for (state, cause), n in sorted(counts.items())
     ]

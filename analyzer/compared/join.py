@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,7 @@ REQUEST_END_UNCERTAINTY_S = 0.05
 _TARGET = ["vip", "port"]
 """A source port may serve several targets at a time."""
 
+_TEXTS = ("cause", "timeout_name")
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -55,8 +57,10 @@ def with_packets(
     last_seen_ns = tracked["seen_ns"].to_numpy(dtype=np.int64, na_value=_NEVER)
     left = tracked.iloc[np.argsort(last_seen_ns, kind="stable")].reset_index(drop=True)
     entry = _entry_of(left, prediction.entries, round(margin_s * NS_PER_S))
-    right = prediction.entries.drop(columns=["flow", "first_ns"])
-    right = right.rename(columns={"state": "predicted_state"})
+    known = np.unique(entry.dropna().to_numpy(dtype=np.int64))
+    right = prediction.entries.drop(columns=["flow", "first_ns"]).iloc[known]
+    texts = {name: "str" if name == "cause" else "string" for name in _TEXTS if name in right}
+    right = right.astype(texts).rename(columns={"state": "predicted_state"})
     right = right.astype({"last_ns": "Int64", "ends_ns": "Int64"})
     found = right.reindex(entry.fillna(NO_ENTRY)).set_index(left.index)
     return pd.concat([left.assign(entry=entry), found], axis=1)
@@ -113,33 +117,63 @@ def with_first_packet(tracked: pd.DataFrame, segments: Segments) -> pd.DataFrame
     return tracked.assign(first_packet_ns=first_ns)
 
 
-def servers_seen(joined: pd.DataFrame, entries: pd.DataFrame) -> pd.Series:
-    """The real server of each predicted entry that was seen; <NA> of the others.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenServers:
+    """The real servers of tracked entries, by the predicted entry and by flow and time.
 
-    An entry that a SYN ended and whose successor went to the same real server looks like one that
-    continues: both belong to one tracked entry.
-
-    Args:
-        joined: as ``with_packets`` gives them.
-        entries: the prediction's.
+    Attributes:
+        by_entry: of the entries that were seen; index: their numbers.
+        flow, appeared_ns, seen_ns, servers: of each tracked entry, by flow, then appearance.
     """
-    by_entry = joined.dropna(subset=["entry"]).drop_duplicates("entry").set_index("entry")
-    servers = by_entry["real_server"].reindex(entries.index).astype("string")
-    columns = joined[["flow", "appeared_ns", "seen_ns"]]
-    flow, appeared_ns, seen_ns = (
-        columns[name].to_numpy(dtype=np.int64, na_value=_NEVER) for name in columns
-    )
-    order = np.lexsort((appeared_ns, flow))
-    unseen = np.flatnonzero(servers.isna())
-    flow_of_row, first_ns, ends_ns = (
-        entries[name].to_numpy(dtype=np.int64)[unseen] for name in ("flow", "first_ns", "ends_ns")
-    )
-    latest = latest_row(flow[order], appeared_ns[order], flow_of_row, ends_ns)
-    covering = order[latest] if len(order) else latest
-    covers = latest >= 0
-    covers[covers] = seen_ns[covering[covers]] >= first_ns[covers]
-    servers.iloc[unseen[covers]] = joined["real_server"].iloc[covering[covers]].array
-    return servers
+
+    by_entry: pd.Series
+    flow: Ints
+    appeared_ns: Ints
+    seen_ns: Ints
+    servers: pd.Series
+
+    @classmethod
+    def of(cls, joined: pd.DataFrame) -> SeenServers:
+        """Those of tracked entries as ``with_packets`` gives them."""
+        by_entry = joined.dropna(subset=["entry"]).drop_duplicates("entry").set_index("entry")
+        flow, appeared_ns, seen_ns = (
+            joined[name].to_numpy(dtype=np.int64, na_value=_NEVER)
+            for name in ("flow", "appeared_ns", "seen_ns")
+        )
+        order = np.lexsort((appeared_ns, flow))
+        return cls(
+            by_entry=by_entry["real_server"],
+            flow=flow[order],
+            appeared_ns=appeared_ns[order],
+            seen_ns=seen_ns[order],
+            servers=joined["real_server"].iloc[order],
+        )
+
+    def of_entries(self, entries: pd.DataFrame) -> pd.Series:
+        """The real server of each of some predicted entries that was seen; <NA> of the others.
+
+        An entry that a SYN ended and whose successor went to the same real server looks like one
+        that continues: both belong to one tracked entry.
+        """
+        servers = self.by_entry.reindex(entries.index).astype("string")
+        if not len(self.flow):
+            return servers
+        unseen = np.flatnonzero(servers.isna())
+        flow_of_row, first_ns, ends_ns = (
+            entries[name].to_numpy(dtype=np.int64)[unseen]
+            for name in ("flow", "first_ns", "ends_ns")
+        )
+        latest = latest_row(self.flow, self.appeared_ns, flow_of_row, ends_ns)
+        covers = latest >= 0
+        covers[covers] = self.seen_ns[latest[covers]] >= first_ns[covers]
+        servers.iloc[unseen[covers]] = self.servers.iloc[latest[covers]].array
+        return servers
+
+
+def seen_entries(joined: pd.DataFrame, prediction: Prediction) -> int:
+    """How many of the predicted entries were seen."""
+    seen = SeenServers.of(joined)
+    return sum(int(seen.of_entries(part).notna().sum()) for part in prediction.entry_parts())
 
 
 def with_requests(

@@ -9,6 +9,7 @@ import numpy as np
 
 from analyzer.compared.servers import last_syn_ns, servers_by_segment
 from analyzer.ipvs.states import Flag
+from analyzer.parts import by_stretches
 from analyzer.predicted.outages import not_taken, outages, unsure
 from analyzer.predicted.replay import handling
 from analyzer.predicted.rules import segments_passed
@@ -125,7 +126,7 @@ def passage_of(
         segments=segments,
         handled=handled,
         outages=out,
-        unsure=unsure(segments, answered, out) | near,
+        unsure=unsure(segments, answered, out) | near if out else near,
         near_removal=near,
     )
 
@@ -147,10 +148,9 @@ def _handled(
 ) -> tuple[Handling, Bools]:
     """How the director handled each segment; and those that a removal or return leaves open."""
     record = evidence.by_director[director.name]
-    masks = {"dropped": not_taken(segments.at_ns, out)}
+    rejects = evidence.forwarding != "nat" and not _serves_itself(record)
+    masks = {"dropped": _dropped(segments, out, answered.rejected if rejects else None)}
     undecided = np.zeros(len(segments.flow), dtype=bool)
-    if evidence.forwarding != "nat" and not _serves_itself(record):
-        masks["dropped"] |= answered.rejected
     absences = record.absences
     weights = weights_of(record.services, evidence.events, margin_ns)
     if len(absences) or weights:
@@ -166,6 +166,16 @@ def _handled(
         for name, mask in (pair for masked in more for pair in masked.items()):
             masks[name] = masks.get(name, False) | mask
     return handling(len(segments.flow), **masks), undecided
+
+
+def _dropped(segments: Segments, out: tuple[Outage, ...], rejected: Bools | None) -> Bools:
+    """Which segments the director dropped whatever its tables: in outages, or rejected."""
+
+    def dropped(rows: slice) -> Bools:
+        in_outages = not_taken(segments.at_ns[rows], out)
+        return in_outages if rejected is None else in_outages | rejected[rows]
+
+    return by_stretches(segments.store, len(segments.flow), dropped)
 
 
 def _serves_itself(record: DirectorRecord) -> bool:

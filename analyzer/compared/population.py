@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.charts.thinning import kept
+from analyzer.charts.thinning import LONG, kept, lowest_and_highest
 from analyzer.charts.values import StateSeries
 from analyzer.compared.curves import seconds
+from analyzer.parts import over_stretches
 from analyzer.predicted.entries import state_name
+from analyzer.sorting import in_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,12 +19,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from analyzer.parts import Columns, Store
     from analyzer.predicted.entries import Prediction
 
     Ints = npt.NDArray[np.int64]
-    Int8s = npt.NDArray[np.int8]
 
 POINTS = 1500  # of a predicted curve, for each state
+_NEVER = np.iinfo(np.int64).max
 _NONE = -1  # the state before the first and after the last
 
 
@@ -38,19 +41,19 @@ def observed_states(
         polled_ns: when its entries were polled, ascending.
         zero_ns: the run's start.
     """
-    counts: dict[str, Ints] = {}
+    changes: dict[str, Ints] = {}
     for part in rows:
-        for name, count in _counts(part, polled_ns).items():
-            counts[name] = counts[name] + count if name in counts else count
-    if not len(polled_ns) or not counts:
+        _add_changes(part, polled_ns, changes)
+    if not len(polled_ns) or not changes:
         return None
+    counts = {name: np.cumsum(change) for name, change in changes.items()}
     return StateSeries(
         director=director, source="observed", t_s=seconds(polled_ns, zero_ns), counts=counts
     )
 
 
-def _counts(rows: pd.DataFrame, polled_ns: Ints) -> dict[str, Ints]:
-    """How many of some flows' entries were in each state at each poll."""
+def _add_changes(rows: pd.DataFrame, polled_ns: Ints, changes: dict[str, Ints]) -> None:
+    """Add by how much some flows' entries changed the count of each state at each poll."""
     codes, names = rows["state"].factorize()
     is_absent = (rows["change"] == "gone").to_numpy()
     now = np.where(is_absent, _NONE, codes)
@@ -58,17 +61,11 @@ def _counts(rows: pd.DataFrame, polled_ns: Ints) -> dict[str, Ints]:
     same = np.r_[False, flow[1:] == flow[:-1]]
     before = np.where(same, np.r_[_NONE, now[:-1]], _NONE)
     at = np.searchsorted(polled_ns, rows["at_ns"].to_numpy())
-    return {
-        str(name): _counted(at, before, now, code, len(polled_ns))
-        for code, name in enumerate(names)
-    }
-
-
-def _counted(at: Ints, before: Ints, now: Ints, code: int, polls: int) -> Ints:
-    change = (now == code).astype(np.int64) - (before == code)
-    inside = at < polls
-    added = np.bincount(at[inside], weights=change[inside], minlength=polls)
-    return np.cumsum(np.rint(added).astype(np.int64))
+    for code, name in enumerate(names):
+        change = (now == code).astype(np.int64) - (before == code)
+        changed = (at < len(polled_ns)) & (change != 0)
+        counted = changes.setdefault(str(name), np.zeros(len(polled_ns), dtype=np.int64))
+        np.add.at(counted, at[changed], change[changed])
 
 
 def predicted_states(
@@ -83,43 +80,77 @@ def predicted_states(
         zero_ns: the run's start.
         until_ns: where the curve ends though entries are left; None for their last end.
     """
-    ends = prediction.entries
-    if ends.empty:
+    if prediction.entries.empty:
         return None
-    ended = (
-        ends["ends_ns"].to_numpy(dtype=np.int64),
-        ends["state"].to_numpy(dtype=np.int8),
-        np.full(len(ends), _NONE, dtype=np.int8),
-    )
-    parts = [*map(_changes, prediction.parts()), ended]
-    at_ns, old, new = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(at_ns, kind="stable")
-    at_ns, old, new = at_ns[order], old[order], new[order]
-    seen = np.unique(new)
-    if until_ns is not None:
-        shown = at_ns <= max(until_ns, int(at_ns[0]))
-        at_ns, old, new = at_ns[shown], old[shown], new[shown]
-    settled = np.flatnonzero(np.r_[np.diff(at_ns) > 0, True])
-    codes = np.setdiff1d(seen, _NONE)
-    courses = (_course(old, new, int(code), settled) for code in codes)
-    chosen = np.unique(np.concatenate([kept(course, points=POINTS) for course in courses]))
+    store, changes = prediction.store, prediction.store.columns()
+    for columns in (*map(_changes, prediction.parts()), *map(_ends, prediction.entry_parts())):
+        changes.append(columns)
+    found = changes.finish()
+    if until_ns is None:
+        until_ns = _NEVER
+    else:  # at least the first instant is shown
+        all_ns, size = found["at_ns"], len(found["at_ns"])
+        first = over_stretches(store, size, lambda rows: int(all_ns[rows].min(initial=_NEVER)))
+        until_ns = max(until_ns, min(first))
+    courses = _courses(store, found, until_ns)
+    at_ns = courses.pop("at_ns")
+    chosen = np.unique(np.concatenate([_shown(course, store) for course in courses.values()]))
     return StateSeries(
         director=prediction.director,
         source="predicted",
-        t_s=seconds(at_ns[settled][chosen], zero_ns),
-        counts={state_name(code): _course(old, new, int(code), settled)[chosen] for code in codes},
+        t_s=seconds(at_ns[chosen], zero_ns),
+        counts={
+            state_name(int(code)): course[chosen].astype(np.int64)
+            for code, course in courses.items()
+        },
     )
 
 
-def _changes(steps: pd.DataFrame) -> tuple[Ints, Int8s, Int8s]:
+def _changes(steps: pd.DataFrame) -> Columns:
     """Of some steps those that lead to another state: when, and the states before and after."""
     entry, state = steps["entry"].to_numpy(), steps["state"].to_numpy(dtype=np.int8)
     before = np.full(len(state), _NONE, dtype=np.int8)
     before[1:] = np.where(entry[1:] == entry[:-1], state[:-1], np.int8(_NONE))
     changed = before != state
-    return steps["at_ns"].to_numpy()[changed], before[changed], state[changed]
+    at_ns = steps["at_ns"].to_numpy()[changed]
+    return {"at_ns": at_ns, "old": before[changed], "new": state[changed]}
 
 
-def _course(old: Int8s, new: Int8s, code: int, settled: Ints) -> Ints:
-    change = (new == code).astype(np.int8) - (old == code)
-    return np.cumsum(change, dtype=np.int64)[settled]
+def _ends(entries: pd.DataFrame) -> Columns:
+    return {
+        "at_ns": entries["ends_ns"].to_numpy(dtype=np.int64),
+        "old": entries["state"].to_numpy(dtype=np.int8),
+        "new": np.full(len(entries), _NONE, dtype=np.int8),
+    }
+
+
+def _courses(store: Store, changes: Columns, until_ns: int) -> Columns:
+    """How many entries were in each state after each instant with a change, up to one instant.
+
+    Returns:
+        ``at_ns``, and counts by the number of each state that occurred; shape (instants,) each.
+    """
+    seen = over_stretches(store, len(changes["new"]), lambda rows: np.unique(changes["new"][rows]))
+    codes = np.setdiff1d(np.concatenate(list(seen)), _NONE).tolist()
+    writer, now = store.columns(), np.zeros(len(codes), dtype=np.int64)
+    for columns in in_time(store, changes):
+        at_ns, old, new = (columns[name] for name in ("at_ns", "old", "new"))
+        settled = np.flatnonzero(np.r_[np.diff(at_ns) > 0, True][: len(at_ns)])
+        settled = settled[at_ns[settled] <= until_ns]
+        courses = [
+            start + np.cumsum((new == code).astype(np.int8) - (old == code), dtype=np.int64)
+            for code, start in zip(codes, now.tolist(), strict=True)
+        ]
+        now = np.array([course[-1] for course in courses], dtype=np.int64) if len(at_ns) else now
+        shown = (course[settled].astype(np.int32) for course in courses)
+        writer.append({"at_ns": at_ns[settled], **dict(zip(map(str, codes), shown, strict=True))})
+        store.release()
+    return writer.finish()
+
+
+def _shown(course: Ints, store: Store) -> Ints:
+    """Where a course's points are that its curve keeps."""
+    if len(course) <= LONG:
+        return kept(course, points=POINTS)
+    places = lowest_and_highest(course, store)
+    return places[kept(course[places], points=POINTS)]

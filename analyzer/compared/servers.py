@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
+from analyzer.columns import code_type, named
 from analyzer.compared.curves import UNKNOWN_SERVER
-from analyzer.compared.join import servers_seen
+from analyzer.compared.join import SeenServers
 from analyzer.ipvs.states import Flag
-from analyzer.parts import cuts, same_flows
-from analyzer.wire.connections import connections
-from analyzer.wire.segments import without_copies
+from analyzer.parts import by_stretches, cuts, rows_of_flows, same_flows
+from analyzer.wire.services import service_numbers, services_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
@@ -40,19 +41,46 @@ _NEVER = np.iinfo(np.int64).max
 def real_servers(
     prediction: Prediction, joined: pd.DataFrame, evidence: Evidence, observed: list[Curve]
 ) -> pd.Series:
-    """Each predicted entry's real server, by the name that the service lists."""
-    servers = servers_known(prediction, joined, evidence).fillna(UNKNOWN_SERVER)
-    return _as_listed(servers, {curve.real_server for curve in observed})
+    """Each predicted entry's real server, by the name that the service lists; categories."""
+    listed = {curve.real_server for curve in observed}
+
+    def names(servers: pd.Series) -> pd.Series:
+        return _as_listed(servers.fillna(UNKNOWN_SERVER), listed)
+
+    return _of_entries(prediction, joined, evidence, names)
 
 
 def servers_known(prediction: Prediction, joined: pd.DataFrame, evidence: Evidence) -> pd.Series:
-    """Each predicted entry's real server: as polled, else by the MAC that answered; else <NA>."""
-    entries = prediction.entries
-    servers = servers_seen(joined, entries)
-    if servers.isna().any():
-        flow, first_ns = entries["flow"], entries["first_ns"]
-        servers = servers.fillna(_answered_by(flow, first_ns, evidence, joined, itself=True))
-    return servers
+    """Each predicted entry's real server: as polled, else by the MAC that answered; else <NA>.
+
+    The names are categories.
+    """
+    return _of_entries(prediction, joined, evidence, lambda servers: servers)
+
+
+def _of_entries(
+    prediction: Prediction,
+    joined: pd.DataFrame,
+    evidence: Evidence,
+    renamed: Callable[[pd.Series], pd.Series],
+) -> pd.Series:
+    """Each predicted entry's real server, under another name."""
+    seen = SeenServers.of(joined)
+    answerers = _Answerers.of(evidence, joined)
+    writer, numbers = prediction.store.columns(), dict[str, int]()
+    for entries in prediction.entry_parts():
+        servers = seen.of_entries(entries)
+        if servers.isna().any() and answerers.names:
+            flow, first_ns = (entries[name].to_numpy() for name in ("flow", "first_ns"))
+            by_mac = answerers.nearest(flow, first_ns, itself=True)
+            servers = servers.fillna(by_mac.set_axis(servers.index))
+        code, found = pd.factorize(renamed(servers))
+        of_found = [numbers.setdefault(str(name), len(numbers)) for name in found]
+        writer.append({"code": np.array([*of_found, -1], dtype=np.int32)[code]})
+    codes, kind = writer.finish()["code"], code_type(len(numbers))
+    if kind != codes.dtype:
+        codes = by_stretches(prediction.store, len(codes), lambda rows: codes[rows].astype(kind))
+    return named(codes, list(numbers))
 
 
 def _as_listed(servers: pd.Series, listed: set[str]) -> pd.Series:
@@ -64,36 +92,70 @@ def _as_listed(servers: pd.Series, listed: set[str]) -> pd.Series:
     return servers.where(servers.isin(list(listed)) | renamed.isna(), renamed)
 
 
-def _answered_by(
-    flow: pd.Series, at_ns: pd.Series, evidence: Evidence, tracked: pd.DataFrame, *, itself: bool
-) -> pd.Series:
-    """The real server that answered each flow's latest connection; <NA> where not known.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answerers:
+    """Who answered the connections of a capture.
 
-    ``itself``: one that began at the very instant counts too.
+    Attributes:
+        segments: of the capture.
+        table: ``flow, first_ns, replied_by`` of its connections, each once; by flow, then time.
+        names: the real server behind each of ``_numbers``; empty where none is known.
     """
-    rows = pd.DataFrame({"flow": flow.to_numpy(), "at_ns": at_ns.to_numpy()})
-    segments = evidence.segments
-    if segments is None or rows.empty:
-        return pd.Series(pd.NA, index=rows.index, dtype="string")
-    once = segments.only(without_copies(segments, evidence.forwarder_macs))
-    answered = connections(once)[["flow", "first_ns", "replied_by"]]
-    answered = answered.assign(by=_answerers(answered, segments.flows))
-    names = _servers_of_macs(answered.sort_values("first_ns"), evidence, tracked)
-    if not names:
-        return pd.Series(pd.NA, index=rows.index, dtype="string")
-    tasks = ((*both, itself) for both in _of_same_flows(rows, answered, segments))
-    found = list(segments.store.map(_nearest, tasks))
-    by: pd.Series = pd.concat(found).reindex(rows.index)
-    return by.map(names).astype("string")
+
+    segments: Segments | None
+    table: pd.DataFrame
+    names: dict[int, str]
+
+    @classmethod
+    def of(cls, evidence: Evidence, tracked: pd.DataFrame) -> _Answerers:
+        """Those of a recording.
+
+        Args:
+            evidence: the recording.
+            tracked: entries that were seen, with their real servers.
+        """
+        captured = evidence.captured
+        if captured is None or evidence.segments is None:
+            return cls(segments=None, table=pd.DataFrame(), names={})
+        segments, table = evidence.segments, captured.connections[_ANSWERED]
+        flows = np.unique(tracked["flow"].to_numpy(dtype=np.int64))
+        near = table.iloc[rows_of_flows(table["flow"].to_numpy(), flows)]
+        near = near.assign(by=_numbers(near, segments.flows, services_of(segments)))
+        names = _servers_of_macs(near.sort_values("first_ns"), evidence, tracked)
+        return cls(segments=segments, table=table, names=names)
+
+    def nearest(self, flow: Ints, at_ns: Ints, *, itself: bool) -> pd.Series:
+        """The real server that answered each flow's latest connection; <NA> where not known.
+
+        Args:
+            flow: ascending; shape (n,).
+            at_ns: shape (n,).
+            itself: one that began at the very instant counts too.
+        """
+        rows = pd.DataFrame({"flow": flow, "at_ns": at_ns})
+        if self.segments is None or rows.empty or not self.names:
+            return pd.Series(pd.NA, index=rows.index, dtype="string")
+        services = services_of(self.segments)
+        tasks = ((*both, itself) for both in self._of_same_flows(rows, services))
+        found = list(self.segments.store.map(_nearest, tasks))
+        by: pd.Series = pd.concat(found).reindex(rows.index)
+        return by.map(self.names).astype("string")
+
+    def _of_same_flows(
+        self, rows: pd.DataFrame, services: pd.DataFrame
+    ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        """Rows and connections, which are in order of flows, part by part."""
+        assert self.segments is not None
+        whole, of_row = self.table["flow"].to_numpy(), rows["flow"].to_numpy()
+        near = self.table.iloc[same_flows(of_row, whole)]
+        flow = near["flow"].to_numpy()
+        for part in cuts(flow, self.segments.store.part_rows):
+            answered = near.iloc[part]
+            by = _numbers(answered, self.segments.flows, services)
+            yield rows.iloc[same_flows(flow[part], of_row)], answered.assign(by=by)
 
 
-def _of_same_flows(
-    rows: pd.DataFrame, answered: pd.DataFrame, segments: Segments
-) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Both tables, which are in order of flows, part by part."""
-    flow, of_row = answered["flow"].to_numpy(), rows["flow"].to_numpy()
-    for part in cuts(flow, segments.store.part_rows):
-        yield rows.iloc[same_flows(flow[part], of_row)], answered.iloc[part]
+_ANSWERED = ["flow", "first_ns", "replied_by"]
 
 
 def _nearest(rows: pd.DataFrame, answered: pd.DataFrame, itself: bool) -> pd.Series:
@@ -110,18 +172,12 @@ def _nearest(rows: pd.DataFrame, answered: pd.DataFrame, itself: bool) -> pd.Ser
     return by
 
 
-def _ends_of(flows: pd.DataFrame) -> Ints:
-    """The number of each flow's service; shape (flows,)."""
-    number = flows.groupby(["protocol", "vip", "port"], sort=False).ngroup()
-    return np.asarray(number, dtype=np.int64)
-
-
-def _answerers(answered: pd.DataFrame, flows: pd.DataFrame) -> pd.Series:
+def _numbers(answered: pd.DataFrame, flows: pd.DataFrame, services: pd.DataFrame) -> pd.Series:
     """The MAC that answered each connection and its service, as one number; <NA> for none.
 
     A real server listens for each service at a port of its own.
     """
-    end = _ends_of(flows)[answered["flow"].to_numpy(dtype=np.int64)]
+    end = service_numbers(flows.iloc[answered["flow"].to_numpy(dtype=np.int64)], services)
     numbers: pd.Series = answered["replied_by"].astype("Int64") * _MOST_ENDS + end
     return numbers
 
@@ -129,7 +185,7 @@ def _answerers(answered: pd.DataFrame, flows: pd.DataFrame) -> pd.Series:
 def _servers_of_macs(
     answered: pd.DataFrame, evidence: Evidence, tracked: pd.DataFrame
 ) -> dict[int, str]:
-    """The real server behind each of ``_answerers``: by entries seen, else by ARP in dr.
+    """The real server behind each of ``_numbers``: by entries seen, else by ARP in dr.
 
     A MAC that answers for several real servers is a router's, or a director's in nat.
     """
@@ -142,12 +198,11 @@ def _servers_of_macs(
     ).dropna(subset=["by"])
     names: dict[int, str] = {}
     if evidence.facts is not None and evidence.segments and evidence.forwarding == "dr":
-        flows = evidence.segments.flows
-        ports = dict(zip(_ends_of(flows).tolist(), flows["port"].tolist(), strict=True))
+        ports = services_of(evidence.segments)["port"].tolist()
         names = {
             mac * _MOST_ENDS + end: f"{ip}:{port}"
             for mac, ip in evidence.facts.neighbours.items()
-            for end, port in ports.items()
+            for end, port in enumerate(ports)
         }
     counted = seen.groupby(["by", "real_server"]).size().reset_index(name="entries")
     total = counted.groupby("by")["entries"].transform("sum")
@@ -182,7 +237,7 @@ def servers_by_segment(
     is_same = before["real_server"].notna() & (last_syn_ns(segments) <= last_seen_ns)
     is_next = ~is_same & ~is_syn  # the entry that a SYN since then made, and that was seen later
     servers = before["real_server"].where(is_same).fillna(after["real_server"].where(is_next))
-    by_mac = _answered_by(rows["flow"], rows["at_ns"], evidence, tracked, itself=False)
+    by_mac = _Answerers.of(evidence, tracked).nearest(segments.flow, segments.at_ns, itself=False)
     return servers.fillna(by_mac).astype("string")
 
 

@@ -25,7 +25,7 @@ from analyzer.recording.instants import seconds_since
 from analyzer.results import Estimate, Lifetime
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterable
 
     from analyzer.conntrack.settings import ConntrackSettings
     from analyzer.results import TimeoutName
@@ -64,15 +64,18 @@ def conntrack_lifetimes(
 
 
 def predicted_conntrack_lifetimes(
-    entries: pd.DataFrame, director: str, settings: ConntrackSettings
+    parts: Iterable[pd.DataFrame], director: str, settings: ConntrackSettings
 ) -> list[Lifetime]:
-    """Groups of entries as the packets predict them, nothing measured."""
-    known = entries[entries["cause"] == TIMER]
-    known = known.assign(predicted_state=known["state"], state=known["state"].map(_STATE_NAMES))
-    protocol = known["state"].isin(_UDP).map({True: "UDP", False: "TCP"})
-    keys = [protocol, known["state"], _names(known, settings), known["timeout_s"]]
-    groups = known.groupby(keys, sort=False)
-    rows = [_row(director, settings, key, len(group)) for key, group in groups]
+    """Groups of entries, part by part, as the packets predict them; nothing measured."""
+    counts: dict[tuple[Hashable, ...], int] = {}
+    for entries in parts:
+        known = entries[entries["cause"] == TIMER]
+        known = known.assign(predicted_state=known["state"], state=known["state"].map(_STATE_NAMES))
+        protocol = known["state"].isin(_UDP).map({True: "UDP", False: "TCP"})
+        keys = [protocol, known["state"], _names(known, settings), known["timeout_s"]]
+        for key, group in known.groupby(keys, sort=False, observed=True):
+            counts[key] = counts.get(key, 0) + len(group)
+    rows = [_row(director, settings, key, n) for key, n in counts.items()]
     return sorted(rows, key=lambda row: -row.n)
 
 
@@ -123,7 +126,7 @@ def _names(tracked: pd.DataFrame, settings: ConntrackSettings) -> pd.Series:
     names = pd.Series([by_value[kind] for kind in kinds], tracked.index, "string", "timeout_name")
     if "timeout_name" not in tracked:
         return names
-    return names.mask(_is_as_replayed(tracked), tracked["timeout_name"])
+    return names.mask(_is_as_replayed(tracked), tracked["timeout_name"].astype("string"))
 
 
 def _name_by_value(state: str, waited_s: float, settings: ConntrackSettings) -> str:

@@ -21,14 +21,16 @@ from analyzer.ipvs.states import (
     active_states,
 )
 from analyzer.ipvs.timers import granule_s
-from analyzer.observed.ends import lifetimes_s, protocols, seen_to_end
-from analyzer.predicted.entries import TIMER
+from analyzer.observed.ends import kinds_of, lifetimes_s, protocols, seen_to_end
+from analyzer.predicted.entries import TIMER, groups_of_timed
 from analyzer.predicted.phase import Sightings
 from analyzer.recording.clock import REACTION_S
 from analyzer.recording.instants import midway_ns, seconds_since
 from analyzer.results import ErrorSpread, Estimate, Lifetime, Spread
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
     from analyzer.ipvs.timers import TimerPhase
@@ -82,15 +84,14 @@ def group_keys(tracked: pd.DataFrame, director: Director) -> tuple[pd.DataFrame,
     return known, [protocols(known), known["state"], _waited_s(known, director)]
 
 
-def predicted_lifetimes(entries: pd.DataFrame, director: Director) -> list[Lifetime]:
-    """Groups of entries as the packets predict them, nothing measured."""
-    remaining = entries[entries["cause"] == TIMER]
+def predicted_lifetimes(parts: Iterable[pd.DataFrame], director: Director) -> list[Lifetime]:
+    """Groups of entries, part by part, as the packets predict them; nothing measured."""
     rows = []
-    for (number, waited_s), group in remaining.groupby(["state", "timeout_s"], sort=False):
+    for (number, waited_s), n in groups_of_timed(parts, ["state", "timeout_s"]).items():
         state = State(int(str(number)))
         reported_s = if_read(director, state, number_of(waited_s))
         protocol = "UDP" if state == State.UDP else "TCP"
-        rows.append(group_row(director, state.name, reported_s, len(group), protocol))
+        rows.append(group_row(director, state.name, reported_s, n, protocol))
     return sorted(rows, key=lambda row: -row.n)
 
 
@@ -102,13 +103,10 @@ def number_of(value: object) -> float | None:
 
 def _waited_s(tracked: pd.DataFrame, director: Director) -> pd.Series:
     """The timeout that each entry waited, seconds: as replayed, else as configured."""
-    kinds = pd.MultiIndex.from_arrays([protocols(tracked), tracked["state"]])
-    reported_s = {
-        kind: configured_s(director, str(kind[1]), str(kind[0])) for kind in kinds.unique()
-    }
-    configured = pd.Series(
-        [reported_s[kind] for kind in kinds], index=tracked.index, dtype="float64"
-    )
+    kind, kinds = kinds_of(tracked)
+    reported_s = [configured_s(director, state, protocol) for protocol, state in kinds]
+    each_s = np.array([*reported_s, None], dtype=np.float64)[kind]
+    configured = pd.Series(each_s, index=tracked.index)
     if "timeout_s" not in tracked:
         return configured.rename("waited_s")
     names = tracked["predicted_state"].map({int(state): state.name for state in State})

@@ -27,6 +27,7 @@ from analyzer.estimate.state_timeouts import default_s, state_of
 from analyzer.estimate.timeout import ByPoll, agreed
 from analyzer.ipvs.states import TIMEOUT_NAMES
 from analyzer.ipvs.timers import granule_jiffies
+from analyzer.observed.ends import kinds_of
 from analyzer.predicted.entries import TIMER
 from analyzer.predicted.phase import LEAST_EXPLAINED
 from analyzer.recording.spans import SLACK_S, Bounds, instants, seconds
@@ -139,12 +140,9 @@ def timers_of(parts: Iterable[pd.DataFrame], known: Steady) -> EntryTimers:
 
 def _groups(tracked: pd.DataFrame) -> Iterator[tuple[tuple[str, str], Bools]]:
     """The protocols and states of entries, and which entries are of each."""
-    kinds = pd.MultiIndex.from_frame(tracked[["protocol", "state"]])
-    for protocol, state in kinds.unique():
-        yield (
-            (str(protocol), str(state)),
-            np.asarray(kinds == (protocol, state), dtype=bool),
-        )
+    kind, kinds = kinds_of(tracked)
+    for number, each in enumerate(kinds):
+        yield each, np.asarray(kind == number)
 
 
 def _group(kind: tuple[str, str], seen: ByPoll, known: Steady) -> _Group:

@@ -127,7 +127,8 @@ def _fit(
     return agreed(low[agrees], high[agrees], len(low)) if agrees.any() else None
 
 
-_AT_ONCE = 16  # parts, whose bounds are brought together then
+_FEW = 1 << 16
+"""Bounds that wait at least until they are brought together; and as many as there are polls."""
 
 
 @dataclass(slots=True)
@@ -137,11 +138,13 @@ class ByPoll:
     Attributes:
         shortest_s, longest_s: what any poll allows.
         some: polls, and the least and the most that each allows; a poll may come again.
+        waiting: how many of them are not the first's.
     """
 
     shortest_s: float
     longest_s: float
     some: list[tuple[Floats, Floats, Floats]] = field(default_factory=list)
+    waiting: int = 0
 
     def add(self, poll_s: Floats, low_s: Floats, high_s: Floats) -> None:
         """Take witnesses into account; shape (n,) each."""
@@ -150,7 +153,8 @@ class ByPoll:
         np.maximum.at(low, poll, low_s)
         np.minimum.at(high, poll, high_s)
         self.some.append((distinct_s, low, high))
-        if len(self.some) >= _AT_ONCE:
+        self.waiting += len(distinct_s) if len(self.some) > 1 else 0
+        if self.waiting > max(_FEW, len(self.some[0][0])):
             self._bring_together()
 
     def bounds(self) -> tuple[Floats, Floats]:
@@ -163,7 +167,7 @@ class ByPoll:
         nothing = np.zeros(0)
         columns = zip((nothing,) * 3, *self.some, strict=True)
         poll_s, low_s, high_s = (np.concatenate(column) for column in columns)
-        self.some = []
+        self.some, self.waiting = [], 0
         self.add(poll_s, low_s, high_s)
 
 

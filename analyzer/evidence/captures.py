@@ -39,6 +39,7 @@ class Captured:
         segments: those of the services, each once for each side of a director, under the addresses
             that a director knows.
         once: the same without the copies that a director sends on.
+        last_ns: the last instant of ``segments``; 0 of none.
         connections: ``wire.connections.table`` of them.
         forwarder_macs: the directors' MACs, as configured, else as the packets show them.
         rewriting: the packets that somebody sends on to other addresses, as a director in nat does.
@@ -50,6 +51,7 @@ class Captured:
     unserved: PacketTable | None
     segments: Segments
     once: Segments
+    last_ns: int
     connections: pd.DataFrame
     forwarder_macs: frozenset[int]
     rewriting: Rewriting
@@ -110,7 +112,8 @@ def read_captures(
     has_others = len(every.flow) < len(packets.at_ns)
     segments = each_once(every)
     before = masqueraded(segments)
-    segments = segments.only(~np.isin(segments.flow, before)) if len(before) else segments
+    if len(before):
+        segments = segments.only(segments.where(lambda part: ~np.isin(part.flow, before)))
     nat = rewriting(packets, segments) if has_others else NOTHING
     forward = with_host(macs, packets) or nat.macs or forwarders(segments)
     once = segments.only(without_copies(segments, forward))
@@ -119,6 +122,7 @@ def read_captures(
         unserved=None if len(segments.flow) else packets,
         segments=segments,
         once=once,
+        last_ns=(segments.span_ns() or (0, 0))[1],
         connections=connections(once),
         forwarder_macs=forward,
         rewriting=nat,

@@ -26,6 +26,7 @@ import numpy as np
 
 from analyzer.ipvs.states import Flag
 from analyzer.results import Counted, TimeoutName
+from analyzer.wire.services import SERVICE, services_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,8 +168,7 @@ def _configured(
     """The method as polled, of captured services where there are any; else as given."""
     rows = services[services["forwarding"].notna()]
     if captured is not None and len(captured.segments.flow) and len(rows):
-        ends = captured.segments.flows[["protocol", "vip", "port"]].drop_duplicates()
-        ours = rows.merge(ends, on=["protocol", "vip", "port"])
+        ours = rows.merge(services_of(captured.segments), on=SERVICE)
         rows = ours if len(ours) else rows
     if len(rows):
         counts = rows["forwarding"].value_counts()
@@ -238,8 +238,9 @@ def _sent_on(captured: Captured | None) -> _Indication | None:
     if captured is None:
         return None
     segments, macs = captured.segments, captured.forwarder_macs
-    flows, rewritten = len(segments.starts()), captured.rewriting.flows
+    rewritten = captured.rewriting.flows
     unchanged = _sent_on_unchanged(segments, macs)
+    flows = sum(len(part.starts()) for part in segments.parts()) if rewritten or unchanged else 0
     if rewritten > unchanged:
         servers = [str(server) for server in captured.rewriting.servers().unique()]
         shown = ", ".join(servers[:_SHOWN]) + (" and others" if len(servers) > _SHOWN else "")
@@ -273,18 +274,20 @@ def _by_macs(captured: Captured | None) -> _Indication | None:
 
 def _replies_bypass(segments: Segments, macs: frozenset[int]) -> bool:
     """Whether there are replies, and none of them comes from, or goes to, where requests go."""
-    back, known = _replies(segments), list(macs)
-    if not macs or not back.any():
+    if not macs or not segments.any(_replies):
         return False
-    at_macs = segments.where(
-        lambda part: np.isin(part.source_mac, known) | np.isin(part.destination_mac, known)
+    known = list(macs)
+    return not segments.any(
+        lambda part: (
+            _replies(part)
+            & (np.isin(part.source_mac, known) | np.isin(part.destination_mac, known))
+        )
     )
-    return not (back & at_macs).any()
 
 
 def _were_sent_on(segments: Segments) -> bool:
     """Whether a router took a hop off replies' TTL."""
-    return not np.isin(segments.ttl[_replies(segments)], FIRST_TTLS).all()
+    return segments.any(lambda part: _replies(part) & ~np.isin(part.ttl, FIRST_TTLS))
 
 
 def _replies(segments: Segments) -> npt.NDArray[np.bool_]:
@@ -306,8 +309,7 @@ def _sent_on_unchanged(segments: Segments, macs: frozenset[int]) -> int:
 def _take_replies(segments: Segments, macs: frozenset[int]) -> bool:
     """Whether replies other than resets arrive at these MACs: a router's, or a gateway's."""
     known = list(macs)
-    taken = segments.where(lambda part: np.isin(part.destination_mac, known))
-    return bool((_replies(segments) & taken).any())
+    return segments.any(lambda part: _replies(part) & np.isin(part.destination_mac, known))
 
 
 def _why_unknown(captured: Captured) -> str:
@@ -317,7 +319,7 @@ def _why_unknown(captured: Captured) -> str:
             "packets are sent on unchanged and so are replies, as by a director in dr that is the "
             "real servers' gateway, and by any router"
         )
-    if segments.to_vip.all():
+    if not segments.any(lambda part: ~part.to_vip):
         return (
             "no reply was captured, as where replies bypass a director (dr, tun), and as where one "
             "direction or interface alone is captured"

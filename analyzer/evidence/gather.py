@@ -175,5 +175,5 @@ def _first_ns(evidence: Evidence) -> Iterator[int]:
             yield int(ns(changes["at"]).min())
     if evidence.is_vrrp_alone and evidence.announcements:
         yield evidence.announcements.advertisements[0].at_ns
-    if evidence.segments is not None and len(evidence.segments.at_ns):
-        yield int(evidence.segments.at_ns.min())
+    if evidence.segments is not None and (span_ns := evidence.segments.span_ns()):
+        yield span_ns[0]

@@ -69,7 +69,13 @@ def to_services_held(director: Director, evidence: Evidence, segments: Segments)
     """
     if len(evidence.sent_to) < 2:  # the one that it lacks is a matter of its own: measure
         return np.ones(len(segments.flow), dtype=bool)
-    lacking = {(end.protocol, end.vip, end.port) for end in services_lacking(director, evidence)}
-    ends = segments.flows[["protocol", "vip", "port"]].itertuples(index=False, name=None)
-    held = np.fromiter((end not in lacking for end in ends), bool, len(segments.flows))
-    return np.asarray(held[segments.flow])
+    lacking = services_lacking(director, evidence)
+
+    def held(part: Segments) -> Bools:
+        if not lacking or not len(part.flow):
+            return np.ones(len(part.flow), dtype=bool)
+        flows = segments.flows.iloc[part.flow[0] : part.flow[-1] + 1]
+        lacked = [_at(flows, end, (end.port,)).to_numpy(dtype=bool) for end in lacking]
+        return np.asarray(~np.logical_or.reduce(lacked)[part.flow - part.flow[0]])
+
+    return segments.where(held)

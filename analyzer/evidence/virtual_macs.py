@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.wire.connections import connections
 from analyzer.wire.segments import is_virtual_router
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def by_master(
     once = _of_masters(captured.once, shared, at_ns, masters)
     segments = _of_masters(captured.segments, shared, at_ns, masters)
     alone = (replace(each, macs=each.macs - frozenset(shared)) for each in directors)
-    return replace(captured, segments=segments, once=once), tuple(alone)
+    captured = replace(captured, segments=segments, once=once, connections=connections(once))
+    return captured, tuple(alone)
 
 
 def _of_masters(segments: Segments, shared: Sequence[int], at_ns: Ints, masters: Ints) -> Segments:

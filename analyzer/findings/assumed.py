@@ -33,7 +33,7 @@ def with_other_way(evidence: Evidence, measured: Sequence[Measured]) -> Forwardi
     prediction, caveat = predicted_under(
         first, evidence, [Assumption(name="forwarding", value=OTHERWISE)]
     )
-    row = governing(predicted_lifetimes(prediction.entries, first.director))
+    row = governing(predicted_lifetimes(prediction.entry_parts(), first.director))
     if caveat or row is None:
         return known
     other = OtherWay(

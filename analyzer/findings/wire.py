@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag
+from analyzer.parts import rows_of_flows
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
@@ -52,20 +53,19 @@ def arp_flux(figures: Figures) -> Finding | None:
         return None
     if len(flows) == 0:
         return None
-    segments = evidence.segments
-    chosen = np.isin(segments.flow, flows)
-    past = _past_the_director(segments, chosen, evidence.forwarder_macs)
-    refused = chosen & ~segments.to_vip & (segments.flag == Flag.RST)
+    segments = evidence.segments.of_flows(flows)
+    past = _past_the_director(segments, evidence.forwarder_macs)
+    refused = ~segments.to_vip & (segments.flag == Flag.RST)
     if len(past):
         return _leak(figures, past)
-    if refused.any() or _saw_replies(segments):
+    if refused.any() or _saw_replies(evidence.segments):
         return None
     return Finding(
         id="arp-flux",
         severity="warning",
         title="The director sees only SYNs: real servers leak the VIP by ARP, or refuse",
         evidence=f"{len(flows)} connections show a SYN and nothing after it: {figures.ends(flows)}"
-        f" ({figures.when(segments.at_ns[chosen])}). The director cannot distinguish the two.",
+        f" ({figures.when(segments.at_ns)}). The director cannot distinguish the two.",
         advice="On a client check `ip neigh` for the VIP: the director's MAC is right, a real "
         "server's is the leak (set arp_ignore=1 and arp_announce=2 there). If it is right, the "
         "real servers refuse the connections: check whether they listen on the VIP.",
@@ -88,16 +88,16 @@ def _half_open_flows(figures: Figures) -> Ints:
     return np.unique(np.concatenate(flows)) if flows else np.zeros(0, dtype=np.int64)
 
 
-def _past_the_director(segments: Segments, chosen: Bools, macs: frozenset[int]) -> Ints:
+def _past_the_director(segments: Segments, macs: frozenset[int]) -> Ints:
     """Flows with segments to the VIP at a MAC that is no director's."""
     known = list(macs)
-    stray = chosen & segments.to_vip & ~np.isin(segments.destination_mac, known)
+    stray = segments.to_vip & ~np.isin(segments.destination_mac, known)
     stray &= ~np.isin(segments.source_mac, known)
     return np.unique(segments.flow[stray]) if known else np.zeros(0, dtype=np.int64)
 
 
 def _saw_replies(segments: Segments) -> bool:
-    return bool((~segments.to_vip).any())
+    return segments.any(lambda part: ~part.to_vip)
 
 
 def outside_windows(figures: Figures) -> Finding | None:
@@ -137,7 +137,8 @@ def server_held_open(figures: Figures) -> Finding | None:
     if rows is None or figures.by_conntrack:  # which sees every FIN
         return None
     held = rows[rows["server_fin"] & ~rows["client_fin"] & (rows["closer"] == "server")]
-    held = held[~held.index.isin(_reset_by_the_client(figures, held))]
+    if len(held):
+        held = held[~held.index.isin(_reset_by_the_client(figures, held))]
     if held.empty:
         return None
     return Finding(
@@ -156,7 +157,7 @@ def _reset_by_the_client(figures: Figures, rows: pd.DataFrame) -> list[int]:
     if figures.evidence is None or figures.evidence.segments is None:
         return []
     segments = figures.evidence.segments
-    resets = segments.to_vip & (segments.flag == Flag.RST)
+    resets = segments.rows(lambda part: part.to_vip & (part.flag == Flag.RST))
     seen = pd.DataFrame({"flow": segments.flow[resets], "at_ns": segments.at_ns[resets]})
     both = rows.rename_axis("connection").reset_index().merge(seen, on="flow")
     within = both["at_ns"].between(both["first_ns"], both["last_ns"])
@@ -195,7 +196,8 @@ def _met_an_older_entry(figures: Figures, delayed: pd.DataFrame) -> Bools:
         if result.prediction is None:
             continue
         entries = result.prediction.entries[["flow", "first_ns", "ends_ns"]]
-        entries = entries.rename(columns={"first_ns": "made_ns"})
+        near = rows_of_flows(entries["flow"].to_numpy(), np.unique(delayed["flow"].to_numpy()))
+        entries = entries.iloc[near].rename(columns={"first_ns": "made_ns"})
         both = delayed.rename_axis("connection").reset_index().merge(entries, on="flow")
         met = (both["made_ns"] < both["first_ns"]) & (both["first_ns"] <= both["ends_ns"])
         met_older |= delayed.index.isin(both.loc[met, "connection"])

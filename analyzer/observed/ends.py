@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
 
 WIDEST_POLL_GAP_S = 2.0
 """An entry that ended between polls further apart than this, and than usual, says little about its
@@ -28,6 +29,21 @@ def protocols(tracked: pd.DataFrame) -> pd.Series:
         return tracked["protocol"]
     is_udp = tracked["state"] == State.UDP.name
     return pd.Series(np.where(is_udp, "UDP", "TCP"), index=tracked.index, name="protocol")
+
+
+def kinds_of(tracked: pd.DataFrame) -> tuple[Ints, list[tuple[str, str]]]:
+    """The protocol and state of each tracked entry.
+
+    Returns:
+        For each entry the place of its kind in the list; -1 where its state is not known.
+    """
+    protocol, names = pd.factorize(protocols(tracked))
+    state, states = pd.factorize(tracked["state"])
+    numbers = np.where((protocol < 0) | (state < 0), -1, protocol * len(states) + state)
+    distinct, kind = np.unique(numbers, return_inverse=True)
+    known = distinct[distinct >= 0].tolist()
+    pairs = [divmod(number, len(states)) for number in known]
+    return kind - (len(distinct) - len(known)), [(str(names[p]), str(states[s])) for p, s in pairs]
 
 
 def seen_to_end(tracked: pd.DataFrame) -> pd.DataFrame:

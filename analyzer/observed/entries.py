@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
+from analyzer.parts import PART_ROWS, stretches
 from analyzer.recording.polls import EntryPolls, polls_in_order
 
 if TYPE_CHECKING:
@@ -74,15 +75,28 @@ def numbered(entries: pd.DataFrame, flows: pd.DataFrame | None) -> pd.DataFrame:
     """
     with_port = entries["client_port"] != 0
     rows = entries.copy(deep=False) if with_port.all() else entries[with_port].copy()
-    columns = list(CONNECTION_KEY)
-    captured = flows[columns] if flows is not None else rows.iloc[:0][columns]
-    codes = _alike([pd.concat([captured[name], rows[name]]) for name in columns])
-    rows["flow"] = codes[len(captured) :]
+    rows["flow"] = _flows_of(rows, flows)
     rows["at_ns"] = ns(rows["at"])
     rows["server"] = servers_of(rows)
     director, _ = rows["director"].factorize(sort=True)
     order = np.lexsort((rows["at_ns"], rows["flow"], director))
     return rows.take(order).reset_index(drop=True)
+
+
+def _flows_of(rows: pd.DataFrame, flows: pd.DataFrame | None) -> Ints:
+    """The number of the flow that each row belongs to."""
+    columns = list(CONNECTION_KEY)
+    flows = rows.iloc[:0][columns] if flows is None else flows
+    parts = [rows.iloc[:0][columns]]
+    for part in stretches(len(flows), PART_ROWS) if len(rows) else ():
+        near = flows.iloc[part]
+        near = near[near["client_port"].isin(rows["client_port"])]
+        parts.append(near[near["client_ip"].isin(rows["client_ip"])][columns])
+    kinds = rows[columns].dtypes.to_dict()
+    near = pd.concat([part.astype(kinds) for part in parts])
+    codes = _alike([pd.concat([near[name], rows[name]]) for name in columns])[len(near) :]
+    of_near = np.r_[near.index.to_numpy(dtype=np.int64), np.zeros(len(rows), dtype=np.int64)]
+    return np.where(codes < len(near), of_near[codes], codes - len(near) + len(flows))
 
 
 def _alike(columns: Sequence[pd.Series]) -> Ints:

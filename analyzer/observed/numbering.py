@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from analyzer.arrays import Ints
     from analyzer.parts import Buckets, Columns, Store
 
-_ROW, _FIRST = "row", "first"
+_ROW, _FIRST, _RECORD = "row", "first", "record"
 _MIX = 0x9E3779B1
 _CELLS = 1 << 16
 
@@ -66,6 +66,24 @@ def _as_it_is(dealt: Dealt) -> Dealt:
     return dealt
 
 
+def _dealt(bucket: Ints, columns: Columns) -> tuple[Dealt]:
+    """A task of rows that are dealt out as packed records: there are many small pieces."""
+    kinds = [(name, column.dtype) for name, column in columns.items()]
+    records = np.empty(len(bucket), dtype=kinds)
+    for name, column in columns.items():
+        records[name] = column
+    return (Dealt(bucket, {_RECORD: records}),)
+
+
+def _read(buckets: Buckets, number: int) -> Columns:
+    """The columns of a bucket; none if it has no row."""
+    found = buckets.bucket(number).read()
+    if not found:
+        return {}
+    records = found[_RECORD]
+    return {name: np.ascontiguousarray(records[name]) for name in records.dtype.names or ()}
+
+
 @dataclass(slots=True)
 class _Reading:
     """How many changes were read, and how many have connections that began in which of them.
@@ -90,19 +108,19 @@ class _Reading:
             columns[_ROW] = self.size + np.arange(len(frame))
             self.size += len(frame)
             columns = {name: column[with_port] for name, column in columns.items()}
-            yield (Dealt(_hash(columns) % count, columns),)
+            yield _dealt(_hash(columns) % count, columns)
 
     def by_first(
         self, by_key: Buckets, coded: Coded, count: int, see_flows: Callable[[pd.DataFrame], None]
     ) -> Iterator[tuple[Dealt]]:
         """The same changes, with the first of each connection, and as they were dealt out."""
         for number in range(count):
-            if columns := by_key.bucket(number).read():
+            if columns := _read(by_key, number):
                 see_flows(coded.frame(columns))
                 columns[_FIRST] = first = _first_rows(columns)
                 cells = np.minimum(first // self.width, _CELLS - 1)
                 self.counts += np.bincount(cells, minlength=_CELLS)
-                yield (Dealt(np.full(len(first), number), columns),)
+                yield _dealt(np.full(len(first), number), columns)
 
     def bounds(self, count: int) -> Ints:
         """First changes that cut the connections into ``count`` parts of about as many changes."""
@@ -112,8 +130,8 @@ class _Reading:
 
 def _by_range(by_first: Buckets, bounds: Ints, count: int) -> Iterator[tuple[Dealt]]:
     for number in range(count):
-        if columns := by_first.bucket(number).read():
-            yield (Dealt(np.searchsorted(bounds, columns[_FIRST], side="right"), columns),)
+        if columns := _read(by_first, number):
+            yield _dealt(np.searchsorted(bounds, columns[_FIRST], side="right"), columns)
 
 
 def _hash(columns: Columns) -> Ints:
@@ -140,7 +158,7 @@ def _in_order(buckets: Buckets, count: int, coded: Coded, store: Store) -> Parte
     places[[coded.texts["director"][name] for name in directors]] = np.arange(len(directors))
     kept, flows = Kept(store), 0
     for number in range(count):
-        columns = buckets.bucket(number).read()
+        columns = _read(buckets, number)
         if not columns:
             continue
         first, flow = np.unique(columns[_FIRST], return_inverse=True)

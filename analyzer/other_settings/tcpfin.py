@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.charts.thinning import kept
+from analyzer.charts.thinning import LONG, kept
 from analyzer.charts.values import OtherTcpfin
+from analyzer.columns import with_columns
+from analyzer.compared.curves import thinned
 from analyzer.ipvs.states import TIMEOUT_NAMES, is_active
 from analyzer.other_settings.what_if import Assumption, answer, predicted_under
-from analyzer.predicted.entries import TIMER, changes_by_packets
+from analyzer.parts import by_stretches, stretches
+from analyzer.predicted.curves import changes_by_packets
+from analyzer.predicted.entries import TIMER
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -19,10 +24,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analyzer.arrays import Floats, Ints
     from analyzer.charts.curves import Curve
     from analyzer.evidence.evidence import Evidence
     from analyzer.measured import Measured
-    from analyzer.predicted.entries import CounterChanges, Prediction
+    from analyzer.parts import Store
+    from analyzer.predicted.curves import CounterChanges
+    from analyzer.predicted.entries import Prediction
     from analyzer.predicted.replay import DirectorRules
 
 VALUES_S = (5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
@@ -38,9 +46,8 @@ def other_tcpfins(measured: Sequence[Measured], evidence: Evidence) -> tuple[Oth
             continue
         configured_s = result.rules.timeouts.tcpfin_s
         values = sorted({configured_s, *VALUES_S})
-        everything = np.arange(len(result.prediction.entries))
         by_packets = changes_by_packets(
-            result.prediction, everything, is_active(result.director.kernel)
+            result.prediction, None, is_active(result.director.kernel)
         )  # which another tcpfin leaves as they are, mostly
         longest_s = longest_wait_s(result.prediction, result.rules)
         answers += [
@@ -73,9 +80,9 @@ def _under(
     return OtherTcpfin(
         tcpfin_s=tcpfin_s,
         is_own=is_own,
-        inactive_s=_inactive_s(curve, len(prediction.entries)),
+        inactive_s=_inactive_s(curve, len(prediction.entries), prediction.store),
         answer=replayed,
-        curve=_thinned(curve),
+        curve=_thinned(curve, prediction.store),
     )
 
 
@@ -85,15 +92,14 @@ def longest_wait_s(prediction: Prediction, rules: DirectorRules) -> float | None
     A longer tcpfin moves the ends of entries and nothing else. None where any tcpfin may change
     more: where a flow made several entries, one was cut short, or tcpfin was set meanwhile.
     """
-    entries = prediction.entries
-    if (
-        rules.changes
-        or rules.secure_tcp
-        or not entries["flow"].is_unique
-        or (entries["cause"] != TIMER).any()
-    ):
+    if rules.changes or rules.secure_tcp or not all(map(_is_simple, prediction.entry_parts())):
         return None
     return max(map(_longest_wait_ns, prediction.parts())) / NS_PER_S
+
+
+def _is_simple(entries: pd.DataFrame) -> bool:
+    """Whether each flow made one entry, which its timer ended."""
+    return entries["flow"].is_unique and bool((entries["cause"] == TIMER).all())
 
 
 def _longest_wait_ns(steps: pd.DataFrame) -> int:
@@ -106,23 +112,46 @@ def shifted(
     result: Measured, evidence: Evidence, prediction: Prediction, tcpfin_s: float
 ) -> Prediction:
     """The prediction with the entries that wait for tcpfin ending by another value."""
-    entries = prediction.entries
-    waiting = entries["state"].isin(_FIN_STATES).to_numpy()
+    entries, store = prediction.entries, prediction.store
     clock = evidence.by_director[result.director.name].clock
-    last_s = clock.uptime_s(entries.loc[waiting, "last_ns"].to_numpy(dtype=np.int64))
-    ends_ns, timeout_s = entries["ends_ns"].to_numpy(copy=True), entries["timeout_s"]
-    ends_ns[waiting] = clock.client_ns(result.rules.expiry_uptime_s(last_s, tcpfin_s))
-    timeout_s = timeout_s.mask(waiting, tcpfin_s)
-    return replace(prediction, entries=entries.assign(ends_ns=ends_ns, timeout_s=timeout_s))
+    columns = {name: entries[name].to_numpy() for name in ("state", "last_ns", "ends_ns")}
+    timeout_s = entries["timeout_s"].to_numpy()
+
+    def ends_ns(rows: slice) -> Ints:
+        state, last_ns, shifted_ns = (column[rows] for column in columns.values())
+        waiting, shifted_ns = np.isin(state, _FIN_STATES), shifted_ns.copy()
+        expiry_s = result.rules.expiry_uptime_s(clock.uptime_s(last_ns[waiting]), tcpfin_s)
+        shifted_ns[waiting] = clock.client_ns(expiry_s)
+        return shifted_ns
+
+    def timeouts_s(rows: slice) -> Floats:
+        waiting = np.isin(columns["state"][rows], _FIN_STATES)
+        return np.where(waiting, tcpfin_s, timeout_s[rows])
+
+    moved = with_columns(
+        entries,
+        ends_ns=by_stretches(store, len(entries), ends_ns),
+        timeout_s=by_stretches(store, len(entries), timeouts_s),
+    )
+    return replace(prediction, entries=moved)
 
 
-def _inactive_s(curve: Curve, entries: int) -> float:
+def _inactive_s(curve: Curve, entries: int, store: Store) -> float:
     """The area below InActConn, shared out among all entries."""
-    area = float(np.sum(np.diff(curve.t_s) * curve.inactive[:-1])) if curve.t_s.size else 0.0
-    return area / entries if entries else 0.0
+    size = max(len(curve.t_s) - 1, 0)
+    areas = [_area(curve, rows) for rows in stretches(size, LONG)]
+    store.release()
+    return math.fsum(areas) / entries if entries else 0.0
 
 
-def _thinned(curve: Curve) -> Curve:
+def _area(curve: Curve, rows: slice) -> float:
+    """The area below InActConn from some points to the next."""
+    lasted_s = np.diff(curve.t_s[rows.start : rows.stop + 1])
+    return float(np.sum(lasted_s * curve.inactive[rows][: len(lasted_s)]))
+
+
+def _thinned(curve: Curve, store: Store) -> Curve:
+    curve = thinned(curve, store)
     chosen = np.union1d(kept(curve.active, points=POINTS), kept(curve.inactive, points=POINTS))
     return replace(
         curve,

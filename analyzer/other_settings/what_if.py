@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
-from analyzer.charts.curves import Curve
+from analyzer.compared.curves import curve_of
 from analyzer.compared.early_ends import with_outages
 from analyzer.compared.passage import passage_of
 from analyzer.errors import AnalyzerError
 from analyzer.ipvs.port_reuse import uses_old_conntrack
 from analyzer.ipvs.states import is_active
-from analyzer.predicted.entries import TIMER, predict, predicted_curve, state_name
+from analyzer.parts import over_stretches
+from analyzer.predicted.curves import predicted_curve
+from analyzer.predicted.entries import groups_of_timed, predict, state_name
 from analyzer.predicted.rules import segments_passed
 from analyzer.results import WhatIf, WhatIfGroup
 from analyzer.units import NS_PER_S
@@ -23,10 +24,14 @@ from analyzer.units import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.arrays import Ints
+    from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
     from analyzer.evidence.evidence import Evidence
     from analyzer.measured import Measured
-    from analyzer.predicted.entries import CounterChanges, Prediction
+    from analyzer.parts import Store
+    from analyzer.predicted.curves import CounterChanges
+    from analyzer.predicted.entries import Prediction
     from analyzer.predicted.replay import DirectorRules
 
 FORWARDINGS = ("dr", "tun", "nat")
@@ -119,45 +124,39 @@ def answer(
 
     ``by_packets`` are the ``changes_by_packets`` of all its entries, if they are known already.
     """
-    everything = np.arange(len(prediction.entries))
-    at_ns, active, inactive = predicted_curve(
-        prediction, everything, is_active(result.director.kernel), by_packets
-    )
-    last_packet_ns = prediction.entries["last_ns"].max() if len(everything) else 0
-    curve = Curve(
-        director=result.director.name,
-        real_server=ALL_SERVERS,
-        t_s=(at_ns - evidence.zero_ns) / NS_PER_S,
-        active=active,
-        inactive=inactive,
-    )
+    store = prediction.store
+    changes = predicted_curve(prediction, None, is_active(result.director.kernel), by_packets)
+    curve = curve_of(prediction, ALL_SERVERS, evidence.zero_ns, changes)
+    ends_ns = changes[0][-1:].tolist()
+    packets_ns = [int(part["last_ns"].max()) for part in prediction.entry_parts() if len(part)]
     summary = WhatIf(
         director=result.director.name,
         assumptions=tuple(str(assumption) for assumption in assumptions),
-        peak_active=int(active.max(initial=0)),
-        peak_inactive=int(inactive.max(initial=0)),
-        forgotten_after_s=float((at_ns[-1] - last_packet_ns) / NS_PER_S) if len(at_ns) else None,
-        groups=_groups(prediction.entries),
+        peak_active=_highest(curve.active, store),
+        peak_inactive=_highest(curve.inactive, store),
+        forgotten_after_s=(ends_ns[0] - max(packets_ns)) / NS_PER_S if ends_ns else None,
+        groups=_groups(prediction),
         doubt=caveat,
     )
     return summary, curve
 
 
-def _groups(entries: pd.DataFrame) -> tuple[WhatIfGroup, ...]:
+def _highest(values: Ints, store: Store) -> int:
+    parts = over_stretches(store, len(values), lambda rows: int(values[rows].max(initial=0)))
+    return max(parts)
+
+
+def _groups(prediction: Prediction) -> tuple[WhatIfGroup, ...]:
     """The entries that their timers end, by state and timeout; the largest group first."""
-    waits_s = entries["timeout_s"].to_numpy(dtype=np.float64)
-    timed = (entries["cause"] == TIMER).to_numpy(dtype=bool) & ~np.isnan(waits_s)
-    state = entries["state"].to_numpy(dtype=np.int64)[timed]
-    which, timeouts_s = pd.factorize(waits_s[timed], sort=True)
-    n = np.bincount(state * len(timeouts_s) + which)
-    largest_first = np.flatnonzero(n)[np.argsort(-n[n > 0], kind="stable")].tolist()
+    counts = groups_of_timed(prediction.entry_parts(), ["state", "timeout_s"])
+    largest_first = sorted(counts, key=lambda kind: (-counts[kind], *kind))
     return tuple(
         WhatIfGroup(
-            state=state_name(number // len(timeouts_s)),
-            timeout_s=float(timeouts_s[number % len(timeouts_s)]),
-            n=int(n[number]),
+            state=state_name(int(state)),
+            timeout_s=float(timeout_s),
+            n=counts[state, timeout_s],
         )
-        for number in largest_first
+        for state, timeout_s in largest_first
     )
 
 

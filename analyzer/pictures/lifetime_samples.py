@@ -15,7 +15,7 @@ from analyzer.observed.ends import (
     with_end,
 )
 from analyzer.predicted.entries import TIMER, state_number
-from analyzer.units import NS_PER_S
+from analyzer.recording.instants import seconds_since
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,12 +75,11 @@ def _predicted(result: Measured, row: Lifetime) -> Floats:
     number = state_number(row.state)
     if result.prediction is None or number is None:
         return np.array([], dtype=np.float64)
-    entries = result.prediction.entries
-    chosen = (entries["state"] == number) & (entries["cause"] == TIMER)
-    if row.timeout_s is not None:
-        chosen &= entries["timeout_s"] == row.timeout_s
-    rows = entries[chosen]
-    lifetime_ns = rows["ends_ns"].to_numpy(dtype=np.int64) - rows["last_ns"].to_numpy(
-        dtype=np.int64
-    )
-    return np.asarray(lifetime_ns / NS_PER_S, dtype=np.float64)
+    writer = result.prediction.store.columns()
+    for entries in result.prediction.entry_parts():
+        chosen = (entries["state"] == number) & (entries["cause"] == TIMER)
+        if row.timeout_s is not None:
+            chosen &= entries["timeout_s"] == row.timeout_s
+        rows = entries[chosen]
+        writer.append({"lifetime_s": seconds_since(rows["ends_ns"], rows["last_ns"])})
+    return writer.finish()["lifetime_s"]

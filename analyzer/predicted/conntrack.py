@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.columns import named
 from analyzer.conntrack.replay import Packets, replay
 from analyzer.conntrack.settings import SYSCTLS
 from analyzer.conntrack.states import Kind, kind_of
@@ -106,8 +107,10 @@ def _outside(segments: Segments, tracked: Tracked, rules: ConntrackRules) -> pd.
 
 
 def _timeout_names(sysctl: npt.NDArray[np.int8]) -> pd.Series:
-    names = np.array([*SYSCTLS, "fixed"], dtype=object)  # FIXED is the last
-    return pd.Series(names[sysctl], dtype="string")
+    return named(sysctl % len(_NAMES), _NAMES)
+
+
+_NAMES = (*SYSCTLS, "fixed")  # FIXED is the last
 
 
 def packets_of(segments: Segments, clock: DirectorClock, handled: Handling) -> Packets:

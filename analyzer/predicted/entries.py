@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from analyzer.columns import code_type, codes_of, columns_of, named, table_of, with_columns
 from analyzer.conntrack.states import CtState
 from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import State
-from analyzer.parts import IN_MEMORY, Rows, cuts
+from analyzer.parts import IN_MEMORY, Rows, cuts, stored
 from analyzer.predicted.replay import handling, replay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -34,6 +35,11 @@ NO_SEGMENT = -1
 EXPIRE_NODEST, DROP_ENTRY, FLUSH = "expire-nodest-conn", "drop-entry", "flush"
 REFUSED = "refused"
 """conntrack deletes an entry whose only answer was a reset."""
+PORT_TAKEN = "port-taken"
+"""conntrack deletes an entry whose port another connection needs (``predicted.evictions``)."""
+
+CAUSES = (TIMER, PORT_REUSE, EXPIRE_NODEST, DROP_ENTRY, FLUSH, REFUSED, PORT_TAKEN)
+"""Why an entry goes: the categories of ``cause``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,13 @@ class Prediction:
         flow = self.steps["flow"].to_numpy()
         for rows in cuts(flow, self.store.part_rows) or [slice(0, 0)]:
             yield self.steps.iloc[rows]
+            self.store.release()
+
+    def entry_parts(self) -> Iterator[pd.DataFrame]:
+        """The entries part by part, of whole flows; at least one part."""
+        flow = self.entries["flow"].to_numpy()
+        for rows in cuts(flow, self.store.part_rows) or [slice(0, 0)]:
+            yield self.entries.iloc[rows]
             self.store.release()
 
 
@@ -114,15 +127,15 @@ def predicted_by_parts(
     handled, store = handled or handling(len(segments.flow)), segments.store
     cut = segments.cuts() or [slice(0, 0)]
     tasks = ((part, handled.only(rows)) for rows, part in zip(cut, segments.parts(), strict=True))
-    writer, entries, dropped_syns = store.columns(), [], 0
+    writer, entries, dropped_syns = store.columns(), store.columns(), 0
     outside: list[pd.DataFrame] = []
     for made in store.fill(writer, partial(_steps_apart, predict_part), tasks):
-        entries.append(made.entries)
+        entries.append(columns_of(made.entries))
         dropped_syns += made.dropped_syns
         outside += [] if made.outside is None else [made.outside]
     return replace(
         made,
-        entries=pd.concat(entries, ignore_index=True) if len(entries) > 1 else entries[0],
+        entries=table_of(entries.finish(), made.entries),
         steps=pd.DataFrame(writer.finish(), copy=False),
         dropped_syns=dropped_syns,
         store=store,
@@ -202,13 +215,20 @@ def _entries(
             "state": beliefs.state[last],
             "timeout_s": beliefs.timeout_s[last],
             "ends_ns": np.minimum(np.where(cut_short, cut_short_ns, ends_ns), rebooted_ns),
-            "cause": np.select(
-                [cut_short & nodest, cut_short, ends_ns > rebooted_ns],
-                [EXPIRE_NODEST, PORT_REUSE, FLUSH],
-                default=TIMER,
+            "cause": named(
+                np.select(
+                    [cut_short & nodest, cut_short, ends_ns > rebooted_ns],
+                    [_CODES[EXPIRE_NODEST], _CODES[PORT_REUSE], _CODES[FLUSH]],
+                    default=_CODES[TIMER],
+                ),
+                CAUSES,
             ),
-        }
+        },
+        copy=False,
     )
+
+
+_CODES = dict(zip(CAUSES, np.arange(len(CAUSES), dtype=code_type(len(CAUSES))), strict=True))
 
 
 def _ended_by(segments: Segments, beliefs: Beliefs, last: Ints) -> Ints:
@@ -225,77 +245,38 @@ def _ended_by(segments: Segments, beliefs: Beliefs, last: Ints) -> Ints:
 
 def ended_at(prediction: Prediction, chosen: Bools, at_ns: Ints, cause: str) -> Prediction:
     """The prediction with some entries ended early, at instants of shape (chosen entries,)."""
-    entries = prediction.entries.copy()
-    entries.loc[chosen, "ends_ns"] = at_ns
-    entries.loc[chosen, "cause"] = cause
-    return replace(prediction, entries=entries)
+    entries, store = prediction.entries, prediction.store
+    ends_ns = entries["ends_ns"].to_numpy(copy=True)
+    causes = codes_of(entries["cause"]).copy()
+    ends_ns[chosen], causes[chosen] = at_ns, _CODES[cause]
+    cause_of_each = named(stored(store, causes), CAUSES)
+    changed = with_columns(entries, ends_ns=stored(store, ends_ns), cause=cause_of_each)
+    return replace(prediction, entries=changed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CounterChanges:
-    """Changes of the counters and their instants; each array of shape (n,), ascending in time."""
-
-    at_ns: Ints
-    active: Int8s
-    entries: Int8s
-
-
-def changes_by_packets(
-    prediction: Prediction, chosen: Ints, counts_as_active: Bools
-) -> CounterChanges:
-    """Counter changes by the packets of some of the entries; as ``predicted_curve``."""
-    is_chosen = np.zeros(len(prediction.entries), dtype=bool)
-    is_chosen[chosen] = True
-    parts = [_changes(steps, is_chosen, counts_as_active) for steps in prediction.parts()]
-    at_ns, active, entries = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(at_ns, kind="stable")
-    return CounterChanges(at_ns=at_ns[order], active=active[order], entries=entries[order])
-
-
-def _changes(
-    steps: pd.DataFrame, chosen: Bools, counts_as_active: Bools
-) -> tuple[Ints, Int8s, Int8s]:
-    """Of some steps those that change a counter: when, and ActiveConn and all entries by what."""
-    steps = steps if chosen.all() else steps[chosen[steps["entry"].to_numpy()]]
-    entry, at_ns = steps["entry"].to_numpy(), steps["at_ns"].to_numpy()
-    first = np.ones(len(entry), dtype=bool)
-    first[1:] = entry[1:] != entry[:-1]
-    active = counts_as_active[steps["state"].to_numpy(dtype=np.int64)].astype(np.int8)
-    more = active.copy()
-    more[1:] -= np.where(first[1:], np.int8(0), active[:-1])
-    changed = first | (more != 0)
-    return at_ns[changed], more[changed], first[changed].astype(np.int8)
-
-
-def predicted_curve(
-    prediction: Prediction,
-    chosen: Ints,
-    counts_as_active: Bools,
-    by_packets: CounterChanges | None = None,
-) -> tuple[Ints, Ints, Ints]:
-    """ActiveConn and InActConn of some of the entries: when they change, and to what.
+def groups_of_timed(parts: Iterable[pd.DataFrame], keys: list[str]) -> dict[tuple[Any, ...], int]:
+    """How many entries that their timers end there are of each kind, in order of the first.
 
     Args:
-        prediction: one director's.
-        chosen: indices into ``prediction.entries``; each once.
-        counts_as_active: which states its kernel counts so (``states.is_active``).
-        by_packets: ``changes_by_packets`` of the same, if it is known already.
-
-    Returns:
-        ``at_ns, active, inactive``, each of shape (changes,), ascending in time.
+        parts: of ``Prediction.entries``.
+        keys: columns of these.
     """
-    begun = by_packets or changes_by_packets(prediction, chosen, counts_as_active)
-    state, ends_ns = (
-        prediction.entries[name].to_numpy(dtype=np.int64)[chosen] for name in ("state", "ends_ns")
-    )
-    times = np.r_[begun.at_ns, ends_ns]
-    more_active = np.r_[begun.active, -counts_as_active[state].astype(np.int8)]
-    more_entries = np.r_[begun.entries, np.full(len(ends_ns), -1, dtype=np.int8)]
-    order = np.argsort(times, kind="stable")
-    times, more_active, more_entries = times[order], more_active[order], more_entries[order]
-    changed = np.flatnonzero(np.r_[np.diff(times) > 0, True]) if len(times) else times
-    actives = np.cumsum(more_active)[changed]
-    return times[changed], actives, np.cumsum(more_entries)[changed] - actives
+    counts: dict[tuple[Any, ...], int] = {}
+    for entries in parts:
+        kinds = [entries[key].to_numpy() for key in keys]
+        timed = (entries["cause"] == TIMER).to_numpy(dtype=bool)
+        number = np.zeros(len(entries), dtype=np.int64)
+        for values in kinds:
+            code, found = pd.factorize(values)
+            timed = timed & (code >= 0)
+            number = number * len(found) + code
+        numbers, first = np.unique(number[timed], return_index=True)
+        n = np.bincount(np.searchsorted(numbers, number[timed]))
+        for place in np.argsort(first).tolist():
+            row = np.flatnonzero(timed)[first[place]]
+            kind = tuple(values[row].item() for values in kinds)
+            counts[kind] = counts.get(kind, 0) + int(n[place])
+    return counts
 
 
 def state_name(state: int) -> str:

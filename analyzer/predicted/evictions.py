@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
-from analyzer.predicted.entries import TIMER, ended_at
+from analyzer.predicted.entries import PORT_TAKEN, TIMER, ended_at
 from analyzer.recording.instants import latest_row
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.predicted.entries import Prediction
-
-PORT_TAKEN = "port-taken"
-"""The cause of such an end."""
 
 _NONE = -1
 _PORT = ["protocol", "source_ip", "source_port", "server"]
@@ -37,8 +34,9 @@ def with_evictions(prediction: Prediction, flows: pd.DataFrame, hidden: pd.DataF
     if hidden.empty or prediction.entries.empty:
         return prediction
     key = [*CONNECTION_KEY]
-    numbered = flows[key].assign(flow=np.arange(len(flows)))
-    rows = hidden.merge(numbered, on=key).sort_values("at_ns", kind="stable", ignore_index=True)
+    near = flows[flows["client_port"].isin(hidden["client_port"])][key]
+    near = near.astype(hidden[key].dtypes.to_dict()).rename_axis("flow").reset_index()
+    rows = hidden.merge(near, on=key).sort_values("at_ns", kind="stable", ignore_index=True)
     rows["row"] = np.arange(len(rows))
     following = rows.groupby(_PORT)["row"].shift(-1, fill_value=_NONE)
     later = rows.iloc[following[following != _NONE]].reset_index(drop=True)

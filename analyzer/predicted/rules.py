@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analyzer.evidence.held import to_services_held
 from analyzer.ipvs.port_reuse import uses_old_conntrack
 from analyzer.ipvs.states import Timeouts
+from analyzer.parts import by_stretches
 from analyzer.predicted.replay import DirectorRules
 from analyzer.wire.packets import NO_MAC
-from analyzer.wire.segments import Segments, passed
+from analyzer.wire.segments import Segments, arrives, passed
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from analyzer.evidence.evidence import Evidence
@@ -44,19 +46,33 @@ def segments_passed(director: Director, evidence: Evidence, segments: Segments) 
     of its interfaces), all of them passed the only director. Those of a service that it lacks did
     not pass through IPVS.
     """
-    return _passed(director, evidence, segments) & to_services_held(director, evidence, segments)
+    passing = _passed(director, evidence, segments)
+    held = to_services_held(director, evidence, segments)
+    size = len(segments.flow)
+    return by_stretches(segments.store, size, lambda rows: passing[rows] & held[rows])
 
 
 def _passed(director: Director, evidence: Evidence, segments: Segments) -> Bools:
     macs = director.macs
     if len(evidence.directors) == 1:
         macs = macs or evidence.forwarder_macs
-    to_directors = passed(segments, macs)
-    if len(evidence.directors) > 1 or to_directors[segments.to_vip].any():
-        return to_directors
-    has_no_mac = segments.where(lambda part: part.to_vip & (part.destination_mac == NO_MAC))
-    if macs and not has_no_mac.any():
-        return to_directors
-    return (has_no_mac if macs else segments.to_vip) | (evidence.forwarding == "nat") & (
-        ~segments.to_vip
-    )
+    known = list(macs)
+    if (
+        len(evidence.directors) > 1
+        or arrives(segments, macs)
+        or segments.any(lambda part: part.to_vip & np.isin(part.source_mac, known))
+    ):
+        return passed(segments, macs)
+    if macs and not segments.any(_has_no_mac):
+        return passed(segments, macs)
+    replies_pass = evidence.forwarding == "nat"
+    to_vip = _has_no_mac if macs else _is_to_vip
+    return segments.where(lambda part: to_vip(part) | replies_pass & ~part.to_vip)
+
+
+def _has_no_mac(segments: Segments) -> Bools:
+    return np.asarray(segments.to_vip & (segments.destination_mac == NO_MAC))
+
+
+def _is_to_vip(segments: Segments) -> Bools:
+    return segments.to_vip

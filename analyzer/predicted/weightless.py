@@ -10,6 +10,7 @@ import pandas as pd
 from analyzer.ipvs.states import Flag
 from analyzer.ipvs.versions import nodest_in_any_reuse_mode
 from analyzer.predicted.weights import of_flow
+from analyzer.wire.services import service_numbers, services_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,10 +95,10 @@ def _rows_by_service(
     segments: Segments, weights: Mapping[Service, dict[str, Weights]]
 ) -> list[tuple[dict[str, Weights], Ints]]:
     """The services that the segments' flows belong to, each with the segments' rows."""
-    ends = segments.flows[["protocol", "vip", "port"]]
-    number = ends.groupby(["protocol", "vip", "port"], sort=False).ngroup().to_numpy()
+    ends = services_of(segments)
+    number = service_numbers(segments.flows, ends)
     services = []
-    for each, (protocol, vip, port) in enumerate(ends.drop_duplicates().itertuples(index=False)):
+    for each, (protocol, vip, port) in enumerate(ends.itertuples(index=False)):
         service = of_flow(weights, str(protocol), str(vip), int(port))
         rows = np.flatnonzero(number[segments.flow] == each)
         if service and len(rows):

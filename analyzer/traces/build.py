@@ -10,20 +10,24 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.addresses import host_port
-from analyzer.predicted.entries import state_name
-from analyzer.traces.choose import MOST, Crowd, choose, connection_of, entries_of
+from analyzer.parts import by_stretches, cuts, rows_of_flows
+from analyzer.predicted.entries import PORT_REUSE, state_name
+from analyzer.sorting import middle_of
+from analyzer.traces.choose import MOST, Crowd, EntryFates, choose, connection_of
 from analyzer.traces.model import ConnectionTrace, Span
 from analyzer.traces.packets import Hops, packets_of
 from analyzer.traces.request_connections import notable_requests, requests_of
 from analyzer.traces.retentions import entry_retention, seconds, seen_retention, socket_retention
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
     from analyzer.evidence.evidence import Evidence
     from analyzer.measured import Measured
+    from analyzer.parts import Store
     from analyzer.traces.expired import LatePacket
     from analyzer.traces.model import Retention
     from analyzer.traces.request_connections import Served
@@ -57,7 +61,7 @@ def traces(
     """
     if table is None or table.empty or evidence.segments is None:
         return ()
-    chosen = choose(_crowd(evidence, evidence.segments, measured, table, late), most)
+    chosen = choose(_crowds(evidence, evidence.segments, measured, table, late), most)
     rows = [row for row, _ in chosen]
     flows = table["flow"].to_numpy(dtype=np.int64)[rows]
     seen = evidence.entries.where(lambda rows: rows["flow"].isin(flows))
@@ -76,35 +80,66 @@ def traces(
     )
 
 
-def _crowd(
+def _crowds(
     evidence: Evidence,
     segments: Segments,
     measured: Sequence[Measured],
     table: pd.DataFrame,
     late: Sequence[LatePacket],
-) -> Crowd:
-    last_state, cause, off_s = entries_of(table, measured)
-    total_ms, failed = notable_requests(evidence.requests, segments.flows, table)
-    return Crowd(
-        table=table,
-        total_ms=total_ms,
-        failed=failed,
-        last_state=last_state,
-        cause=cause,
-        off_s=off_s,
-        late_s=_late_s(table, late),
-    )
+) -> Iterator[Crowd]:
+    """All connections, part by part."""
+    fates = EntryFates.of(table, measured)
+    notable = notable_requests(evidence.requests, segments.flows, table)
+    late_s, median_s = _late_s(table, late), _median_s(table, segments.store)
+    after_reuse = False
+    for rows in cuts(table["flow"].to_numpy(), segments.store.part_rows):
+        part = table.iloc[rows]
+        last_state, cause, off_s = fates.of_part(part)
+        total_ms, failed = notable.of_part(part)
+        crowd = Crowd(
+            table=part,
+            total_ms=total_ms,
+            failed=failed,
+            last_state=last_state,
+            cause=cause,
+            off_s=off_s,
+            late_s=late_s.get(rows.start, rows.stop),
+            median_s=median_s,
+            after_reuse=after_reuse,
+        )
+        yield crowd
+        after_reuse = bool(cause[-1] == PORT_REUSE)
+        segments.store.release()
 
 
-def _late_s(table: pd.DataFrame, late: Sequence[LatePacket]) -> Floats:
-    """How late each connection's packet was; 0 where none was."""
-    latest_s = np.zeros(len(table))
+@dataclass(frozen=True, slots=True)
+class _Lateness:
+    """By how much a packet came after its entry's end, of the connections where one did."""
+
+    connection: Ints
+    late_s: Floats
+
+    def get(self, first: int, until: int) -> Floats:
+        """Of each of some connections; 0 where none was."""
+        latest_s = np.zeros(until - first)
+        here = (self.connection >= first) & (self.connection < until)
+        np.maximum.at(latest_s, self.connection[here] - first, self.late_s[here])
+        return latest_s
+
+
+def _late_s(table: pd.DataFrame, late: Sequence[LatePacket]) -> _Lateness:
+    """How late each connection's packet was."""
     flow = np.array([case.flow for case in late], dtype=np.int64)
     at_ns = np.array([case.at_ns for case in late], dtype=np.int64)
-    row = connection_of(table, flow, at_ns)
-    late_s = np.array([case.late_s[1] for case in late])
-    np.maximum.at(latest_s, row[row >= 0], late_s[row >= 0])
-    return latest_s
+    late_s = np.array([case.late_s[1] for case in late], dtype=np.float64)
+    return _Lateness(connection_of(table, flow, at_ns), late_s)
+
+
+def _median_s(table: pd.DataFrame, store: Store) -> float:
+    """How long connections lasted, half of them at most."""
+    first_ns, last_ns = (table[name].to_numpy() for name in ("first_ns", "last_ns"))
+    spent_ns = by_stretches(store, len(table), lambda rows: last_ns[rows] - first_ns[rows])
+    return float(np.mean([spent / NS_PER_S for spent in middle_of(store, spent_ns)]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +198,7 @@ class _DirectorHistory:
             for number, (first, last) in zip(flows.tolist(), edges, strict=True)
         }
         made = result.prediction.entries
-        made = made[made["flow"].isin(flows)]
+        made = made.iloc[rows_of_flows(made["flow"].to_numpy(), np.unique(flows))]
         columns = {name: steps[name].to_numpy() for name in ("flow", "at_ns", "entry", "state")}
         return cls(
             director=result.director.name,
@@ -189,15 +224,18 @@ class _Connection:
     def all_of(cls, table: pd.DataFrame, rows: Sequence[int]) -> list[_Connection]:
         """The connections in these rows of ``wire.connections``."""
         flow, first_ns = (table[name].to_numpy(dtype=np.int64) for name in ("flow", "first_ns"))
-        again = np.append(flow[1:] == flow[:-1], [False])
-        until_ns = np.where(again, np.roll(first_ns, -1), _NEVER)
+        until_ns = {
+            row: int(first_ns[row + 1])
+            for row in rows
+            if row + 1 < len(flow) and flow[row + 1] == flow[row]
+        }
         names = ["flow", "first_ns", "last_ns", "closer", "holds_time_wait"]
         return [
             cls(
                 flow=int(row["flow"]),
                 first_ns=int(row["first_ns"]),
                 last_ns=int(row["last_ns"]),
-                until_ns=int(until_ns[number]),
+                until_ns=until_ns.get(number, _NEVER),
                 closer=str(row["closer"]),
                 holds_time_wait=str(row["holds_time_wait"]),
             )

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.states import State
+from analyzer.parts import same_flows
 from analyzer.predicted.entries import PORT_REUSE, TIMER
+from analyzer.recording.instants import latest_row
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -38,16 +40,18 @@ _EMBRYONIC = (State.SYN_SENT, State.SYN_RECV, State.SYNACK)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crowd:
-    """All connections of a run, and what distinguishes them; arrays have shape (connections,).
+    """Connections of a run, and what distinguishes them; arrays have shape (connections,).
 
     Attributes:
-        table: ``wire.connections``, in its order: by flow, then time.
+        table: of ``wire.connections``, in its order: by flow, then time; index: their numbers.
         total_ms: of the request behind it; NaN where not known.
         failed: whether that request failed.
         last_state: the State of its entry at the end; -1 where none was predicted.
         cause: why its entry ended; "" where none was predicted.
         off_s: by how much its entry's end lies outside the polls around it; 0 where not seen.
         late_s: by how much a packet came after its entry's end; 0 where none did; or one 0 for all.
+        median_s: how long connections lasted, of all of the run; by default of these.
+        after_reuse: the connection before the first was ended by the reuse of its port.
     """
 
     table: pd.DataFrame
@@ -57,6 +61,8 @@ class Crowd:
     cause: Strings
     off_s: Floats
     late_s: Floats = field(default_factory=lambda: np.zeros(1))
+    median_s: float | None = None
+    after_reuse: bool = False
 
     @property
     def duration_s(self) -> Floats:
@@ -72,7 +78,7 @@ def _where(mask: npt.ArrayLike, score: Floats | float = 0.0) -> Floats:
 def _reuses(crowd: Crowd) -> Floats:
     """A connection whose port was reused, and the one that reused it."""
     ended = crowd.cause == PORT_REUSE
-    return _where(ended | np.r_[False, ended[:-1]] if len(ended) else ended)
+    return _where(ended | np.r_[crowd.after_reuse, ended[:-1]] if len(ended) else ended)
 
 
 def _is_usual(cause: Strings) -> npt.NDArray[np.bool_]:
@@ -87,7 +93,10 @@ def _late(crowd: Crowd) -> Floats:
 def _usual(crowd: Crowd) -> Floats:
     """The connection nearest to the median in length."""
     lasted = crowd.duration_s
-    return -np.abs(lasted - np.median(lasted)) if len(lasted) else lasted
+    median_s = crowd.median_s
+    if median_s is None:
+        median_s = float(np.median(lasted)) if len(lasted) else 0.0
+    return -np.abs(lasted - median_s)
 
 
 REASONS: Mapping[str, tuple[str, Callable[[Crowd], Floats]]] = {
@@ -121,17 +130,26 @@ REASONS: Mapping[str, tuple[str, Callable[[Crowd], Floats]]] = {
 """Why a connection may get a trace: in words, and a score for each connection (NaN: not)."""
 
 
-def choose(crowd: Crowd, most: int = MOST) -> list[tuple[int, tuple[str, ...]]]:
+def choose(crowds: Iterable[Crowd], most: int = MOST) -> list[tuple[int, tuple[str, ...]]]:
     """Connections that get a trace: the best of each reason in turn, until there are enough.
 
     Args:
-        crowd: the run's connections.
+        crowds: the run's connections, in parts, in order.
         most: how many are chosen at most.
 
     Returns:
-        Row in ``crowd.table`` and the reasons that led to it, in the order of ``REASONS``.
+        The connection's number and the reasons that led to it, in the order of ``REASONS``.
     """
-    queues = {name: _best(score(crowd), MOST_ALIKE) for name, (_, score) in REASONS.items()}
+    best: dict[str, list[tuple[float, int]]] = {name: [] for name in REASONS}
+    for crowd in crowds:
+        for name, (_, score) in REASONS.items():
+            scores = score(crowd)
+            found = [
+                (-float(scores[row]), int(crowd.table.index[row]))
+                for row in _best(scores, MOST_ALIKE)
+            ]
+            best[name] = sorted(best[name] + found)[:MOST_ALIKE]
+    queues = {name: [number for _, number in found] for name, found in best.items()}
     queues["usual"] = queues["usual"][:1]
     reasons: dict[int, list[str]] = {}
     for rank in range(MOST_ALIKE):
@@ -158,44 +176,73 @@ def _best(scores: Floats, most: int) -> list[int]:
 
 
 def connection_of(table: pd.DataFrame, flow: Ints, at_ns: Ints) -> Ints:
-    """The row of the connection that each instant of a flow belongs to; -1 for none.
+    """The place of the connection that each instant of a flow belongs to; -1 for none.
 
     Args:
-        table: ``wire.connections``.
+        table: ``wire.connections``, or a part of whole flows.
         flow: shape (n,).
         at_ns: shape (n,), not before the connection's first packet.
     """
-    if table.empty:
-        return np.full(len(flow), -1, dtype=np.int64)
-    flows, firsts = (table[name].to_numpy(dtype=np.int64) for name in ("flow", "first_ns"))
-    zero_ns = int(min(firsts.min(), at_ns.min(initial=firsts.min())))
-    span = int(max(firsts.max(), at_ns.max(initial=firsts.max())) - zero_ns) // 1000 + 1
-    keys = flows * span + (firsts - zero_ns) // 1000
-    row = np.searchsorted(keys, flow * span + (at_ns - zero_ns) // 1000, side="right") - 1
-    return np.where((row >= 0) & (flows[np.maximum(row, 0)] == flow), row, -1)
+    flows, firsts_ns = (table[name].to_numpy(dtype=np.int64) for name in ("flow", "first_ns"))
+    return latest_row(flows, firsts_ns, flow, at_ns)
 
 
-def entries_of(table: pd.DataFrame, measured: Sequence[Measured]) -> tuple[Ints, Strings, Floats]:
-    """The last State of each connection's entry, why it ended, and how far off that was.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFates:
+    """The entries of connections that were predicted, and how far off those seen were.
 
-    Returns:
-        ``last_state`` (-1: none predicted), ``cause`` ("" likewise), ``off_s`` (0 if not seen).
+    Attributes:
+        measured: of each director.
+        off: by director: the connections whose entries were seen to expire, in order of their
+            entries, and how far outside the polls the predicted end lies.
     """
-    last_state = np.full(len(table), -1, dtype=np.int64)
-    cause = np.full(len(table), "", dtype=object)
-    off_s = np.zeros(len(table))
-    for result in measured:
-        if result.prediction is None or result.prediction.entries.empty:
-            continue
-        entries = result.prediction.entries
-        row = connection_of(table, entries["flow"].to_numpy(), entries["first_ns"].to_numpy())
-        known = row >= 0
-        last_state[row[known]] = entries["state"].to_numpy()[known]
-        cause[row[known]] = entries["cause"].to_numpy()[known]
-        held, outside_s = _off(result.tracked.whole())
-        held = row[held]
-        off_s[held[held >= 0]] = outside_s[held >= 0]
-    return last_state, cause, off_s
+
+    measured: Sequence[Measured]
+    off: Sequence[tuple[Ints, Floats]]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, measured: Sequence[Measured]) -> EntryFates:
+        """Those of a run's connections."""
+        known = [
+            result
+            for result in measured
+            if result.prediction is not None and not result.prediction.entries.empty
+        ]
+        return cls(measured=known, off=[_off_connections(table, result) for result in known])
+
+    def of_part(self, table: pd.DataFrame) -> tuple[Ints, Strings, Floats]:
+        """The last State of each connection's entry, why it ended, and how far off that was.
+
+        Args:
+            table: a part of ``wire.connections``, of whole flows; index: their numbers.
+
+        Returns:
+            ``last_state`` (-1: none predicted), ``cause`` ("" likewise), ``off_s`` (0 if not seen).
+        """
+        last_state = np.full(len(table), -1, dtype=np.int64)
+        cause = np.full(len(table), "", dtype=object)
+        off_s = np.zeros(len(table))
+        first, flows = int(table.index[0]) if len(table) else 0, table["flow"].to_numpy()
+        for result, (connection, outside_s) in zip(self.measured, self.off, strict=True):
+            assert result.prediction is not None
+            entries = result.prediction.entries
+            entries = entries.iloc[same_flows(flows, entries["flow"].to_numpy())]
+            row = connection_of(table, entries["flow"].to_numpy(), entries["first_ns"].to_numpy())
+            known = row >= 0
+            last_state[row[known]] = entries["state"].to_numpy()[known]
+            cause[row[known]] = entries["cause"].to_numpy()[known]
+            place = connection - first
+            here = (place >= 0) & (place < len(table))
+            off_s[place[here]] = outside_s[here]
+        return last_state, cause, off_s
+
+
+def _off_connections(table: pd.DataFrame, result: Measured) -> tuple[Ints, Floats]:
+    assert result.prediction is not None
+    held, outside_s = _off(result.tracked.whole())
+    entries = result.prediction.entries.iloc[held]
+    row = connection_of(table, entries["flow"].to_numpy(), entries["first_ns"].to_numpy())
+    return row, outside_s
 
 
 def _off(tracked: pd.DataFrame) -> tuple[Ints, Floats]:

@@ -47,26 +47,55 @@ class Served:
     error: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotableRequests:
+    """The slowest and the first failed requests; arrays have shape (requests,).
+
+    Attributes:
+        connection: the row of each one's connection.
+        total_ms: NaN where it did not end.
+        failed: whether it did.
+    """
+
+    connection: Ints
+    total_ms: Floats
+    failed: Bools
+
+    def of_part(self, table: pd.DataFrame) -> tuple[Floats, Bools]:
+        """Those of a part of the connections, put beside them.
+
+        Args:
+            table: of ``wire.connections``; index: their rows.
+
+        Returns:
+            ``total_ms`` (NaN for all others) and ``failed``, both of shape (connections,).
+        """
+        total_ms, failed = np.full(len(table), np.nan), np.zeros(len(table), dtype=bool)
+        place = self.connection - (int(table.index[0]) if len(table) else 0)
+        here = (place >= 0) & (place < len(table))
+        np.fmax.at(total_ms, place[here], self.total_ms[here])
+        np.logical_or.at(failed, place[here], self.failed[here])
+        return total_ms, failed
+
+
 def notable_requests(
     requests: RequestRows, flows: pd.DataFrame, table: pd.DataFrame
-) -> tuple[Floats, Bools]:
-    """The slowest and the first failed requests, put beside their connections.
+) -> NotableRequests:
+    """The slowest and the first failed requests whose connections were captured.
 
     Args:
         requests: the recording's.
         flows: ``Segments.flows``.
         table: ``wire.connections``.
-
-    Returns:
-        ``total_ms`` (NaN for all others) and ``failed``, both of shape (connections,).
     """
-    total_ms, failed = np.full(len(table), np.nan), np.zeros(len(table), dtype=bool)
     sent = _notable(pd.concat([_notable(part.frame()) for part in requests.parts()]))
     row = _connection_rows(sent, flows, table)
     known = row >= 0
-    np.fmax.at(total_ms, row[known], span_ms(sent, "started", "ended")[known])
-    np.logical_or.at(failed, row[known], sent["error"].notna().to_numpy()[known])
-    return total_ms, failed
+    return NotableRequests(
+        connection=row[known],
+        total_ms=span_ms(sent, "started", "ended")[known],
+        failed=sent["error"].notna().to_numpy()[known],
+    )
 
 
 def _notable(requests: pd.DataFrame) -> pd.DataFrame:

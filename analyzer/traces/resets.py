@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag
+from analyzer.parts import rows_of_flows
 from analyzer.traces.choose import connection_of
 from analyzer.units import NS_PER_S
 from analyzer.wire.packets import NO_MAC, THIS_HOST
@@ -64,10 +65,12 @@ def resets(evidence: Evidence, measured: Sequence[Measured]) -> pd.DataFrame:
         that one to it (0 without one).
     """
     captured = evidence.captured
-    if captured is None or not (captured.segments.flag == Flag.RST).any():
+    if captured is None:
         return no_resets()
     segments = captured.segments
     rows = _first_of_each(segments, captured.connections)
+    if not len(rows):
+        return no_resets()
     connection = connection_of(captured.connections, segments.flow[rows], segments.at_ns[rows])
     by = _senders(captured, rows, evidence.forwarding)
     first_resets = pd.DataFrame(
@@ -88,7 +91,7 @@ def resets(evidence: Evidence, measured: Sequence[Measured]) -> pd.DataFrame:
 
 def _first_of_each(segments: Segments, table: pd.DataFrame) -> Ints:
     """The row of the first reset of each connection."""
-    rows = np.flatnonzero(segments.flag == Flag.RST)
+    rows = segments.rows(lambda part: part.flag == Flag.RST)
     connection = connection_of(table, segments.flow[rows], segments.at_ns[rows])
     _, first = np.unique(connection, return_index=True)
     return np.sort(rows[first])
@@ -112,18 +115,18 @@ def _senders(captured: Captured, rows: Ints, forwarding: str | None) -> Strings:
 
 def _replies_pass(segments: Segments, macs: list[int]) -> bool:
     """Whether replies other than resets leave the director: then its MAC identifies no sender."""
-    back = ~segments.to_vip & (segments.flag != Flag.RST)
-    return bool((back & np.isin(segments.source_mac, macs)).any())
+    return segments.any(
+        lambda part: ~part.to_vip & (part.flag != Flag.RST) & np.isin(part.source_mac, macs)
+    )
 
 
 def _stages(segments: Segments, rows: Ints, table: pd.DataFrame, connection: Ints) -> Strings:
     """How far each connection had come when it was reset, by what was captured of it."""
-    flows = np.unique(segments.flow[rows])
-    near = np.flatnonzero(np.isin(segments.flow, flows))
-    number = connection_of(table, segments.flow[near], segments.at_ns[near])
     reset_ns = pd.Series(segments.at_ns[rows], index=connection)
-    before = segments.at_ns[near] < pd.Series(number).map(reset_ns).fillna(-1).to_numpy()
-    flag, forth = segments.flag[near], segments.to_vip[near]
+    segments = segments.of_flows(segments.flow[rows])
+    number = connection_of(table, segments.flow, segments.at_ns)
+    before = segments.at_ns < pd.Series(number).map(reset_ns).fillna(-1).to_numpy()
+    flag, forth = segments.flag, segments.to_vip
     is_syn = (flag == Flag.SYN) & forth
 
     def had(which: Bools) -> Bools:
@@ -137,9 +140,8 @@ def _stages(segments: Segments, rows: Ints, table: pd.DataFrame, connection: Int
 
 def _asked(segments: Segments, rows: Ints) -> dict[str, npt.NDArray[Any]]:
     """The packet that caused each reset: when it came, and after which pause."""
-    near = np.isin(segments.flow, segments.flow[rows])
-    rows = np.searchsorted(np.flatnonzero(near), rows)
-    segments = segments.only(near)
+    near = rows_of_flows(segments.flow, np.unique(segments.flow[rows]))
+    segments, rows = segments.of_flows(segments.flow[rows]), np.searchsorted(near, rows)
     numbers = np.arange(len(segments.flow))
     latest = np.maximum.accumulate(np.where(segments.to_vip, numbers, -1))
     asked = latest[np.maximum(rows - 1, 0)]

@@ -9,12 +9,13 @@ is an address of its own, and its TCP answers.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag
+from analyzer.parts import Rows
 from analyzer.wire.segments import SENT_ON_NS
 
 if TYPE_CHECKING:
@@ -66,13 +67,15 @@ def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers
         (part, passed[rows], known, has_copies, replies_pass)
         for rows, part in zip(cut, segments.parts(), strict=True)
     )
-    parts = list(segments.store.map(_answers, tasks))
-    return Answers(
-        **{
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(Answers)
-        }
-    )
+    writer = segments.store.columns()
+    for _ in segments.store.fill(writer, _rows_of, tasks):
+        pass
+    return Answers(**writer.finish())
+
+
+def _rows_of(*task: Any) -> Rows[None]:
+    made = _answers(*task)
+    return Rows({field.name: getattr(made, field.name) for field in fields(Answers)}, None)
 
 
 def _shown(segments: Segments, passed: Bools, macs: Sequence[int]) -> tuple[bool, bool]:

@@ -6,12 +6,13 @@ come in chunks, and a connection be in several of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from analyzer.columns import code_type, named
 from analyzer.ipvs.states import Flag
 from analyzer.parts import Rows
 from analyzer.units import NS_PER_S
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.arrays import Bools, Ints
+    from analyzer.parts import Columns
     from analyzer.wire.segments import Segments
 
 
 NEVER = np.iinfo(np.int64).max
 UNKNOWN = -1
-_CLOSERS = np.array(["client", "server", "reset", "none"], dtype=object)
+_CLOSERS = ("client", "server", "reset", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +63,6 @@ class ConnectionParts:
     replied_by: Ints
 
 
-_COLUMNS = tuple(column.name for column in fields(ConnectionParts))
-
-
 def connections(segments: Segments) -> pd.DataFrame:
     """One row per connection: a new one begins with each SYN of a new sequence number.
 
@@ -76,12 +75,11 @@ def connections(segments: Segments) -> pd.DataFrame:
     writer = segments.store.columns()
     for _ in segments.store.fill(writer, _rows_of, ((part,) for part in segments.parts())):
         pass
-    return table(ConnectionParts(**writer.finish()))
+    return _table(writer.finish())
 
 
 def _rows_of(segments: Segments) -> Rows[None]:
-    part = parts_of(segments)
-    return Rows({name: getattr(part, name) for name in _COLUMNS}, None)
+    return Rows(_columns(parts_of(segments)), None)
 
 
 def parts_of(segments: Segments) -> ConnectionParts:
@@ -151,35 +149,46 @@ def table(parts: ConnectionParts) -> pd.DataFrame:
         seen), ``replied_by`` (MAC of the first reply, <NA> without one), ``director_mac`` (who
         took the first segment).
     """
+    return _table(_columns(parts))
+
+
+def _columns(parts: ConnectionParts) -> Columns:
+    """The columns of ``table``; texts as numbers, and no <NA>."""
     retried = parts.syns > 1
     client_fin, server_fin = parts.client_fin_ns != NEVER, parts.server_fin_ns != NEVER
     closer = _closer(parts)
     both = client_fin & server_fin & (closer < 2)
-    return pd.DataFrame(
-        {
-            "flow": parts.flow,
-            "first_ns": parts.first_ns,
-            "last_ns": parts.last_ns,
-            "segments": parts.segments,
-            "syns": parts.syns,
-            "answered": parts.replied_by != UNKNOWN,
-            "retry_s": np.where(retried, parts.last_syn_ns - parts.first_syn_ns, 0) / NS_PER_S,
-            "director_mac": _known(parts.director_mac),
-            "replied_by": _known(parts.replied_by),
-            "client_fin": client_fin,
-            "server_fin": server_fin,
-            "closer": pd.Series(_CLOSERS[closer], dtype="string"),
-            "holds_time_wait": pd.Series(_CLOSERS[np.where(both, closer, 3)], dtype="string"),
-        },
-        copy=False,
-    )
+    return {
+        "flow": parts.flow,
+        "first_ns": parts.first_ns,
+        "last_ns": parts.last_ns,
+        "segments": parts.segments,
+        "syns": parts.syns,
+        "answered": parts.replied_by != UNKNOWN,
+        "retry_s": np.where(retried, parts.last_syn_ns - parts.first_syn_ns, 0) / NS_PER_S,
+        "director_mac": parts.director_mac,
+        "no_director_mac": parts.director_mac == UNKNOWN,
+        "replied_by": parts.replied_by,
+        "no_reply": parts.replied_by == UNKNOWN,
+        "client_fin": client_fin,
+        "server_fin": server_fin,
+        "closer": closer.astype(code_type(len(_CLOSERS))),
+        "holds_time_wait": np.where(both, closer, 3).astype(code_type(len(_CLOSERS))),
+    }
+
+
+def _table(columns: Columns) -> pd.DataFrame:
+    has_no_mac, has_no_reply = columns.pop("no_director_mac"), columns.pop("no_reply")
+    known = {
+        "director_mac": pd.arrays.IntegerArray(columns["director_mac"], has_no_mac),
+        "replied_by": pd.arrays.IntegerArray(columns["replied_by"], has_no_reply),
+        "closer": named(columns["closer"], _CLOSERS),
+        "holds_time_wait": named(columns["holds_time_wait"], _CLOSERS),
+    }
+    return pd.DataFrame({**columns, **known}, copy=False)
 
 
 def _closer(parts: ConnectionParts) -> Ints:
     """Whose FIN came first, or whether a reset came before any: an index into ``_CLOSERS``."""
     instants = np.stack([parts.client_fin_ns, parts.server_fin_ns, parts.reset_ns])
     return np.where((instants == NEVER).all(axis=0), 3, instants.argmin(axis=0))
-
-
-def _known(numbers: Ints) -> pd.Series:
-    return pd.Series(pd.arrays.IntegerArray(numbers, numbers == UNKNOWN))

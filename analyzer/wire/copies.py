@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag
+from analyzer.parts import Rows
 from analyzer.wire.packets import NO_MAC, THIS_HOST
 from analyzer.wire.segments import SENT_ON_NS
 
@@ -28,9 +29,14 @@ SAME_DIRECTION_NS = 200_000
 
 def each_once(segments: Segments) -> Segments:
     """The segments without those that another interface of the same host has shown already."""
-    tasks = ((part,) for part in segments.parts())
-    again = np.concatenate(list(segments.store.map(_shown_already, tasks)))
-    return segments.only(~again)
+    writer, tasks = segments.store.columns(), ((part,) for part in segments.parts())
+    for _ in segments.store.fill(writer, _first_shown, tasks):
+        pass
+    return segments.only(writer.finish()["first"])
+
+
+def _first_shown(segments: Segments) -> Rows[None]:
+    return Rows({"first": ~_shown_already(segments)}, None)
 
 
 def _shown_already(segments: Segments) -> Bools:

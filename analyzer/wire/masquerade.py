@@ -64,7 +64,7 @@ def _syns(segments: Segments, rows: Ints) -> pd.DataFrame:
             "source_mac": segments.source_mac[rows],
             "destination_mac": segments.destination_mac[rows],
             "client": flows["client_ip"].to_numpy(),
-            "vip": pd.factorize(flows["vip"] + flows["port"].astype("string"))[0],
+            "vip": pd.factorize(flows["vip"].astype("string") + flows["port"].astype("string"))[0],
         }
     )
     return syns.sort_values("at_ns", kind="stable", ignore_index=True)

@@ -16,9 +16,12 @@ import pandas as pd
 
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag, flag_of
-from analyzer.parts import Dealt, stretches
+from analyzer.parts import Dealt, by_stretches, stretches
 from analyzer.wire.packets import NO_MAC, UDP
-from analyzer.wire.segments import SENT_ON_NS
+from analyzer.wire.segments import (
+    SENT_ON_NS,
+)
+from analyzer.wire.services import services_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,11 +116,15 @@ def rewriting(packets: PacketTable, segments: Segments) -> Rewriting:
 def _client_keys(packets: PacketTable, segments: Segments) -> Ints:
     """The key of each flow's client address and port."""
     numbers = {address: index for index, address in enumerate(packets.addresses)}
-    flows = segments.flows
-    protocol = np.where(flows["protocol"] == "UDP", UDP, 6).astype(np.int64)
-    address = flows["client_ip"].map(numbers).to_numpy(dtype=np.int64)
-    port = flows["client_port"].to_numpy(dtype=np.int64)
-    return np.asarray(_end_key(address, protocol, port), dtype=np.int64)
+
+    def keys(rows: slice) -> Ints:
+        flows = segments.flows.iloc[rows]
+        protocol = np.where(flows["protocol"] == "UDP", UDP, 6).astype(np.int64)
+        address = flows["client_ip"].map(numbers).to_numpy(dtype=np.int64)
+        port = flows["client_port"].to_numpy(dtype=np.int64)
+        return np.asarray(_end_key(address, protocol, port), dtype=np.int64)
+
+    return by_stretches(segments.store, len(segments.flows), keys)
 
 
 def _parts_of_clients(segments: Segments, clients: Ints) -> tuple[list[slice], Ints]:
@@ -125,16 +132,23 @@ def _parts_of_clients(segments: Segments, clients: Ints) -> tuple[list[slice], I
 
     Flows without rows (a masquerading router's) are of the part before them, or of the first.
     """
-    is_new = np.ones(len(clients), dtype=bool)
-    ends = clients // (_PROTOCOLS * _PORTS) * _PORTS + clients % _PORTS
-    is_new[1:] = ends[1:] != ends[:-1]
-    client = np.cumsum(is_new) - 1
-    first_flow = np.flatnonzero(is_new)
-    starts = [int(first_flow[client[segments.flow[rows.start]]]) for rows in segments.cuts()]
+    starts = [_first_of_client(clients, int(segments.flow[cut.start])) for cut in segments.cuts()]
     first_flows = np.unique(starts)
     first_flows[0] = 0
     bounds = [*np.searchsorted(segments.flow, first_flows).tolist(), len(segments.flow)]
     return [slice(*pair) for pair in pairwise(bounds)], first_flows
+
+
+def _first_of_client(clients: Ints, flow: int) -> int:
+    """The first of the flows of a flow's client, which lie together; any protocol and service."""
+    end = _without_protocol(clients[flow])
+    while flow and _without_protocol(clients[flow - 1]) == end:
+        flow -= 1
+    return flow
+
+
+def _without_protocol(client: Any) -> Any:
+    return client // (_PROTOCOLS * _PORTS) * _PORTS + client % _PORTS
 
 
 def _clients_of(segments: Segments, rows: slice, clients: Ints) -> Ints:
@@ -170,28 +184,31 @@ class _Known:
 
     Attributes:
         clients: their keys, ascending, each once; shape (clients,).
-        flows: a flow of each; shape (clients,).
+        flows: a flow of each; shape (clients,); None where they have the same numbers.
         vips: the services' keys.
         is_client: of each address.
     """
 
     clients: Ints
-    flows: Ints
+    flows: Ints | None
     vips: Ints
     is_client: Bools
 
     @classmethod
     def of(cls, packets: PacketTable, segments: Segments, clients: Ints) -> _Known:
         numbers = {address: index for index, address in enumerate(packets.addresses)}
-        flows = segments.flows[["protocol", "vip", "port"]].drop_duplicates()
+        flows = services_of(segments)
         vips = _end_key(
             flows["vip"].map(numbers).to_numpy(dtype=np.int64),
             np.where(flows["protocol"] == "UDP", UDP, 6).astype(np.int64),
             flows["port"].to_numpy(dtype=np.int64),
         )
         is_client = np.zeros(len(packets.addresses), dtype=bool)
+        for rows in stretches(len(clients), segments.store.part_rows):
+            is_client[clients[rows] // (_PROTOCOLS * _PORTS)] = True
+        if len(vips) == 1:  # a flow for each client, in their order
+            return cls(clients, None, vips, is_client)
         distinct, first = np.unique(clients, return_index=True)
-        is_client[distinct // (_PROTOCOLS * _PORTS)] = True
         writer = segments.store.columns()  # long ones are handed to other processes by name
         writer.append({"clients": distinct, "flows": first})
         return cls(**writer.finish(), vips=vips, is_client=is_client)
@@ -203,7 +220,8 @@ class _Known:
 
     def flow_of(self, clients: Ints) -> Ints:
         """A flow of each client."""
-        return np.asarray(self.flows[np.searchsorted(self.clients, clients)])
+        row = np.searchsorted(self.clients, clients)
+        return np.asarray(row if self.flows is None else self.flows[row])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import reduce
-from ipaddress import ip_address
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from analyzer.columns import code_type, distinct, named, places
+from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.ipvs.states import Flag, flag_of
-from analyzer.parts import IN_MEMORY, Dealt, Rows, cuts, stretches
+from analyzer.parts import IN_MEMORY, Dealt, Rows, cuts, rows_of_flows, stretches
 from analyzer.wire.packets import NO_MAC, TCP, UDP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -31,11 +32,6 @@ if TYPE_CHECKING:
 PROTOCOLS = {"TCP": TCP, "UDP": UDP}
 _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 _PORTS = 1 << 16
-_TCP_ACK = 0x10
-_BYTES = np.arange(256, dtype=np.uint8)
-_IS_OPENING = (flag_of(_BYTES) == Flag.SYN) & (_BYTES & _TCP_ACK == 0)
-"""Whether a packet with each flag byte is a SYN that acknowledges nothing."""
-_BROADCAST = "255.255.255.255"
 
 SENT_ON_NS = 50_000_000
 """A host sends a packet on within this time, or not at all; a SYN is repeated after 1 s at the
@@ -103,7 +99,7 @@ class Segments:
         """The chosen rows, in the same order; flows keep their numbers."""
         if isinstance(chosen, slice):
             return self._with({name: array[chosen] for name, array in self._columns().items()})
-        if chosen.all():
+        if self._all(chosen):
             return self
         writer, columns = self.store.columns(), self._columns()
         tasks = (
@@ -126,17 +122,47 @@ class Segments:
 
     def part(self, rows: slice) -> Segments:
         """Some rows, without the table of flows."""
-        return replace(self.only(rows), flows=self.flows.iloc[:0], store=IN_MEMORY)
+        return replace(self.only(rows), flows=NO_FLOWS, store=IN_MEMORY)
 
     def where(self, test: Callable[[Segments], Bools]) -> Bools:
         """Which rows pass a test that goes by each row alone; shape (n,)."""
-        return np.concatenate([test(part) for part in self.parts()])
+        writer = self.store.columns()
+        for part in self.parts():
+            writer.append({"passes": test(part)})
+        return writer.finish()["passes"]
+
+    def rows(self, test: Callable[[Segments], Bools]) -> Ints:
+        """The rows that pass such a test, ascending: few of them."""
+        parts = zip(self.cuts(), self.parts(), strict=False)
+        found = [rows.start + np.flatnonzero(test(part)) for rows, part in parts]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
+    def of_flows(self, flows: Ints) -> Segments:
+        """The rows of some flows, in memory."""
+        rows = rows_of_flows(self.flow, np.unique(flows))
+        own = {name: array[rows] for name, array in self._columns().items()}
+        return replace(self._with(own), store=IN_MEMORY)
+
+    def any(self, test: Callable[[Segments], Bools]) -> bool:
+        """Whether some row passes such a test."""
+        return any(bool(test(part).any()) for part in self.parts())
+
+    def span_ns(self) -> tuple[int, int] | None:
+        """The first and the last instant; None without rows."""
+        if not len(self.at_ns):
+            return None
+        ends = [(int(part.at_ns.min()), int(part.at_ns.max())) for part in self.parts()]
+        return min(first for first, _ in ends), max(last for _, last in ends)
 
     def starts(self) -> Ints:
         """The row at which each flow begins; shape (flows that have rows,)."""
         if len(self.flow) == 0:
             return np.zeros(0, dtype=np.int64)
         return np.flatnonzero(np.r_[True, self.flow[1:] != self.flow[:-1]])
+
+    def _all(self, chosen: Bools) -> bool:
+        rows = stretches(len(chosen), self.store.part_rows)
+        return all(bool(chosen[each].all()) for each in rows)
 
     def _columns(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays with a value for each row, by name; TCP's with their room's name before."""
@@ -175,14 +201,16 @@ def service_segments(
     bounds = _bounds(packets, numbers, -(-size // store.part_rows))
     stretch = ((_rows(packets, rows), numbers, bounds) for rows in stretches(size, store.part_rows))
     buckets = store.deal(len(bounds) + 1, _dealt, stretch)
-    writer = store.columns()
+    writer, of_flows = store.columns(), store.columns()
+    names = _FlowNames(packets.addresses, known)
     parts = ((buckets.bucket(number),) for number in range(len(bounds) + 1))
-    keys = list(store.fill(writer, _in_order, parts))
+    for keys in store.fill(writer, _in_order, parts):
+        of_flows.append(names.columns(keys))
     nothing = _of_services(_rows(packets, slice(0, 0)), numbers)
     columns = writer.finish() or {"flow": nothing["key"], **nothing}
     return Segments(
         **{name: columns[name] for name in _OWN},
-        flows=_flow_table(packets, np.concatenate(keys), known),
+        flows=names.table(of_flows.finish()),
         tcp=TcpHeaders(**{name: columns[f"tcp.{name}"] for name in _OF_TCP}),
         store=store,
     )
@@ -287,57 +315,12 @@ def _in_order(bucket: Bucket) -> Rows[Ints]:
     columns = bucket.read()
     if not columns:
         return Rows({}, np.zeros(0, dtype=np.int64))
-    in_time = _by_time(columns["at_ns"])
+    in_time = by_time(columns["at_ns"])
     flow, flow_keys = _numbered(columns.pop("key")[in_time])
     by_flow = _by_number(flow, len(flow_keys))
     order = in_time[by_flow]
     ordered = {name: column[order] for name, column in columns.items()}
     return Rows({"flow": flow[by_flow]} | ordered, flow_keys, "flow", len(flow_keys))
-
-
-def busiest_end(packets: PacketTable) -> VirtualEnd | None:
-    """The TCP end that most SYNs go to: for a capture of which nothing else is known.
-
-    Among equals it is the one whose first SYN came first: a director in nat sends each SYN on, so
-    before one real server the VIP and it get as many.
-    """
-    rows = np.flatnonzero(_IS_OPENING[packets.flags])
-    rows = rows[packets.protocol[rows] == TCP]
-    if not len(rows):
-        return None
-    rows = rows[_by_time(packets.at_ns[rows])]
-    ends = packets.destination[rows].astype(np.int64) * _PORTS + packets.destination_port[rows]
-    code, distinct = pd.factorize(ends)  # in order of their first SYNs
-    address, port = divmod(int(distinct[np.bincount(code).argmax()]), _PORTS)
-    return VirtualEnd("TCP", packets.addresses[address], port)
-
-
-def busiest_datagram_end(packets: PacketTable) -> VirtualEnd | None:
-    """The UDP end with the most conversations: for a capture of which nothing else is known.
-
-    A conversation is two ends and all that goes between them; multicast and broadcast are none. A
-    server has one with each client's port, a client few. Among equals it is the end that the first
-    datagram was sent to.
-    """
-    is_group = np.array([_is_group(address) for address in packets.addresses], dtype=bool)
-    rows = np.flatnonzero(packets.protocol == UDP)
-    rows = rows[~is_group[packets.destination[rows]]] if len(rows) else rows
-    if not len(rows):
-        return None
-    rows = rows[_by_time(packets.at_ns[rows])]
-    source = packets.source[rows].astype(np.int64) * _PORTS + packets.source_port[rows]
-    target = packets.destination[rows].astype(np.int64) * _PORTS + packets.destination_port[rows]
-    talks = pd.DataFrame({"low": np.minimum(source, target), "high": np.maximum(source, target)})
-    first = ~talks.duplicated().to_numpy()
-    both = np.stack([target[first], source[first]], axis=1).ravel()  # in order of time
-    code, distinct = pd.factorize(both)
-    address, port = divmod(int(distinct[np.bincount(code).argmax()]), _PORTS)
-    return VirtualEnd("UDP", packets.addresses[address], port)
-
-
-def _is_group(address: str) -> bool:
-    read = ip_address(address)
-    return read.is_multicast or address == _BROADCAST
 
 
 def _ends_at(packets: Columns, ends: _EndNumbers, side: str) -> npt.NDArray[np.int32]:
@@ -361,7 +344,7 @@ def _end_key(address: Any, protocol: Any, port: Any) -> Any:
     return (address * 256 + protocol) * _PORTS + port
 
 
-def _by_time(at_ns: Ints) -> Ints:
+def by_time(at_ns: Ints) -> Ints:
     """The order of time; most captures are in it already."""
     if (at_ns[1:] >= at_ns[:-1]).all():
         return np.arange(len(at_ns))
@@ -387,21 +370,41 @@ def _by_number(numbers: Ints, count: int) -> Ints:
     return order[np.argsort((numbers[order] >> 16).astype(np.uint16), kind="stable")]
 
 
-def _flow_table(packets: PacketTable, flow_keys: Ints, ends: list[VirtualEnd]) -> pd.DataFrame:
-    client, end = np.divmod(flow_keys, max(len(ends), 1))
-    address, port = np.divmod(client, _PORTS)
-    columns = {
-        "protocol": _texts([end.protocol for end in ends], end),
-        "client_ip": _texts(packets.addresses, address),
-        "client_port": port,
-        "vip": _texts([end.vip for end in ends], end),
-        "port": np.array([end.port for end in ends], dtype=np.int64)[end],
-    }
-    return pd.DataFrame(columns)
+@dataclass(frozen=True, slots=True)
+class _FlowNames:
+    """The texts of ``Segments.flows``, each once."""
+
+    addresses: tuple[str, ...]
+    ends: list[VirtualEnd]
+
+    def columns(self, flow_keys: Ints) -> Columns:
+        """Some flows; texts as numbers, as narrow as can be."""
+        client, end = np.divmod(flow_keys, max(len(self.ends), 1))
+        address, port = np.divmod(client, _PORTS)
+        of_end = {
+            "protocol": places([each.protocol for each in self.ends]),
+            "vip": places([each.vip for each in self.ends]),
+            "port": np.array([each.port for each in self.ends], dtype=np.int32),
+        }
+        return {
+            "client_ip": address.astype(code_type(len(self.addresses))),
+            "client_port": port.astype(np.int32),
+            **{name: values[end] for name, values in of_end.items()},
+        }
+
+    def table(self, columns: Columns) -> pd.DataFrame:
+        """``Segments.flows``."""
+        names = {
+            "protocol": distinct([each.protocol for each in self.ends]),
+            "client_ip": self.addresses,
+            "vip": distinct([each.vip for each in self.ends]),
+        }
+        texts = {name: named(columns[name], each) for name, each in names.items()}
+        return pd.DataFrame({**columns, **texts}, copy=False)[list(CONNECTION_KEY)]
 
 
-def _texts(names: Sequence[str], index: Ints) -> pd.Series:
-    return pd.Series(names, dtype="string").take(index).reset_index(drop=True)
+NO_FLOWS = _FlowNames((), []).table(_FlowNames((), []).columns(np.zeros(0, dtype=np.int64)))
+"""``Segments.flows`` of a part, whose rows keep the numbers of the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,34 +503,34 @@ def passed(segments: Segments, macs: Collection[int]) -> Bools:
     Segments to the VIP count as they arrive at it; where the capture has none of those, as they
     leave it (a server's side). Replies count as they leave it, with the VIP as their source.
     """
-    arriving, sent = arriving_at(segments, macs), sent_by(segments, macs)
-    return np.where(segments.to_vip, arriving if arriving.any() else sent, sent)
+    known, arrive = list(macs), arrives(segments, macs)
+
+    def test(part: Segments) -> Bools:
+        sent = np.isin(part.source_mac, known)
+        return np.where(part.to_vip, np.isin(part.destination_mac, known), sent) if arrive else sent
+
+    return segments.where(test)
 
 
-def arriving_at(segments: Segments, macs: Collection[int]) -> Bools:
-    """Which segments to the VIP one of these MACs takes; shape (n,)."""
+def arrives(segments: Segments, macs: Collection[int]) -> bool:
+    """Whether the capture shows segments as they arrive at one of these MACs."""
     known = list(macs)
-    return segments.where(lambda part: part.to_vip & np.isin(part.destination_mac, known))
-
-
-def sent_by(segments: Segments, macs: Collection[int]) -> Bools:
-    """Which segments one of these MACs sends; shape (n,)."""
-    known = list(macs)
-    return segments.where(lambda part: np.isin(part.source_mac, known))
+    return segments.any(lambda part: part.to_vip & np.isin(part.destination_mac, known))
 
 
 def without_copies(
-    segments: Segments, macs: Collection[int], *, arrives: bool | None = None
+    segments: Segments, macs: Collection[int], *, arriving: bool | None = None
 ) -> Bools:
     """Each segment once: not the copy that a director with one of these MACs sends on.
 
     Args:
         segments: a capture's, or of a part of it.
         macs: the directors'.
-        arrives: whether the capture shows segments as they arrive; by default as these do.
+        arriving: whether the capture ``arrives``; by default as these do.
     """
-    if arrives is None:
-        arrives = bool(arriving_at(segments, macs).any())
-    if not arrives:
+    if arriving is None:
+        arriving = arrives(segments, macs)
+    if not arriving:
         return np.ones(len(segments.flow), dtype=bool)
-    return ~(segments.to_vip & sent_by(segments, macs))
+    known = list(macs)
+    return segments.where(lambda part: ~(part.to_vip & np.isin(part.source_mac, known)))

@@ -24,7 +24,7 @@ from analyzer.recording.manifest import manifest_of
 from analyzer.recording.spill import ALONE, store_for
 from analyzer.units import LATEST_NS, NS_PER_S
 from analyzer.wire.packets import mac_number
-from analyzer.wire.segments import busiest_datagram_end, busiest_end
+from analyzer.wire.services import busiest_datagram_end, busiest_end
 from loadgen.director.polling.rows import RESIZING, counters_alone, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
@@ -259,7 +259,8 @@ def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
 
 
 def _busiest(sources: Sources, packets: PacketTable) -> tuple[dict[str, Any] | None, list[str]]:
-    opened, answered = busiest_end(packets), busiest_datagram_end(packets)
+    store = sources.read.store
+    opened, answered = busiest_end(packets, store), busiest_datagram_end(packets, store)
     end = opened or answered
     if end is None:
         shown = ", ".join(map(str, sources.captures))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.evidence.captures import read_captures
 from analyzer.wire.packets import read_packets
-from analyzer.wire.segments import busiest_end
+from analyzer.wire.services import busiest_end
 from analyzer.wire.vrrp import read_announcements
 from tests.fuzz.mutate import damaged
 

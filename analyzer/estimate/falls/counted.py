@@ -13,7 +13,8 @@ from analyzer.estimate.state_timeouts import if_read
 from analyzer.ipvs.states import State, is_active
 from analyzer.ipvs.timers import granule_s
 from analyzer.observed.entries import ns
-from analyzer.predicted.entries import TIMER, predicted_curve
+from analyzer.predicted.curves import predicted_curve
+from analyzer.predicted.entries import TIMER
 from analyzer.recording.instants import seconds_since
 from analyzer.units import KNOWN_HZ, NS_PER_S
 
@@ -105,9 +106,9 @@ class Services:
         """A service's counter by its packets at the polls, all entries ending as given."""
         prediction = self.prediction
         prediction = replace(prediction, entries=prediction.entries.assign(ends_ns=ends_ns))
-        at_ns, active, inactive = predicted_curve(
-            prediction, service.entries, _active_states(self.director)
-        )
+        chosen = np.zeros(len(prediction.entries), dtype=bool)
+        chosen[service.entries] = True
+        at_ns, active, inactive = predicted_curve(prediction, chosen, _active_states(self.director))
         polled_ns = service.polled_ns + round(shift_s * NS_PER_S)
         since = int(service.polled_ns[0])  # small numbers stay whole as floats
         return value_at(

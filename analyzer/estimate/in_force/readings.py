@@ -143,10 +143,15 @@ def by_entries(
 def by_entries_alone(
     director: Director, record: DirectorRecord, slack_s: float
 ) -> dict[SettableName, list[TimeoutReading]]:
-    """As ``by_entries`` without a capture, part by part: what is alike is counted."""
-    parts = (_rows_read(part, record.entry_polls) for part in record.entries)
-    alike = [_counted(_allowed(director, rows, slack_s)) for rows in parts]
-    return _by_name(_counted(pd.concat(alike)))
+    """As ``by_entries`` without a capture, in parts in order of time: what is alike is counted."""
+    parts = (_rows_read(_without_flows(part), record.entry_polls) for part in record.changes)
+    return _by_name(pd.concat([_counted(_allowed(director, rows, slack_s)) for rows in parts]))
+
+
+def _without_flows(changes: pd.DataFrame) -> pd.DataFrame:
+    """Changes as recorded, as if all were of one flow: which is theirs does not matter here."""
+    rows = changes[changes["client_port"] != 0]
+    return rows.assign(flow=0, at_ns=ns(rows["at"]))
 
 
 _ALIKE = ["state", "until_ns", "from_ns", "low_s", "high_s", "likely_s"]

@@ -16,8 +16,14 @@ from analyzer.findings.figures import (
     timeout_sentence,
 )
 from analyzer.ipvs.drop_entry import in_words
-from analyzer.predicted.entries import DROP_ENTRY, EXPIRE_NODEST, FLUSH, PORT_REUSE, REFUSED
-from analyzer.predicted.evictions import PORT_TAKEN
+from analyzer.predicted.entries import (
+    DROP_ENTRY,
+    EXPIRE_NODEST,
+    FLUSH,
+    PORT_REUSE,
+    PORT_TAKEN,
+    REFUSED,
+)
 from analyzer.results import Finding
 
 if TYPE_CHECKING:

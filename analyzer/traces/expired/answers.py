@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from analyzer.evidence.captures import Captured
     from analyzer.evidence.evidence import Evidence
     from analyzer.measured import Measured
     from analyzer.traces.expired.model import Answer, LatePacket
-    from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
@@ -49,7 +49,7 @@ def answer_to_client(evidence: Evidence, flow: int, at_ns: Ints) -> Answer:
         return "reset" if by_director[~forth & is_reset].any() else "server-reset"
     if _follows(at_ns, when[~forth & ~is_reset], ANSWER_NS):
         return "reply"
-    return _silence(segments, at_ns, shown=bool((~forth).any() or len(sent_on)))
+    return _silence(captured, at_ns, shown=bool((~forth).any() or len(sent_on)))
 
 
 def answer_to_server(evidence: Evidence, flow: int, at_ns: Ints) -> Answer:
@@ -64,7 +64,7 @@ def answer_to_server(evidence: Evidence, flow: int, at_ns: Ints) -> Answer:
     passing = ~ours["to_server"] & ours["source_mac"].isin(list(captured.forwarder_macs))
     if _follows(at_ns, ours.loc[passing, "at_ns"].to_numpy(dtype=np.int64), SENT_ON_NS):
         return "untranslated"
-    return _silence(captured.segments, at_ns, shown=True)
+    return _silence(captured, at_ns, shown=True)
 
 
 def _follows(at_ns: Ints, answers_ns: Ints, within_ns: int) -> bool:
@@ -81,9 +81,9 @@ def _legs_of(evidence: Evidence, flow: int) -> pd.DataFrame:
     return legs.iloc[slice(*np.searchsorted(legs["flow"].to_numpy(), [flow, flow + 1]))]
 
 
-def _silence(segments: Segments, at_ns: Ints, *, shown: bool) -> Answer:
+def _silence(captured: Captured, at_ns: Ints, *, shown: bool) -> Answer:
     """No answer; or none that the capture could have shown."""
-    listened = int(segments.at_ns.max()) - int(at_ns[0]) >= NS_PER_S or len(at_ns) > 1
+    listened = captured.last_ns - int(at_ns[0]) >= NS_PER_S or len(at_ns) > 1
     return "none" if shown and listened else "unseen"
 
 
@@ -123,7 +123,8 @@ def longest_pause_s(
         rows = slice(*np.searchsorted(segments.flow, [flow, flow + 1]))
         back = ~segments.to_vip[rows] & (segments.flag[rows] != Flag.RST)
         answers_ns = segments.at_ns[rows][back]
-        at_ns = steps.loc[steps["flow"] == flow, "at_ns"].to_numpy(dtype=np.int64)
+        met = slice(*np.searchsorted(steps["flow"].to_numpy(), [flow, flow + 1]))
+        at_ns = steps["at_ns"].to_numpy(dtype=np.int64)[met]
         for before, after in pairwise(at_ns.tolist()):
             if after - before > longest and _follows(np.array([after]), answers_ns, ANSWER_NS):
                 longest = int(after - before)

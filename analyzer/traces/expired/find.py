@@ -16,7 +16,7 @@ import pandas as pd
 
 from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State
 from analyzer.ipvs.timers import granule_s
-from analyzer.parts import same_flows
+from analyzer.parts import rows_of_flows, same_flows
 from analyzer.predicted.entries import TIMER
 from analyzer.recording.instants import latest_row
 from analyzer.traces.expired.answers import answer_to_client, answer_to_server, moved
@@ -116,6 +116,8 @@ def _after_their_end(result: Measured, rows: pd.DataFrame, slack_ns: int) -> Ite
     if rows.empty:
         return ()
     entries = result.prediction.entries
+    flows = np.unique(rows["flow"].to_numpy(dtype=np.int64))
+    entries = entries.iloc[rows_of_flows(entries["flow"].to_numpy(), flows)]
     began = entries.rename_axis("entry").reset_index().sort_values("first_ns", kind="stable")
     late = pd.merge_asof(
         rows.astype({"flow": "int64"}).sort_values("at_ns", kind="stable"),

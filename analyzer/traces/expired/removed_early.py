@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State, timeout_by_state_s
+from analyzer.parts import rows_of_flows
 from analyzer.traces.expired.answers import answer_to_server
 from analyzer.traces.expired.model import SURELY_ENDED, LatePacket
 from analyzer.units import NS_PER_S
@@ -60,9 +61,9 @@ def _reset_by_director(result: Measured, run_resets: pd.DataFrame) -> pd.DataFra
     assert result.passage is not None
     if rows.empty:
         return asked
-    passed = result.passage.segments  # after a fail-over the rest goes to another director
-    near = np.isin(passed.flow, rows["flow"].to_numpy(dtype=np.int64))
-    here = pd.DataFrame({"flow": passed.flow[near], "at_ns": passed.at_ns[near]}).drop_duplicates()
+    # after a fail-over the rest goes to another director
+    passed = result.passage.segments.of_flows(rows["flow"].to_numpy(dtype=np.int64))
+    here = pd.DataFrame({"flow": passed.flow, "at_ns": passed.at_ns}).drop_duplicates()
     return _after_their_packets(result, asked.merge(here, on=["flow", "at_ns"]))
 
 
@@ -90,8 +91,9 @@ def _after_their_packets(result: Measured, rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
         return rows
     steps = result.prediction.steps
-    near = np.isin(steps["flow"].to_numpy(), rows["flow"].to_numpy(dtype=np.int64))
-    steps = steps.loc[near, ["flow", "at_ns", "entry", "state"]]
+    flows = np.unique(rows["flow"].to_numpy(dtype=np.int64))
+    near = rows_of_flows(steps["flow"].to_numpy(), flows)
+    steps = steps[["flow", "at_ns", "entry", "state"]].iloc[near]
     steps = steps.assign(last_ns=steps["at_ns"]).sort_values("at_ns", kind="stable")
     met = pd.merge_asof(
         rows.astype({"flow": "int64", "at_ns": "int64"}).sort_values("at_ns", kind="stable"),

@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +20,8 @@ from analyzer.documents import as_text
 from analyzer.ipvs.states import Flag, is_active
 from analyzer.parts import PART_ROWS, InMemory
 from analyzer.pictures.fin_waits import fin_waits
-from analyzer.predicted.entries import Prediction, predict, predicted_curve
+from analyzer.predicted.curves import predicted_curve
+from analyzer.predicted.entries import Prediction, predict
 from analyzer.recording.directory import Recording
 from analyzer.recording.spill import spilled
 from analyzer.report import to_json
@@ -76,10 +76,9 @@ def assert_same_predictions(whole: Prediction, parts: Prediction) -> None:
     assert_frame_equal(whole.entries, parts.entries)
     assert_frame_equal(whole.steps, parts.steps)
     assert whole.dropped_syns == parts.dropped_syns
-    everything = np.arange(len(whole.entries))
     for one, other in zip(
-        predicted_curve(whole, everything, is_active(None)),
-        predicted_curve(parts, everything, is_active(None)),
+        predicted_curve(whole, None, is_active(None)),
+        predicted_curve(parts, None, is_active(None)),
         strict=True,
     ):
         assert one.tolist() == other.tolist()

@@ -8,7 +8,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.parts import Dealt, InMemory, cuts, same_flows, stretches
+from analyzer.parts import (
+    Dealt,
+    InMemory,
+    by_stretches,
+    cuts,
+    rows_of_flows,
+    same_flows,
+    stretches,
+)
 
 if TYPE_CHECKING:
     from analyzer.parts import Columns
@@ -37,6 +45,20 @@ def test_the_same_flows_of_another_table_are_found(flow: np.ndarray, part: np.nd
     chosen = flow[same_flows(part, flow)].tolist()
     inside = [one for one in flow.tolist() if len(part) and part[0] <= one <= part[-1]]
     assert chosen == inside
+
+
+@given(flow=FLOWS, wanted=st.sets(st.integers(0, 12)))
+def test_the_rows_of_some_flows_are_found(flow: np.ndarray, wanted: set[int]) -> None:
+    rows = rows_of_flows(flow, np.array(sorted(wanted), dtype=int))
+    assert rows.tolist() == np.flatnonzero(np.isin(flow, list(wanted))).tolist()
+
+
+@given(size=st.integers(0, 20), part_rows=st.integers(1, 9))
+def test_an_array_is_the_same_by_stretches(size: int, part_rows: int) -> None:
+    values = np.arange(size, dtype=np.int16)
+    made = by_stretches(InMemory(part_rows), size, lambda rows: values[rows] * 2)
+    assert made.dtype == np.int16
+    assert made.tolist() == (values * 2).tolist()
 
 
 def test_stretches_cover_a_table_once() -> None:

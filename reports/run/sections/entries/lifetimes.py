@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.charts.long_columns import bounds, counted
 from reports.charts.figure import Trace, add_annotations, add_shapes, bar, scatter
 from reports.charts.panels import Panel, axis_name, stacked, time_axis, whole_numbers
 from reports.charts.theme import BAND, CALM, INK, MUTED, PALETTE, PAPER, plain
@@ -15,14 +16,10 @@ from reports.run.assumptions import on_forwarding
 from reports.run.section import Cell, Chart, DataTable, Section
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from analyzer.arrays import Floats
+    from analyzer.arrays import Floats, Ints
     from analyzer.charts.values import LifetimeSamples
     from analyzer.report import Analysis
     from reports.charts.figure import Figure
-
-    Counts = npt.NDArray[np.signedinteger[Any]]  # numpy's histogram: its width is the machine's
 
 GROUPS = 5  # that are drawn, the largest
 BINS_PER_GRANULE = 8
@@ -108,8 +105,9 @@ _MOST_TIMES = 10
 
 def longest_s(group: LifetimeSamples) -> float:
     """The longest time that is drawn of a group."""
-    ends = [float(values.max()) for values in (group.observed_s, group.predicted_s) if values.size]
-    return max([*ends, (group.timeout_s or 0) + (group.granule_s or 0)])
+    ends = [found for values in (group.observed_s, group.predicted_s) if (found := bounds(values))]
+    longest = [high for _, high in ends]
+    return max([*longest, (group.timeout_s or 0) + (group.granule_s or 0)])
 
 
 def windows(groups: list[LifetimeSamples]) -> tuple[Window, ...]:
@@ -140,11 +138,11 @@ def _panel(group: LifetimeSamples) -> Panel:
     traces: list[Trace] = []
     top = 1
     if group.observed_s.size:
-        counts = np.histogram(group.observed_s, edges)[0]
+        counts = counted(group.observed_s, edges)
         top = max(top, int(counts.max()))
         traces.append(_bars(edges, counts))
     if group.predicted_s.size:
-        counts = np.histogram(group.predicted_s, edges)[0]
+        counts = counted(group.predicted_s, edges)
         top = max(top, int(counts.max()))
         traces.append(_outline(edges, counts))
     return Panel(title=_title(group), height_px=HEIGHT_PX, traces=traces, axis=whole_numbers(top))
@@ -158,15 +156,15 @@ def _title(group: LifetimeSamples) -> str:
 
 def _edges(group: LifetimeSamples) -> Floats:
     """Bins of an eighth of a granule, wider where that gives more than MOST_BINS."""
-    both = np.concatenate([group.observed_s, group.predicted_s])
-    low, high = float(both.min()), float(both.max())
+    both = [found for values in (group.observed_s, group.predicted_s) if (found := bounds(values))]
+    low, high = min(low for low, _ in both), max(high for _, high in both)
     width = max((group.granule_s or 1.0) / BINS_PER_GRANULE, (high - low) / MOST_BINS)
     zero = group.timeout_s or 0.0  # the timeout is an edge: no bin mixes earlier and later expiries
     steps = np.arange(np.floor((low - zero) / width) - 1, np.floor((high - zero) / width) + 3)
     return zero + steps * width
 
 
-def _bars(edges: Floats, counts: Counts) -> Trace:
+def _bars(edges: Floats, counts: Ints) -> Trace:
     at = np.flatnonzero(counts)
     return bar(
         name="observed",
@@ -179,7 +177,7 @@ def _bars(edges: Floats, counts: Counts) -> Trace:
     )
 
 
-def _outline(edges: Floats, counts: Counts) -> Trace:
+def _outline(edges: Floats, counts: Ints) -> Trace:
     return scatter(
         name="predicted",
         x=np.round(edges, 4),
@@ -271,16 +269,15 @@ def _key(groups: list[LifetimeSamples]) -> str:
 
 
 def _row(group: LifetimeSamples) -> tuple[Cell, ...]:
-    observed, predicted = group.observed_s, group.predicted_s
+    observed, predicted = group.observed_s, bounds(group.predicted_s)
     return (
         f"{group.state} on {group.director}",
         group.timeout_s,
         group.granule_s,
         int(observed.size),
         *(_numbers(observed) if observed.size else (None, None, None)),
-        int(predicted.size),
-        float(predicted.min()) if predicted.size else None,
-        float(predicted.max()) if predicted.size else None,
+        int(group.predicted_s.size),
+        *(predicted or (None, None)),
     )
 
 

@@ -111,7 +111,7 @@ def test_the_table_at_the_peak_is_the_one_with_most_entries() -> None:
 def test_predicted_curves_are_cut_by_real_server() -> None:
     rows = [Seg(1000.0 + n, n + 1, Flag.SYN) for n in range(4)]
     prediction = predict(segments(rows), clock(), rules(), "bal01")
-    servers = pd.Series(["a:80", "b:80", "a:80", "b:80"], index=prediction.entries.index)
+    servers = pd.Series(["a:80", "b:80", "a:80", "b:80"], dtype="category")
     first, second = predicted_curves(prediction, servers, BOOT_NS)
     assert (first.director, first.real_server) == ("bal01", "a:80")
     assert first.t_s.tolist() == [1000.0, 1002.0, 1060.0, 1062.0]

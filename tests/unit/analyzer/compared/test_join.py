@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.compared.join import servers_seen, with_packets, with_requests
+from analyzer.compared.join import SeenServers, with_packets, with_requests
 from analyzer.ipvs.states import Flag, State, Timeouts
 from analyzer.observed.entries import TRACKED_COLUMNS
 from analyzer.predicted.entries import Prediction, predict
@@ -120,13 +120,14 @@ def test_a_life_last_seen_long_after_its_port_was_used_again_is_the_new_one() ->
     predicted = reused(1000.0, 1005.0)
     found = with_packets(tracked(life(0, 1000.1, 1015.0, 1015.2)), predicted)
     assert found["entry"].tolist() == [1]
-    assert servers_seen(found, predicted.entries).tolist() == ["192.168.10.21:80"] * 2
+    assert SeenServers.of(found).of_entries(predicted.entries).tolist() == ["192.168.10.21:80"] * 2
 
 
 def test_an_entry_between_two_polls_was_not_seen() -> None:
     predicted = reused(1000.0, 1000.2)
     found = with_packets(tracked(life(0, 1000.3, 1010.3, 1010.5)), predicted)
-    assert servers_seen(found, predicted.entries).tolist() == [pd.NA, "192.168.10.21:80"]
+    seen = SeenServers.of(found).of_entries(predicted.entries)
+    assert seen.tolist() == [pd.NA, "192.168.10.21:80"]
 
 
 def test_a_life_that_our_first_packet_ended_is_somebody_elses() -> None:

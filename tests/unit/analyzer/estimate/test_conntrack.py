@@ -84,7 +84,7 @@ def test_the_sysctl_is_the_one_that_the_replay_chose_and_not_another_of_its_valu
         (shorter, 300, 1),
     ]
     named = pd.DataFrame(rows).assign(state=CtState.TIME_WAIT)
-    predicted = predicted_conntrack_lifetimes(named, "node01", READ)
+    predicted = predicted_conntrack_lifetimes([named], "node01", READ)
     assert [(row.timeout_name, row.n) for row in predicted] == [(time_wait, 2), (shorter, 1)]
 
 
@@ -113,7 +113,7 @@ def test_predicted_groups_without_polls() -> None:
             "cause": ["timer", "timer", "timer", "refused"],
         }
     )
-    found = predicted_conntrack_lifetimes(entries, "node01", READ)
+    found = predicted_conntrack_lifetimes([entries], "node01", READ)
     assert [(row.state, row.protocol, row.n) for row in found] == [
         ("TIME_WAIT", "TCP", 2),
         ("ASSURED", "UDP", 1),

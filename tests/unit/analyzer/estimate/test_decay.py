@@ -357,7 +357,8 @@ def test_the_predicted_groups_are_by_state_and_timeout_too() -> None:
             "cause": [TIMER] * 3,
         }
     )
-    found = [(row.state, row.timeout_s, row.n) for row in predicted_lifetimes(entries, director())]
+    rows = predicted_lifetimes([entries], director())
+    found = [(row.state, row.timeout_s, row.n) for row in rows]
     assert found == [("FIN_WAIT", 30, 2), ("FIN_WAIT", 20, 1)]
 
 
@@ -383,7 +384,7 @@ def test_without_polls_the_groups_are_the_predicted_ones_and_nothing_is_measured
             "cause": [TIMER, TIMER, TIMER, PORT_REUSE],
         }
     )
-    rows = predicted_lifetimes(entries, director())
+    rows = predicted_lifetimes([entries], director())
     assert [(row.state, row.n, row.n_expired) for row in rows] == [
         ("FIN_WAIT", 2, 0),
         ("CLOSE", 1, 0),

@@ -20,8 +20,8 @@ from analyzer.observed.masquerades import (
     no_hidden_connections,
     no_masquerades,
 )
-from analyzer.predicted.entries import TIMER, Prediction
-from analyzer.predicted.evictions import PORT_TAKEN, with_evictions
+from analyzer.predicted.entries import CAUSES, PORT_TAKEN, TIMER, Prediction
+from analyzer.predicted.evictions import with_evictions
 from analyzer.predicted.untracked import untracked
 from analyzer.recording.directory import Recording
 from tests.unit.analyzer.builders_conntrack import SYSCTL, Flow, Node, closed, left_open
@@ -286,7 +286,7 @@ def predicted(*entries: tuple[int, int, int]) -> Prediction:
     """Entries by flow, begin and end, in seconds."""
     table = pd.DataFrame(entries, columns=["flow", "first_ns", "ends_ns"])
     table[["first_ns", "ends_ns"]] = BOOT_NS + table[["first_ns", "ends_ns"]] * NS
-    table["cause"] = TIMER
+    table["cause"] = pd.Categorical([TIMER] * len(table), categories=CAUSES)
     return Prediction(director="node01", entries=table, steps=pd.DataFrame(), dropped_syns=0)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analyzer.ipvs.states import Flag, State, Timeouts, is_active
+from analyzer.predicted.curves import predicted_curve
 from analyzer.predicted.entries import (
     DROP_ENTRY,
     EXPIRE_NODEST,
@@ -16,7 +17,6 @@ from analyzer.predicted.entries import (
     Prediction,
     ended_at,
     predict,
-    predicted_curve,
     state_name,
 )
 from analyzer.predicted.replay import handling
@@ -43,9 +43,8 @@ def seconds(at_ns: np.ndarray) -> list[float]:
 
 
 def curve(found: Prediction, chosen: list[int]) -> list[tuple[float, int, int]]:
-    at_ns, active, inactive = predicted_curve(
-        found, np.array(chosen, dtype=np.int64), is_active(None)
-    )
+    is_chosen = np.isin(np.arange(len(found.entries)), chosen)
+    at_ns, active, inactive = predicted_curve(found, is_chosen, is_active(None))
     return list(zip(seconds(at_ns), active.tolist(), inactive.tolist(), strict=True))
 
 

@@ -40,18 +40,18 @@ def crowd(n: int, **columns: Any) -> Crowd:
 
 def test_the_longest_repetition_comes_first() -> None:
     retry_s = np.array([0.0, 1.0, 7.0, 3.0])
-    chosen = choose(crowd(4, syns=1 + (retry_s > 0), retry_s=retry_s))
+    chosen = choose([crowd(4, syns=1 + (retry_s > 0), retry_s=retry_s)])
     assert [row for row, reasons in chosen if reasons[0] == "syn-repeated"] == [2, 3, 1]
 
 
 def test_both_connections_of_a_reused_port_are_chosen() -> None:
     cause = np.array([TIMER, PORT_REUSE, TIMER, TIMER], dtype="U24")
-    chosen = choose(crowd(4, cause=cause))
+    chosen = choose([crowd(4, cause=cause)])
     assert sorted(row for row, reasons in chosen if "port-reuse" in reasons) == [1, 2]
 
 
 def test_a_run_where_all_are_alike_still_offers_one() -> None:
-    reasons = [names for _, names in choose(crowd(1000))]
+    reasons = [names for _, names in choose([crowd(1000)])]
     assert ("usual",) in [names[-1:] for names in reasons]
     assert len(reasons) <= MOST_ALIKE + 1
 
@@ -78,7 +78,7 @@ def test_the_choice_is_bounded_without_repeats_and_each_reason_is_true(
         cause=many.cause,
         off_s=many.off_s,
     )
-    chosen = choose(many)
+    chosen = choose([many])
     rows = [row for row, _ in chosen]
     assert len(rows) == len(set(rows)) <= MOST
     for row, reasons in chosen:

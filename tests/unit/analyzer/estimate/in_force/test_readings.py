@@ -59,9 +59,10 @@ class Watched:
         named["protocol"] = "TCP"
         return found.assign(**named).astype({"state": "string", "origin": "string"})
 
-    def entries_one_by_one(self) -> Iterator[pd.DataFrame]:
-        """A part for each flow."""
-        yield from (rows for _, rows in self.entries().groupby("flow"))
+    def changes_one_by_one(self) -> Iterator[pd.DataFrame]:
+        """As recorded, a part for each."""
+        for _, rows in self.entries().groupby("flow"):
+            yield rows.assign(at=pd.to_datetime(rows["at_ns"], utc=True), client_port=40000)
 
     def polls(self) -> pd.DataFrame:
         count = int(max(self.last_s) / self.poll_s) + 3
@@ -90,7 +91,7 @@ class Watched:
         seen = self.packets() if packets else None
         found = by_entries(director, rows_read(record), seen, 0.001)
         if not packets:
-            record.entries = Parted(self.entries_one_by_one)
+            record.changes = Parted(self.changes_one_by_one)
             assert by_entries_alone(director, record, 0.001) == found
         return found["tcpfin"]
 

@@ -1,0 +1,86 @@
+"""Texts of long tables as numbers, of which each is there once (pandas' categories)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+
+    from analyzer.parts import Columns
+
+    Codes = npt.NDArray[Any]
+
+
+def code_type(count: int) -> np.dtype[Any]:
+    """The type that pandas has for the numbers of so many texts."""
+    kinds = (np.int8, np.int16, np.int32)
+    return np.dtype(next((kind for kind in kinds if count < np.iinfo(kind).max), np.int64))
+
+
+def distinct(texts: Iterable[str]) -> list[str]:
+    """Each text once, in order of the first."""
+    return list(dict.fromkeys(texts))
+
+
+def places(texts: Sequence[str]) -> Codes:
+    """The place of each text in ``distinct`` of them."""
+    names = distinct(texts)
+    return np.array([names.index(text) for text in texts], dtype=code_type(len(names)))
+
+
+def named(codes: Codes, names: Sequence[str]) -> pd.Series:
+    """The texts of numbers, -1 for none; the numbers are not copied.
+
+    Args:
+        codes: of ``code_type(len(names))``; shape (n,).
+        names: each once.
+    """
+    kind = pd.CategoricalDtype(pd.Index(list(names), dtype="str"))
+    return pd.Series(pd.Categorical.from_codes(codes, dtype=kind, validate=False), copy=False)
+
+
+def columns_of(table: pd.DataFrame) -> Columns:
+    """A table's columns; texts, which must be categories, as numbers."""
+    return {
+        str(name): codes_of(table[name])
+        if isinstance(table[name].dtype, pd.CategoricalDtype)
+        else table[name].to_numpy()
+        for name in table
+    }
+
+
+def codes_of(texts: pd.Series) -> Codes:
+    """The numbers of texts; not copied, as they would be by ``texts.cat.codes``."""
+    categorical = texts.array
+    assert isinstance(categorical, pd.Categorical)
+    return np.asarray(categorical.codes)
+
+
+def with_columns(table: pd.DataFrame, **columns: Codes | pd.Series) -> pd.DataFrame:
+    """A table with other columns in place of its own; nothing is copied, as ``assign`` would."""
+    own = {str(name): table[name] for name in table if name not in columns}
+    made = pd.DataFrame({**own, **columns}, index=table.index, copy=False)
+    return made[list(table)]
+
+
+def table_of(columns: Columns, like: pd.DataFrame) -> pd.DataFrame:
+    """The table of ``columns_of``; nothing is copied.
+
+    Args:
+        columns: of a table, or of several one after another.
+        like: a table with the same columns and categories.
+    """
+    made: dict[str, Any] = {}
+    for name in like:
+        kind, column = like[name].dtype, columns[str(name)]
+        if isinstance(kind, pd.CategoricalDtype):
+            made[str(name)] = named(column, kind.categories.tolist())
+        else:
+            made[str(name)] = column
+    return pd.DataFrame(made, copy=False)

@@ -1,0 +1,147 @@
+"""The services of a capture: those that its flows belong to, and the busiest end."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.ipvs.states import Flag, flag_of
+from analyzer.parts import IN_MEMORY, over_stretches, stretches
+from analyzer.wire.packets import TCP, UDP
+from analyzer.wire.segments import VirtualEnd, by_time
+
+if TYPE_CHECKING:
+    from analyzer.arrays import Bools, Ints
+    from analyzer.parts import Columns, Store
+    from analyzer.wire.packets import PacketTable
+    from analyzer.wire.segments import Segments
+
+_PORTS = 1 << 16
+_TCP_ACK = 0x10
+_BYTES = np.arange(256, dtype=np.uint8)
+_IS_OPENING = (flag_of(_BYTES) == Flag.SYN) & (_BYTES & _TCP_ACK == 0)
+"""Whether a packet with each flag byte is a SYN that acknowledges nothing."""
+_BROADCAST = "255.255.255.255"
+
+SERVICE = ["protocol", "vip", "port"]
+
+
+def services_of(segments: Segments) -> pd.DataFrame:
+    """The services that flows belong to, each once, in order of their first flow."""
+    parts = [
+        segments.flows[SERVICE].iloc[rows].drop_duplicates()
+        for rows in stretches(len(segments.flows), segments.store.part_rows)
+    ]
+    return pd.concat(parts or [segments.flows[SERVICE]]).drop_duplicates()
+
+
+def service_numbers(flows: pd.DataFrame, services: pd.DataFrame) -> Ints:
+    """The place in ``services_of`` of the service of each of some flows."""
+    number = np.zeros(len(flows), dtype=np.int64)
+    for place, service in enumerate(services.itertuples(index=False, name=None)):
+        values = zip(SERVICE, service, strict=True)
+        alike = [(flows[name] == value).to_numpy(dtype=bool) for name, value in values]
+        number[np.logical_and.reduce(alike)] = place
+    return number
+
+
+_ENDS = ("source", "destination", "source_port", "destination_port")
+_READ = ("at_ns", "protocol", "flags", *_ENDS)
+
+
+def _some(packets: PacketTable, rows: slice) -> Columns:
+    return {name: getattr(packets, name)[rows] for name in _READ}
+
+
+def busiest_end(packets: PacketTable, store: Store = IN_MEMORY) -> VirtualEnd | None:
+    """The TCP end that most SYNs go to: for a capture of which nothing else is known.
+
+    Among equals it is the one whose first SYN came first: a director in nat sends each SYN on, so
+    before one real server the VIP and it get as many.
+
+    Args:
+        packets: all that was captured.
+        store: keeps them.
+    """
+    size = len(packets.at_ns)
+    parts = list(over_stretches(store, size, lambda rows: _opened(_some(packets, rows), rows)))
+    opened = pd.concat(parts).sort_values(["at_ns", "row"])
+    if opened.empty:
+        return None
+    counts = opened.groupby("end", sort=False)["n"].sum()
+    most = counts.to_numpy().argmax()
+    address, port = divmod(int(counts.index.to_numpy()[most]), _PORTS)
+    return VirtualEnd("TCP", packets.addresses[address], port)
+
+
+def _opened(packets: Columns, at: slice) -> pd.DataFrame:
+    """The TCP ends that SYNs of some packets go to: how many, and the first, in order of time."""
+    rows = np.flatnonzero(_IS_OPENING[packets["flags"]])
+    rows = rows[packets["protocol"][rows] == TCP]
+    rows = rows[by_time(packets["at_ns"][rows])]
+    code, ends = pd.factorize(_end_of(packets, "destination", rows))
+    first = rows[np.unique(code, return_index=True)[1]]
+    return pd.DataFrame(
+        {
+            "end": ends,
+            "n": np.bincount(code),
+            "at_ns": packets["at_ns"][first],
+            "row": at.start + first,
+        }
+    )
+
+
+def _end_of(packets: Columns, side: str, rows: Ints) -> Ints:
+    """The address and port at one side of some packets, as one number."""
+    return np.asarray(packets[side][rows].astype(np.int64) * _PORTS + packets[f"{side}_port"][rows])
+
+
+def busiest_datagram_end(packets: PacketTable, store: Store = IN_MEMORY) -> VirtualEnd | None:
+    """The UDP end with the most conversations: for a capture of which nothing else is known.
+
+    A conversation is two ends and all that goes between them; multicast and broadcast are none. A
+    server has one with each client's port, a client few. Among equals it is the end that the first
+    datagram was sent to.
+
+    Args:
+        packets: all that was captured.
+        store: keeps them.
+    """
+    is_group = np.array([_is_group(address) for address in packets.addresses], dtype=bool)
+    size = len(packets.at_ns)
+    parts = over_stretches(store, size, lambda rows: _talks(_some(packets, rows), rows, is_group))
+    talks = pd.concat(list(parts)).sort_values(["at_ns", "row"])
+    talks = talks.drop_duplicates(["low", "high"])
+    if talks.empty:
+        return None
+    both = talks[["target", "source"]].to_numpy().ravel()  # in order of time
+    code, distinct = pd.factorize(both)
+    address, port = divmod(int(distinct[np.bincount(code).argmax()]), _PORTS)
+    return VirtualEnd("UDP", packets.addresses[address], port)
+
+
+def _talks(packets: Columns, at: slice, is_group: Bools) -> pd.DataFrame:
+    """The conversations that some packets are of, by UDP; with the first datagram of each."""
+    rows = np.flatnonzero(packets["protocol"] == UDP)
+    rows = rows[~is_group[packets["destination"][rows]]]
+    rows = rows[by_time(packets["at_ns"][rows])]
+    source, target = (_end_of(packets, side, rows) for side in ("source", "destination"))
+    talks = pd.DataFrame(
+        {
+            "low": np.minimum(source, target),
+            "high": np.maximum(source, target),
+            "source": source,
+            "target": target,
+            "at_ns": packets["at_ns"][rows],
+            "row": at.start + rows,
+        }
+    )
+    return talks.drop_duplicates(["low", "high"])
+
+
+def _is_group(address: str) -> bool:
+    read = ip_address(address)
+    return read.is_multicast or address == _BROADCAST

@@ -1,0 +1,70 @@
+"""The services of a capture, whatever the stretches that it is gone through in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analyzer.parts import IN_MEMORY, InMemory
+from analyzer.wire.packets import UDP, PacketTable, read_packets
+from analyzer.wire.segments import VirtualEnd, service_segments
+from analyzer.wire.services import (
+    busiest_datagram_end,
+    busiest_end,
+    service_numbers,
+    services_of,
+)
+from tests.unit.analyzer.builders_packets import ACK, NS, SYN, VIP, ethernet, ipv4, pcap, tcp, udp
+
+AT_NS = 1_795_352_064 * NS
+STORES = (IN_MEMORY, InMemory(part_rows=1), InMemory(part_rows=3))
+FORTH = {"source": 0x020000000001, "destination": 0x020000000002}
+
+
+def packets(*sent: tuple[int, bytes]) -> PacketTable:
+    """IPv4 packets, at so many milliseconds each."""
+    frames = [(AT_NS + at_ms * 1_000_000, ethernet(packet, **FORTH)) for at_ms, packet in sent]
+    return read_packets(memoryview(pcap(frames)))
+
+
+def syn(client: int, port: int, flags: int = SYN) -> bytes:
+    return ipv4(tcp(flags, source_port=client, destination_port=port))
+
+
+def datagram(client: int, port: int) -> bytes:
+    return ipv4(udp(source_port=client, destination_port=port), protocol=UDP)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_the_busiest_end_has_most_syns_and_among_equals_the_first(store: InMemory) -> None:
+    sent = [(3, syn(1, 81)), (4, syn(2, 82)), (1, syn(3, 83)), (5, syn(4, 82)), (6, syn(5, 81))]
+    answers = [(7 + n, syn(80 + n, 9, SYN | ACK)) for n in range(4)]
+    assert busiest_end(packets(*sent, *answers), store) == VirtualEnd("TCP", VIP, 81)
+    assert busiest_end(packets(*sent, (9, syn(6, 83)), (9, syn(7, 83))), store) == VirtualEnd(
+        "TCP", VIP, 83
+    )
+    assert busiest_end(packets(*answers), store) is None
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_conversations_count_not_datagrams(store: InMemory) -> None:
+    asked = [(n, datagram(1000 + n, 53)) for n in range(3)]
+    again = [(10 + n, datagram(1000, 123)) for n in range(9)]
+    assert busiest_datagram_end(packets(*asked, *again), store) == VirtualEnd("UDP", VIP, 53)
+    assert busiest_datagram_end(packets((0, syn(1, 80))), store) is None
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_services_are_in_the_order_of_their_flows(store: InMemory) -> None:
+    ends = [VirtualEnd("TCP", VIP, port) for port in (80, 443)]
+    sent = packets((0, syn(2, 80)), (1, syn(1, 443)), (2, syn(3, 443)))
+    found = service_segments(sent, ends, store)
+    services = services_of(found)
+    assert services["port"].tolist() == [443, 80]
+    assert service_numbers(found.flows, services).tolist() == [0, 1, 0]
+    chosen = found.rows(lambda part: part.flow != 1)
+    assert chosen.tolist() == [0, 2]
+    assert found.of_flows(np.array([2, 0, 7])).flow.tolist() == [0, 2]
+    assert found.any(lambda part: part.flow == 2)
+    assert not found.any(lambda part: part.flow == 7)
+    assert found.span_ns() == (AT_NS, AT_NS + 2_000_000)
