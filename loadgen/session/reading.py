@@ -54,7 +54,7 @@ class ReadingProgress:
 
     def read(self, packets: int, share: float) -> None:
         """So many packets, and this share of the captures' bytes, have been read."""
-        if packets < self._packets:  # read from the beginning again
+        if not packets or packets < self._packets:  # it begins only now, or again
             self._began_s, self._next_s = self._now_s(), FIRST_S
         self._packets = packets
         spent_s = self._now_s() - self._began_s

@@ -1,4 +1,4 @@
-"""What requests cost: a report of a run without packets, and a comparison of two such runs.
+"""What requests cost: reports of runs without packets and with them, and a comparison of two.
 
 ``REPORT_REQUESTS`` (1000000,10000000) names the sizes; add 100000000 where there are 20 GB of disk.
 """
@@ -9,7 +9,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from tests.bench.many_requests import write_requests
+from tests.bench.many_requests import write_requests, write_requests_with_packets
 from tests.bench.test_report import ANALYZER, LINEAR_TIMES, cost
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pytest
 
 SIZES = [int(size) for size in os.environ.get("REPORT_REQUESTS", "1000000,10000000").split(",")]
-MOST_MB = 1000.0
+MOST_MB, BAR_S, MILLION = 1000.0, 6.0, 1_000_000
 START_REQUESTS = 1000
 
 
@@ -38,6 +38,19 @@ def test_a_report_is_linear_in_requests_and_bounded_in_memory(
         shutil.rmtree(run)
         assert found.peak_mb <= MOST_MB
     assert per_request_us[-1] <= LINEAR_TIMES * per_request_us[0]
+
+
+def test_a_report_of_a_million_requests_with_their_packets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a load test of no director that is known: 10 million packets."""
+    found = cost([ANALYZER, "report", write_requests_with_packets(tmp_path / "run", MILLION)])
+    with capsys.disabled():
+        print(f"\na million requests with 10 packets each; load average {os.getloadavg()[0]:.1f}")
+        print(f"{found.wall_s:.1f} s (bar: {BAR_S:g} s), {found.cpu_s:.1f} s CPU of its own,")
+        print(f"{found.peak_mb:,.0f} MB, of all processes {found.peak_of_all_mb:,.0f} MB")
+    assert max(found.peak_mb, found.peak_of_all_mb) <= MOST_MB
+    assert found.wall_s <= BAR_S
 
 
 def test_rows_in_no_order_of_their_ids_are_sorted_in_bounded_memory(

@@ -63,6 +63,15 @@ def test_a_copy_has_words_of_its_own() -> None:
     ]
 
 
+def test_what_begins_later_is_timed_from_then() -> None:
+    clock = iter([0.0, 100.0, 100.0, 104.0])
+    said: list[str] = []
+    progress = ReadingProgress("report", said.append, lambda: next(clock))
+    progress.read(0, 0.0)
+    progress.read(400, 0.4)
+    assert said == ["report: 400 packets read, 100/s, 40% of the capture, about 6 s left to read"]
+
+
 def test_packets_and_requests_have_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "FIRST_S", 0.0)
     said: list[str] = []
