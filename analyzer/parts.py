@@ -90,6 +90,9 @@ class Bucket(Protocol):
 class Buckets(Protocol):
     """Rows dealt out to numbered buckets."""
 
+    def rows(self) -> int:
+        """How many there are in all."""
+
     def bucket(self, number: int) -> Bucket:
         """One of them."""
 
@@ -200,6 +203,9 @@ class _Growing:
 @dataclass(frozen=True, slots=True)
 class _InBuckets:
     tables: list[tuple[Columns, Ints]]
+
+    def rows(self) -> int:
+        return sum(int(bounds[-1]) for _, bounds in self.tables)
 
     def bucket(self, number: int) -> Bucket:
         pieces = [

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     Progress = Callable[[int, float], object]
 
 
+_PIECE_ROWS = 1 << 17
+
+
 def anonymise(
     recording: Recording, output: Path, key: bytes, progress: Progress | None = None
 ) -> None:
     """Write an anonymous copy of a recording, whole or not at all; derived files are not copied.
 
-    Tables are copied part by part and captures chunk by chunk, so that memory is bounded.
+    Tables are copied some rows at a time and captures chunk by chunk, so that memory is bounded.
 
     Args:
         recording: the original; its unreadable parts are named in its ``problems``.
@@ -50,7 +53,7 @@ def anonymise(
         written = manifest.anonymous_manifest(recording.manifest, substitution)
         writer = RecordingWriter(hidden, written, shown_as=output)
         for name, (rows, size_bytes) in sizes.items():
-            for part in recording.parts(name):
+            for part in recording.pieces(name, _PIECE_ROWS):
                 writer.extend_columns(name, tables.anonymous_table(name, part, substitution))
                 copied.add(len(part), size_bytes * len(part) / max(rows, 1))
         writer.flush()

@@ -6,11 +6,11 @@ pages leave memory again as soon as a stretch of them has been read.
 
 from __future__ import annotations
 
-import mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analyzer.mapped import release
 from analyzer.parts import PART_ROWS, stretches
 
 if TYPE_CHECKING:
@@ -25,18 +25,8 @@ def rows_at_a_time(*columns: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any
     """The same rows of each of some columns of one length, a stretch at a time."""
     for rows in stretches(len(columns[0]), PART_ROWS):
         yield tuple(column[rows] for column in columns)
-        release(*columns)
-
-
-def release(*columns: npt.NDArray[Any]) -> None:
-    """Take the columns that lie in mapped files out of memory; the files still have them."""
-    for column in columns:
-        owner: Any = column
-        while isinstance(owner, np.ndarray):
-            owner = owner.base
-        owner = owner.obj if isinstance(owner, memoryview) else owner
-        if isinstance(owner, mmap.mmap):
-            owner.madvise(mmap.MADV_DONTNEED)
+        for column in columns:
+            release(column)
 
 
 def known(values: Floats) -> Iterator[Floats]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.charts.long_columns import known, release
+from analyzer.charts.long_columns import known
+from analyzer.mapped import release
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

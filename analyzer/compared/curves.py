@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,8 @@ from analyzer.results import Peak, RealServerRow, ServiceTable
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from analyzer.parts import Store
@@ -47,26 +48,47 @@ def seconds(at_ns: Ints, zero_ns: int) -> Floats:
 
 def observed_curves(services: pd.DataFrame, zero_ns: int) -> list[Curve]:
     """One curve per director and real server, a point for each poll that listed it."""
-    server = services["real_server"] + ":" + services["real_port"].astype("string")
-    counts = ["active", "inactive"]
-    keys = ["director", server.rename("server"), "at"]
-    summed = services.groupby(keys)[counts].sum().reset_index()
-    t_s = seconds(ns(summed["at"]), zero_ns)
-    active, inactive = (summed[count].to_numpy(dtype=np.int64) for count in counts)
-    names = [summed[name].to_numpy(dtype=object) for name in ("director", "server")]
-    is_next = np.logical_or.reduce([name[1:] != name[:-1] for name in names])
-    edges = [0, *(np.flatnonzero(is_next) + 1).tolist(), len(summed)]
-    return [
-        Curve(
-            director=str(names[0][start]),
-            real_server=str(names[1][start]),
-            t_s=t_s[start:end],
-            active=active[start:end],
-            inactive=inactive[start:end],
+    at_ns = ns(services["at"])
+    counts = [services[name].to_numpy(dtype=np.int64, na_value=0) for name in _COUNTS]
+    curves = []
+    for director, server, rows in _by_server(services):
+        polls_ns, poll = np.unique(at_ns[rows], return_inverse=True)
+        summed = np.zeros((len(counts), len(polls_ns)), dtype=np.int64)
+        for total, count in zip(summed, counts, strict=True):
+            np.add.at(total, poll, count[rows])
+        active, inactive = summed
+        curves.append(
+            Curve(
+                director=director,
+                real_server=server,
+                t_s=seconds(polls_ns, zero_ns),
+                active=active,
+                inactive=inactive,
+            )
         )
-        for start, end in itertools.pairwise(edges)
-        if end > start
-    ]
+    return curves
+
+
+_COUNTS = ("active", "inactive")
+
+
+def _by_server(services: pd.DataFrame) -> Iterator[tuple[str, str, Ints]]:
+    """The rows of each director and real server, in order of their names."""
+    names = ("director", "real_server", "real_port")
+    codes = [pd.factorize(services[name]) for name in names]
+    numbers = np.zeros(len(services), dtype=np.int64)
+    for code, distinct in codes:
+        numbers = np.where((numbers < 0) | (code < 0), -1, numbers * len(distinct) + code)
+    kinds, begins = np.unique(np.sort(numbers), return_index=True)
+    order = np.argsort(numbers, kind="stable")
+    groups = []
+    for kind, rows in zip(kinds.tolist(), np.split(order, begins[1:]), strict=False):
+        if kind >= 0:
+            rest, port = divmod(kind, len(codes[2][1]))
+            director, server = divmod(rest, len(codes[1][1]))
+            label = f"{codes[1][1][server]}:{codes[2][1][port]}"
+            groups.append((str(codes[0][1][director]), label, rows))
+    yield from sorted(groups, key=lambda group: group[:2])
 
 
 def predicted_curves(
@@ -158,9 +180,9 @@ def peak_tables(services: pd.DataFrame, zero_ns: int) -> tuple[ServiceTable, ...
     Services that held none then are left out, unless none held any: then the first stands.
     """
     tables: list[ServiceTable] = []
-    for _, group in services.groupby("director", sort=True):
+    for _, group in services[["director", "at", *_COUNTS]].groupby("director", sort=True):
         held = (group["active"] + group["inactive"]).groupby(group["at"]).sum()
-        rows = group[group["at"] == held.idxmax()]
+        rows = services.loc[group.index[group["at"] == held.idxmax()]]
         t_s = float(seconds(ns(rows["at"].iloc[:1]), zero_ns)[0])
         services_then: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         columns = [rows[name].to_numpy(dtype=object).tolist() for name in _SHOWN]

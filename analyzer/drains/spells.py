@@ -65,8 +65,9 @@ def spells(rows: pd.DataFrame) -> Iterator[Spell]:
     """Those of one director, by its polls of services."""
     if not (rows["weight"] == 0).any():
         return
-    rows = rows.sort_values("at", kind="stable")
     last = rows["at"].max()
+    at_last = rows.loc[(rows["at"] == last) & (rows["weight"] == 0), "real_server"]
+    rows = rows[rows["real_server"].isin(at_last)].sort_values("at", kind="stable")
     for _, polls in rows.groupby(_SERVER_OF_SERVICE, dropna=False, sort=True):
         is_zero = (polls["weight"] == 0).to_numpy(dtype=bool)
         if not is_zero[-1] or polls["at"].iloc[-1] != last:

@@ -56,8 +56,6 @@ def gather(
     ends = virtual_ends(several or ((service,) if service else ())) | polled.ends | changes.ends
     macs = macs_of(directors)
     captured, packets_lost = read_captures(captures, ends, macs, store, read)
-    if read:
-        read.forget()
     evidence = Evidence(
         manifest=manifest,
         directors=_in_capture(directors, captured),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 EVEN_SCHEDULERS = ("rr", "wrr")
 """Schedulers that share new connections by weight alone; others use load or addresses."""
 
+_NEEDED = ("at", "vip", "port", "fwmark", "scheduler", "weight", "active", "inactive")
+
 LEAST_EXPECTED = 5
 """Expected connections of each real server for the chi-square test (Cochran's rule)."""
 
@@ -31,7 +33,9 @@ def shares(result: Measured, evidence: Evidence) -> Shares | None:
     rows = evidence.by_director[result.director.name].services
     if rows.empty or result.tracked.empty:
         return None
-    rows = rows.assign(server=rows["real_server"] + ":" + rows["real_port"].astype("string"))
+    rows = rows[
+        ["at", "vip", "port", "fwmark", "scheduler", "weight", "active", "inactive"]
+    ].assign(server=rows["real_server"] + ":" + rows["real_port"].astype("string"))
     seen = _summed([part["real_server"].value_counts() for part in result.tracked])
     services = rows.groupby(["vip", "port", "fwmark"], dropna=False)
     tables = [(str(group["scheduler"].iloc[0]), _table(group, seen)) for _, group in services]

@@ -19,7 +19,8 @@ from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.proc.entry_rows import AddressNames
 from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker, joined
-from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
+from analyzer.mapped import mapped
+from analyzer.recording.directory import CAPTURE, RecordingWriter
 from analyzer.recording.manifest import manifest_of
 from analyzer.recording.spill import ALONE, store_for
 from analyzer.units import LATEST_NS, NS_PER_S

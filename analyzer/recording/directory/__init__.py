@@ -3,13 +3,12 @@
 A recording is a manifest (``run.json``), one Parquet dataset per table (a folder of parts) and the
 packets (``capture.pcap``, and ``capture-00001.pcap`` … where it was rotated). Parts are written
 under a hidden name and then renamed, so a crash loses at most the rows that were not yet flushed,
-and never spoils a part. No other room of the analyzer touches a disk.
+and never spoils a part. Of the analyzer only this room, the spill's and ``analyzer.mapped`` touch a
+disk.
 """
 
 from analyzer.recording.directory.files import (
-    mapped,
     not_written,
-    release,
     write_derived,
     write_whole,
 )
@@ -36,9 +35,7 @@ __all__ = [
     "Part",
     "Recording",
     "RecordingWriter",
-    "mapped",
     "not_written",
-    "release",
     "vrrp_capture_name",
     "write_derived",
     "write_whole",

@@ -1,8 +1,7 @@
-"""Files that are written whole or not at all, and files mapped into memory."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
-import mmap
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -12,38 +11,6 @@ from analyzer.errors import RecordingError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-class MappedFile(mmap.mmap):
-    """A file, mapped to be read; ``path`` says which."""
-
-    path: Path
-
-    @classmethod
-    def of(cls, path: Path) -> MappedFile:
-        """Map a file that is not empty; raises OSError."""
-        with path.open("rb") as file:
-            content = cls(file.fileno(), 0, access=mmap.ACCESS_READ)
-        content.path = path.absolute()
-        return content
-
-
-def mapped(path: Path) -> memoryview:
-    """A file's bytes, mapped (``MappedFile``).
-
-    Raises:
-        RecordingError: it cannot be read.
-    """
-    try:
-        return memoryview(MappedFile.of(path) if path.stat().st_size else b"")
-    except OSError as error:
-        raise RecordingError(f"{path}: not readable: {error.strerror}") from error
-
-
-def release(content: memoryview) -> None:
-    """Take a mapped file's pages out of memory; what is read again comes back from the file."""
-    if isinstance(content.obj, mmap.mmap):
-        content.obj.madvise(mmap.MADV_DONTNEED)
 
 
 def write_whole(path: Path, content: bytes) -> None:

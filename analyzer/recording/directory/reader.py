@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analyzer.errors import RecordingError
-from analyzer.recording.directory.files import mapped
+from analyzer.mapped import mapped
 from analyzer.recording.directory.layout import (
     ANALYSIS,
     MANIFEST,
@@ -74,7 +74,7 @@ class Recording:
     def frames(self, name: str, rows: int) -> Iterator[pd.DataFrame]:
         """A table as ``table`` gives it, about so many rows at a time; at least once."""
         waiting, count = [TABLES[name].empty_table()], 0
-        for part in self.parts(name):
+        for part in self.pieces(name, rows):
             waiting.append(part)
             count += len(part)
             if count >= rows:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.errors import RecordingError
-from analyzer.recording.directory.files import MappedFile, not_written
+from analyzer.mapped import MappedFile
+from analyzer.recording.directory.files import not_written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from analyzer.mapped import release
 from analyzer.parts import IN_MEMORY, PART_ROWS, fill_here
-from analyzer.recording.directory.files import release
 from analyzer.recording.spill.buckets import Dealing, FileBuckets
 from analyzer.recording.spill.files import FileColumns, Mappings
 from analyzer.recording.spill.folder import spill_folder
@@ -71,7 +71,7 @@ class Spill:
         """What a function returns for each task's arguments, here or in other processes."""
         workers = self.workers
         results = (
-            in_other_processes(workers, self.folder, function, tasks)
+            in_other_processes(workers, function, tasks)
             if workers
             else (function(*task) for task in tasks)
         )

@@ -11,12 +11,13 @@ import pickle
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from analyzer.recording.directory.files import MappedFile, mapped
+from analyzer.mapped import MappedFile, mapped, mapped_file_of
 from analyzer.recording.spill.buckets import FileBucket
 
 if TYPE_CHECKING:
@@ -57,7 +58,6 @@ class Workers(Protocol):
 
 def in_other_processes(
     workers: Workers,
-    folder: Path,
     function: Callable[..., Result],
     tasks: Iterable[tuple[Any, ...]],
 ) -> Iterator[Result]:
@@ -65,15 +65,14 @@ def in_other_processes(
 
     Args:
         workers: run them.
-        folder: that the mapped files lie in.
         function: of a module, or a partial of one.
         tasks: are made as they are needed.
     """
-    executor, by_name = workers.executor(), workers.sees(folder)
+    executor, sees = workers.executor(), cache(workers.sees)
     running = deque[Any]()
     try:
         for task in tasks:
-            running.append(_submitted(executor, dumps((function, task), by_name=by_name)))
+            running.append(_submitted(executor, dumps((function, task), sees)))
             if len(running) >= _IN_FLIGHT * workers.count:
                 yield pickle.loads(workers.answer(running.popleft()))  # noqa: S301 - a worker's
         while running:
@@ -99,24 +98,21 @@ def run(payload: bytes) -> bytes:
     return pickle.dumps(function(*task), protocol=pickle.HIGHEST_PROTOCOL)
 
 
-def dumps(value: object, *, by_name: bool) -> bytes:
-    """A value; mapped files ``by_name``, or as much of them as the value has."""
+def dumps(value: object, sees: Callable[[Path], bool]) -> bytes:
+    """A value; of mapped files the names, or as much of them as the value has.
+
+    Args:
+        value: a function and its arguments.
+        sees: whether who reads it has the files of a folder.
+    """
     written = io.BytesIO()
-    pickler = _ByName if by_name else _ByValue
-    pickler(written, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    _Pickler(written, sees).dump(value)
     return written.getvalue()
 
 
 def loads(payload: bytes) -> Any:
     """What ``dumps`` wrote, on a host that has the same files."""
     return _Unpickler(io.BytesIO(payload)).load()
-
-
-class _ByValue(pickle.Pickler):
-    def persistent_id(self, obj: object) -> Any:
-        if isinstance(obj, memoryview):
-            return _VALUE, bytes(obj)
-        return (_VALUE, Read(obj.read())) if isinstance(obj, FileBucket) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +126,24 @@ class Read:
         return self.columns
 
 
-class _ByName(pickle.Pickler):
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, sees: Callable[[Path], bool]) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._sees = sees
+
     def persistent_id(self, obj: object) -> Any:
         if isinstance(obj, memoryview):
             content: Any = obj.obj
-            if not isinstance(content, MappedFile):
+            if not isinstance(content, MappedFile) or not self._sees(content.path.parent):
                 return _VALUE, bytes(obj)
             return _CAPTURE, str(content.path), _place(obj, content), len(obj)
+        if isinstance(obj, FileBucket):
+            is_seen = all(self._sees(piece.path.parent) for piece in obj.pieces)
+            return None if is_seen else (_VALUE, Read(obj.read()))
         if not isinstance(obj, np.ndarray) or obj.ndim != 1 or not obj.flags.c_contiguous:
             return None
-        file = _file_of(obj)
-        if file is None or not len(obj):
+        file = mapped_file_of(obj)
+        if file is None or not len(obj) or not self._sees(file.path.parent):
             return None
         return _COLUMN, str(file.path), _place(obj, file), len(obj), obj.dtype.str
 
@@ -150,14 +153,6 @@ def _place(part: memoryview | npt.NDArray[Any], file: MappedFile) -> int:
     mapped_file: npt.NDArray[np.uint8] = np.frombuffer(file, dtype=np.uint8)
     rows = part if isinstance(part, np.ndarray) else np.frombuffer(part, dtype=np.uint8)
     return int(rows.ctypes.data - mapped_file.ctypes.data)
-
-
-def _file_of(array: object) -> MappedFile | None:
-    """The mapped file that an array's rows lie in."""
-    while isinstance(array, np.ndarray):
-        array = array.base
-    owner = array.obj if isinstance(array, memoryview) else array
-    return owner if isinstance(owner, MappedFile) else None
 
 
 class _Unpickler(pickle.Unpickler):

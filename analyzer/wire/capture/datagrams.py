@@ -56,6 +56,8 @@ def _is_packet(frames: Frames, rows: Ints, at: Ints, length: Ints, *, padding: i
     """Where an IPv4 packet of this length begins, its checksum being right."""
     found = frames.holds_at(rows, at + _IPV4_HEADER) & (frames.file.numbers(at, 1) == 0x45)
     candidates = np.flatnonzero(found)  # few: the rest is asked of these alone
+    if not len(candidates):
+        return np.asarray(found)
     at, length = at[candidates], length[candidates]
     over = length - frames.file.numbers(at + 2, 2)
     words = sum(frames.file.numbers(at + offset, 2) for offset in range(0, _IPV4_HEADER, 2))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from analyzer.arrays import Bools, Ints
 
 
-CHUNK_BYTES = 1 << 23
+CHUNK_BYTES = 1 << 22
 """Bytes that are decoded at once: enough for numpy, few enough for a cache."""
 
 _FAR_IN_TIME_S = 1 << 25  # about a year; a guess uses it, a reading does not, as MAX_FRAME_BYTES

@@ -43,6 +43,10 @@ class Bytes:
             return (self.wide(at - 2, order) & np.uint64(_MAC)).astype(np.int64)
         return self._gather(at, width, order).astype(np.int64)
 
+    def unsigned(self, at: Ints, width: int, order: str = ">") -> npt.NDArray[Any]:
+        """Numbers of 1, 2 or 4 bytes as they are, u1, u2 or u4: for what is kept, not reckoned."""
+        return self._gather(at, width, order).astype(f"u{width}")
+
     def overlapping(self, width: int, order: str) -> npt.NDArray[Any]:
         """All numbers of this width, a byte apart; for callers whose offsets are inside."""
         return self._views[width, order]

@@ -59,6 +59,8 @@ def _in_ipv6(frames: Frames, ethertype: Ints, network: Ints) -> tuple[Ints, Ints
     rows = np.flatnonzero((ethertype == IPV6) & frames.holds(network + 48))
     rows = rows[frames.file.numbers(network[rows] + 6, 1) != _TCP]
     rows = rows[frames.file.numbers(network[rows], 1) >> 4 == 6]
+    if not len(rows):
+        return rows, rows, rows
     protocol, at = frames.file.numbers(network[rows] + 6, 1), network[rows] + 40
     for _ in range(_MOST_OPTIONS):
         optional = np.isin(protocol, _OPTIONS_OF_V6) & frames.holds_at(rows, at + 8)
@@ -71,6 +73,8 @@ def _in_ipv6(frames: Frames, ethertype: Ints, network: Ints) -> tuple[Ints, Ints
 
 def _within(frames: Frames, rows: Ints, protocol: Ints, at: Ints) -> tuple[Ints, Ints, Ints]:
     """Of IP packets, those whose payload carries another."""
+    if not len(rows):  # as in most chunks of most captures
+        return rows, protocol, at
     kinds, begins = np.zeros(len(rows), dtype=np.int64), at.copy()
     for number, kind in IP_IN_IP.items():
         kinds[protocol == number] = kind

@@ -92,15 +92,22 @@ def report(
         raise click.UsageError("--processes and --cluster exclude each other.")
     keep_freed_memory()
     with ExitStack() as closing:
-        means = _means(processes, cluster, closing)
+        means = _means(paths, processes, cluster, closing)
         run = closing.enter_context(run_of(paths, keep=not no_run, means=means))
         print_lines((f"analyzer report: {line}" for line in run.doubts[:20]), err=True)
         wanted = _Wanted(output=output, form=form, as_json=as_json, assumed=assumed, means=means)
         _report(run, wanted)
 
 
-def _means(processes: int | None, cluster: ClusterAddress | None, closing: ExitStack) -> Means:
+def _means(
+    paths: tuple[Path, ...],
+    processes: int | None,
+    cluster: ClusterAddress | None,
+    closing: ExitStack,
+) -> Means:
     """What the analysis of a long capture may use; it is closed with ``closing``."""
+    from analyzer.recording.spill import SPILLED_BYTES
+    from loadgen.session.files import size_bytes
     from loadgen.session.reading import progress_of
     from loadgen.session.workers import FASTER_FROM_BYTES, LocalWorkers, cores
 
@@ -108,14 +115,16 @@ def _means(processes: int | None, cluster: ClusterAddress | None, closing: ExitS
     if cluster:
         from loadgen.cluster.parts import cluster_workers
 
-        workers = closing.enter_context(cluster_workers(cluster))
-        return replace(told, workers=workers)
+        return replace(told, workers=closing.enter_context(cluster_workers(cluster)))
     count = processes or cores()
     if count == 1:
         return told
+    workers = closing.enter_context(LocalWorkers(count))
+    if size_bytes(paths) >= (SPILLED_BYTES if processes else FASTER_FROM_BYTES):
+        workers.prepare()
     return replace(
         told,
-        workers=closing.enter_context(LocalWorkers(count)),
+        workers=workers,
         workers_from_bytes=0 if processes else FASTER_FROM_BYTES,
     )
 

@@ -7,7 +7,8 @@ import gc
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,6 @@ from analyzer.recording.spill.buckets import Dealing
 from analyzer.recording.spill.files import FileColumns, Mappings
 from analyzer.recording.spill.folder import PREFIX, remove_stale
 from analyzer.recording.spill.store import SPILLED_BYTES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def folders(run: Path) -> list[Path]:
@@ -223,6 +221,17 @@ def test_a_run_that_takes_no_folder_is_spilled_to_where_large_temporary_files_go
         spilled(tmp_path / "missing"),
     ):
         pass
+
+
+def test_workers_elsewhere_find_the_files_of_a_run_that_is_named_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with spilled(Path("run")) as store:
+        bucket: Any = store.deal(2, dealt, [(1,)]).bucket(1)
+        monkeypatch.chdir("/")
+        assert bucket.read()["at"].tolist() == [1]
 
 
 def test_workers_are_left_out_of_what_one_process_does_sooner(tmp_path: Path) -> None:

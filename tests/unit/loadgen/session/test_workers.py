@@ -102,7 +102,7 @@ def test_a_process_that_is_killed_is_a_failed_run() -> None:
         with pytest.raises(RunFailed, match=r"^--processes: one of them was killed"):
             workers.answer(killed)
         with pytest.raises(RunFailed, match=r"^--processes: one of them was killed"):
-            list(in_other_processes(workers, Path(), abs, [(-1,)]))  # none is left for the next
+            list(in_other_processes(workers, abs, [(-1,)]))  # none is left for the next
 
 
 def test_processes_end_with_the_one_that_started_them_when_that_is_killed(tmp_path: Path) -> None:
