@@ -139,7 +139,8 @@ def _is_ours(folder: Path) -> bool:
 
 def _is_stale(folder: Path, now_s: float) -> bool:
     """Whether it is one of ours, and nobody works in it."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # nobody knows who made it
+    # Nobody knows who made it; NFS locks what may be written alone (flock(2)).
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         lock = os.open(folder / _LOCK, flags)
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
 import os
@@ -113,6 +114,24 @@ def test_what_a_killed_analysis_left_is_removed_and_a_running_ones_stays(
         fcntl.flock(lock, fcntl.LOCK_EX)
         remove_stale(tmp_path, own)
         assert folders(tmp_path) == [running]
+    remove_stale(tmp_path, own)
+    assert folders(tmp_path) == []
+
+
+def test_what_a_killed_analysis_left_is_found_where_locks_are_for_who_may_write(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def flock_of_nfs(file: int, how: int) -> None:
+        if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(file, how)
+
+    killed = tmp_path / f"{PREFIX}killed"
+    killed.mkdir()
+    (killed / "lock").touch()
+    monkeypatch.setattr("fcntl.flock", flock_of_nfs)
     remove_stale(tmp_path, own)
     assert folders(tmp_path) == []
 
