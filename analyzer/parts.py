@@ -110,6 +110,9 @@ class Store(Protocol):
     def reading(self, packets: int, share: float) -> None:
         """Take note that so many packets, and this share of the captures' bytes, have been read."""
 
+    def reading_requests(self, rows: int, share: float) -> None:
+        """Take note that so many rows of requests, and this share of them, have been read."""
+
     def release(self, *captures: memoryview) -> None:
         """Let the machine take back the memory of columns, and of captures, that lie in files."""
 
@@ -154,6 +157,9 @@ class InMemory:
 
     def reading(self, packets: int, share: float) -> None:
         """It takes no time worth a line."""
+
+    def reading_requests(self, rows: int, share: float) -> None:
+        """Nor does this."""
 
     def release(self, *captures: memoryview) -> None:
         """Nothing is to be released."""
