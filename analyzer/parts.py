@@ -90,6 +90,9 @@ class Bucket(Protocol):
 class Buckets(Protocol):
     """Rows dealt out to numbered buckets."""
 
+    def rows(self) -> int:
+        """How many there are in all."""
+
     def bucket(self, number: int) -> Bucket:
         """One of them."""
 
@@ -106,6 +109,9 @@ class Store(Protocol):
 
     def reading(self, packets: int, share: float) -> None:
         """Take note that so many packets, and this share of the captures' bytes, have been read."""
+
+    def reading_requests(self, rows: int, share: float) -> None:
+        """Take note that so many rows of requests, and this share of them, have been read."""
 
     def release(self, *captures: memoryview) -> None:
         """Let the machine take back the memory of columns, and of captures, that lie in files."""
@@ -152,6 +158,9 @@ class InMemory:
     def reading(self, packets: int, share: float) -> None:
         """It takes no time worth a line."""
 
+    def reading_requests(self, rows: int, share: float) -> None:
+        """Nor does this."""
+
     def release(self, *captures: memoryview) -> None:
         """Nothing is to be released."""
 
@@ -194,6 +203,9 @@ class _Growing:
 @dataclass(frozen=True, slots=True)
 class _InBuckets:
     tables: list[tuple[Columns, Ints]]
+
+    def rows(self) -> int:
+        return sum(int(bounds[-1]) for _, bounds in self.tables)
 
     def bucket(self, number: int) -> Bucket:
         pieces = [
@@ -275,6 +287,22 @@ def by_stretches(
     for values in over_stretches(store, size, function):
         writer.append({"values": values})
     return writer.finish()["values"]
+
+
+def taken(store: Store, values: npt.NDArray[Any], places: Ints) -> npt.NDArray[Any]:
+    """Few values of a long array, which is gone through some rows at a time.
+
+    Args:
+        store: keeps the array.
+        values: shape (n,).
+        places: ascending.
+    """
+    found = [values[:0]]
+    for rows in stretches(len(values), store.part_rows):
+        first, until = np.searchsorted(places, [rows.start, rows.stop]).tolist()
+        found.append(values[places[first:until]])
+        store.release()
+    return np.concatenate(found)
 
 
 def stored(store: Store, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -18,7 +18,7 @@ from analyzer.wire.copies import each_once
 from analyzer.wire.masquerade import masqueraded
 from analyzer.wire.packets import THIS_HOST, CaptureFacts, PacketTable, read_packets
 from analyzer.wire.rewriting import NOTHING, Rewriting, rewriting
-from analyzer.wire.segments import Segments, forwarders, service_segments, without_copies
+from analyzer.wire.segments import Segments, dealt_out, forwarders, without_copies
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -92,6 +92,8 @@ def read_captures(
     macs: frozenset[int],
     store: Store = IN_MEMORY,
     read: ReadOnce | None = None,
+    *,
+    asked_again: bool = False,
 ) -> tuple[Captured | None, list[NotMeasured]]:
     """All captures as one, and what was not to be read of them; None where none can be read.
 
@@ -101,6 +103,7 @@ def read_captures(
         macs: the directors', as recorded; none where nobody said.
         store: keeps the columns of packets and segments.
         read: the same captures, where somebody else needs their packets too.
+        asked_again: somebody else does so afterwards; else they are given back as soon as may be.
     """
     usable, lost = readable(captures)
     if not usable:
@@ -108,18 +111,22 @@ def read_captures(
     read = read or ReadOnce(usable, store)
     packets = read.packets()
     began = time.perf_counter()
-    every = service_segments(packets, ends, store)
-    has_others = len(every.flow) < len(packets.at_ns)
-    segments = each_once(every)
+    facts, size = packets.facts(), len(packets.at_ns)
+    ours = dealt_out(packets, ends, store)
+    others = None if size and ours.count == size else packets
+    del packets  # where none is of others, their room is for the segments
+    if not asked_again:
+        read.forget()
+    segments = each_once(ours.segments())
     before = masqueraded(segments)
     if len(before):
         segments = segments.only(segments.where(lambda part: ~np.isin(part.flow, before)))
-    nat = rewriting(packets, segments) if has_others else NOTHING
-    forward = with_host(macs, packets) or nat.macs or forwarders(segments)
+    nat = rewriting(others, segments) if others else NOTHING
+    forward = with_host(macs, facts) or nat.macs or forwarders(segments)
     once = segments.only(without_copies(segments, forward))
     found = Captured(
-        facts=packets.facts(),
-        unserved=None if len(segments.flow) else packets,
+        facts=facts,
+        unserved=None if len(segments.flow) else others,
         segments=segments,
         once=once,
         last_ns=(segments.span_ns() or (0, 0))[1],
@@ -129,7 +136,7 @@ def read_captures(
         took_s=read.took_s + time.perf_counter() - began,
         files=tuple(usable.values()),
     )
-    return found, [*lost, *_packets_lost(packets), *_counted_once(len(before))]
+    return found, [*lost, *_packets_lost(facts), *_counted_once(len(before))]
 
 
 def _counted_once(flows: int) -> list[NotMeasured]:

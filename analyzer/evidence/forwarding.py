@@ -31,7 +31,6 @@ from analyzer.wire.services import SERVICE, services_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
     import pandas as pd
 
     from analyzer.evidence.captures import Captured
@@ -126,12 +125,13 @@ def forwarding_of(
     """
     if _is_netfilter(manifest):
         return Forwarding(method="nat", basis="configured", why=_NETFILTER)
+    signs = _signs_of(captured) if captured else _Signs(macs_known=False)
     indications: tuple[tuple[Basis, _Indication | None], ...] = (
         ("configured", _configured(manifest, services, captured)),
         ("entries", entries.by_ports()),
-        ("packets", _sent_on(captured)),
+        ("packets", _sent_on(captured, signs)),
         ("entries", entries.by_states()),
-        ("packets", _by_macs(captured)),
+        ("packets", _by_macs(captured, signs)),
     )
     given = [(basis, indication) for basis, indication in indications if indication]
     if given:
@@ -147,7 +147,7 @@ def forwarding_of(
         )
     if captured is None or len(captured.segments.flow) == 0:
         return None
-    return Forwarding(method=ASSUMED, basis="assumed", why=_why_unknown(captured))
+    return Forwarding(method=ASSUMED, basis="assumed", why=_why_unknown(signs))
 
 
 _NETFILTER = "its directors are of kind netfilter, which translates addresses"
@@ -233,21 +233,18 @@ class EntrySigns:
 _BY_REPLIES = ("TIME_WAIT", "CLOSE_WAIT", "SYN_SENT")
 
 
-def _sent_on(captured: Captured | None) -> _Indication | None:
+def _sent_on(captured: Captured | None, signs: _Signs) -> _Indication | None:
     """The method by whether the director rewrites packets or sends them on unchanged."""
     if captured is None:
         return None
-    segments, macs = captured.segments, captured.forwarder_macs
-    rewritten = captured.rewriting.flows
-    unchanged = _sent_on_unchanged(segments, macs)
-    flows = sum(len(part.starts()) for part in segments.parts()) if rewritten or unchanged else 0
+    rewritten, unchanged, flows = captured.rewriting.flows, signs.sent_on, signs.flows
     if rewritten > unchanged:
-        servers = [str(server) for server in captured.rewriting.servers().unique()]
+        servers = captured.rewriting.servers()
         shown = ", ".join(servers[:_SHOWN]) + (" and others" if len(servers) > _SHOWN else "")
         return _Indication(
             "nat", f"packets of {rewritten} of {flows} connections are sent on to {shown}"
         )
-    if unchanged and not _take_replies(segments, macs):
+    if unchanged and not signs.replies_taken:
         why = f"packets of {unchanged} of {flows} connections are sent on to the same address"
         return _Indication("dr", f"{why}, and replies do not come back that way")
     return None
@@ -258,73 +255,95 @@ FIRST_TTLS = (64, 128, 255)
 """Initial TTLs of hosts (Linux and BSD, Windows, Solaris and routers): each router takes 1 off."""
 
 
-def _by_macs(captured: Captured | None) -> _Indication | None:
+def _by_macs(captured: Captured | None, signs: _Signs) -> _Indication | None:
     """The method by replies that bypass the requests' MACs, and that no router sent on."""
     if captured is None or captured.rewriting.flows:
         return None
-    segments, macs = captured.segments, captured.forwarder_macs
-    if not _replies_bypass(segments, macs) or _were_sent_on(segments):
-        return None
-    if _sent_on_unchanged(segments, macs):
+    if not signs.bypass or signs.replies_routed or signs.sent_on:
         return None
     return _Indication(
         "dr", "replies come straight from hosts of this link, past the MAC requests go to"
     )
 
 
-def _replies_bypass(segments: Segments, macs: frozenset[int]) -> bool:
-    """Whether there are replies, and none of them comes from, or goes to, where requests go."""
-    if not macs or not segments.any(_replies):
-        return False
-    known = list(macs)
-    return not segments.any(
-        lambda part: (
-            _replies(part)
-            & (np.isin(part.source_mac, known) | np.isin(part.destination_mac, known))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signs:
+    """What segments show of how some MACs, the directors', forward; ``a + b`` of two parts.
+
+    Attributes:
+        macs_known: whether there are any.
+        replies: whether there are any, other than resets, which a director may send itself.
+        replies_taken: whether these MACs take any of those: a router's, or a gateway's.
+        replies_sent: whether they send any.
+        replies_routed: whether a router took a hop off the TTL of any.
+        resets_back: whether there are resets to clients.
+        flows: how many have segments.
+        sent_on: how many of them both arrive at these MACs and leave them for the VIP.
+    """
+
+    macs_known: bool
+    replies: bool = False
+    replies_taken: bool = False
+    replies_sent: bool = False
+    replies_routed: bool = False
+    resets_back: bool = False
+    flows: int = 0
+    sent_on: int = 0
+
+    def __add__(self, other: _Signs) -> _Signs:
+        return _Signs(
+            macs_known=self.macs_known,
+            replies=self.replies or other.replies,
+            replies_taken=self.replies_taken or other.replies_taken,
+            replies_sent=self.replies_sent or other.replies_sent,
+            replies_routed=self.replies_routed or other.replies_routed,
+            resets_back=self.resets_back or other.resets_back,
+            flows=self.flows + other.flows,
+            sent_on=self.sent_on + other.sent_on,
         )
+
+    @property
+    def bypass(self) -> bool:
+        """Whether there are replies, and none of them comes from, or goes to, these MACs."""
+        return self.macs_known and self.replies and not (self.replies_taken or self.replies_sent)
+
+
+def _signs_of(captured: Captured) -> _Signs:
+    segments, macs = captured.segments, sorted(captured.forwarder_macs)
+    parts = segments.store.map(_signs, ((part, macs) for part in segments.parts()))
+    return sum(parts, _Signs(macs_known=bool(macs)))
+
+
+def _signs(segments: Segments, macs: list[int]) -> _Signs:
+    is_reset = np.equal(segments.flag, Flag.RST)
+    replies = ~segments.to_vip & ~is_reset
+    takes, sends = (np.isin(each, macs) for each in (segments.destination_mac, segments.source_mac))
+    leave = segments.flow[segments.to_vip & sends]
+    arrive = segments.flow[segments.to_vip & takes] if len(leave) else leave
+    return _Signs(
+        macs_known=bool(macs),
+        replies=bool(replies.any()),
+        replies_taken=bool((replies & takes).any()),
+        replies_sent=bool((replies & sends).any()),
+        replies_routed=bool((replies & ~np.isin(segments.ttl, FIRST_TTLS)).any()),
+        resets_back=bool((~segments.to_vip & is_reset).any()),
+        flows=len(segments.starts()),
+        sent_on=len(np.intersect1d(arrive, leave)),
     )
 
 
-def _were_sent_on(segments: Segments) -> bool:
-    """Whether a router took a hop off replies' TTL."""
-    return segments.any(lambda part: _replies(part) & ~np.isin(part.ttl, FIRST_TTLS))
-
-
-def _replies(segments: Segments) -> npt.NDArray[np.bool_]:
-    """Replies other than resets, which a director may send itself."""
-    return ~segments.to_vip & np.not_equal(segments.flag, Flag.RST)
-
-
-def _sent_on_unchanged(segments: Segments, macs: frozenset[int]) -> int:
-    """How many flows both arrive at these MACs and leave them for the VIP."""
-    mac_list = list(macs)
-    both = 0
-    for part in segments.parts():
-        arrive = part.flow[part.to_vip & np.isin(part.destination_mac, mac_list)]
-        leave = part.flow[part.to_vip & np.isin(part.source_mac, mac_list)]
-        both += len(np.intersect1d(arrive, leave)) if len(leave) else 0
-    return both
-
-
-def _take_replies(segments: Segments, macs: frozenset[int]) -> bool:
-    """Whether replies other than resets arrive at these MACs: a router's, or a gateway's."""
-    known = list(macs)
-    return segments.any(lambda part: _replies(part) & np.isin(part.destination_mac, known))
-
-
-def _why_unknown(captured: Captured) -> str:
-    segments = captured.segments
-    if _sent_on_unchanged(segments, captured.forwarder_macs):
+def _why_unknown(signs: _Signs) -> str:
+    if signs.sent_on:
         return (
             "packets are sent on unchanged and so are replies, as by a director in dr that is the "
             "real servers' gateway, and by any router"
         )
-    if not segments.any(lambda part: ~part.to_vip):
+    if not (signs.replies or signs.resets_back):
         return (
             "no reply was captured, as where replies bypass a director (dr, tun), and as where one "
             "direction or interface alone is captured"
         )
-    if _replies_bypass(segments, captured.forwarder_macs) and _were_sent_on(segments):
+    if signs.bypass and signs.replies_routed:
         return (
             "replies come by another MAC than requests go to, but by a router (their TTL was "
             "lowered): in dr, and in nat where routers differ by direction"

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from analyzer.evidence.captures import Captured, ReadOnce
     from analyzer.parts import Store
     from analyzer.recording.directory import Recording
+    from analyzer.recording.requests import RequestRows
     from analyzer.wire.vrrp import Announcements
 
 
@@ -55,15 +56,13 @@ def gather(
     ends = virtual_ends(several or ((service,) if service else ())) | polled.ends | changes.ends
     macs = macs_of(directors)
     captured, packets_lost = read_captures(captures, ends, macs, store, read)
-    if read:
-        read.forget()
     evidence = Evidence(
         manifest=manifest,
         directors=_in_capture(directors, captured),
         zero_ns=0,
         service=service,
         services_sent_to=several,
-        requests=request_rows(recording.pieces("requests", PIECE_ROWS), store),
+        requests=_requests(recording, store),
         services=polled.services,
         counted=polled.counted,
         entries=changes.numbered(captured.segments.flows if captured else None),
@@ -92,6 +91,11 @@ def gather(
         not_measured=(*gaps_of(evidence), *packets_lost, *unread, *lost),
     )
     return with_records(evidence)
+
+
+def _requests(recording: Recording, store: Store) -> RequestRows:
+    expected, _ = recording.table_size("requests")
+    return request_rows(recording.pieces("requests", PIECE_ROWS), store, expected)
 
 
 def _none_connected(evidence: Evidence) -> bool:

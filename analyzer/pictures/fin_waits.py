@@ -20,7 +20,7 @@ from analyzer.units import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from analyzer.arrays import Bools, Ints
+    from analyzer.arrays import Bools, Floats, Ints
     from analyzer.wire.segments import Segments
 
 
@@ -93,11 +93,19 @@ def _of_part(passed: Segments, sees_replies: bool) -> _Waits:
     others = closing & ~fins & (seen.flag != Flag.RST)
     connection = np.cumsum(begins)
     return _Waits(
-        connections=len(np.unique(connection[fins])),
-        repeated=len(np.unique(connection[again])),
-        longest_fin_s=_longest(waits_s[again].tolist()),
-        longest_ack_s=_longest(waits_s[others].tolist()),
+        connections=_distinct(connection[fins]),
+        repeated=_distinct(connection[again]),
+        longest_fin_s=_longest_of(waits_s[again]),
+        longest_ack_s=_longest_of(waits_s[others]),
     )
+
+
+def _distinct(ascending: Ints) -> int:
+    return int(np.count_nonzero(np.diff(ascending))) + bool(len(ascending))
+
+
+def _longest_of(waits_s: Floats) -> float | None:
+    return float(waits_s.max()) if len(waits_s) else None
 
 
 def _begins(segments: Segments) -> Bools:
@@ -124,9 +132,10 @@ def _half_closed_s(segments: Segments) -> float | None:
     answers &= ~_after_first(answers, begins)
     firsts = fins & ~_after_first(fins, begins)
     connection = np.cumsum(begins)
-    chosen = np.isin(connection[firsts], connection[answers])
-    from_ns: Ints = segments.at_ns[firsts][chosen]
-    return _longest(((segments.at_ns[answers] - from_ns) / NS_PER_S).tolist())
+    is_answered = np.zeros(int(begins.sum()) + 1, dtype=bool)
+    is_answered[connection[answers]] = True
+    from_ns: Ints = segments.at_ns[firsts][is_answered[connection[firsts]]]
+    return _longest_of((segments.at_ns[answers] - from_ns) / NS_PER_S)
 
 
 def _longest(waits_s: Iterable[float | None]) -> float | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.arrays import Bools, Ints
-    from analyzer.parts import Bucket, Columns, Store
+    from analyzer.parts import Bucket, Buckets, Columns, Store
     from analyzer.wire.packets import PacketTable
 
 
@@ -189,10 +189,48 @@ _OWN = tuple(
 def service_segments(
     packets: PacketTable, ends: Iterable[VirtualEnd], store: Store = IN_MEMORY
 ) -> Segments:
+    """The packets between any client and the given virtual services; as ``dealt_out``."""
+    return dealt_out(packets, ends, store).segments()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePackets:
+    """Packets of services, in parts of whole flows that are not in order yet.
+
+    Attributes:
+        count: of packets.
+    """
+
+    count: int
+    _buckets: Buckets
+    _parts: int
+    _names: _FlowNames
+    _nothing: Columns
+    _store: Store
+
+    def segments(self) -> Segments:
+        """The packets in order; only once."""
+        store, names = self._store, self._names
+        writer, of_flows = store.columns(), store.columns()
+        parts = ((self._buckets.bucket(number),) for number in range(self._parts))
+        for keys in store.fill(writer, _in_order, parts):
+            of_flows.append(names.columns(keys))
+        columns = writer.finish() or {"flow": self._nothing["key"], **self._nothing}
+        return Segments(
+            **{name: columns[name] for name in _OWN},
+            flows=names.table(of_flows.finish()),
+            tcp=TcpHeaders(**{name: columns[f"tcp.{name}"] for name in _OF_TCP}),
+            store=store,
+        )
+
+
+def dealt_out(
+    packets: PacketTable, ends: Iterable[VirtualEnd], store: Store = IN_MEMORY
+) -> ServicePackets:
     """The packets between any client and the given virtual services.
 
     Args:
-        packets: all that was captured.
+        packets: all that was captured; they are not needed any more after it.
         ends: the services.
         store: keeps them.
     """
@@ -201,18 +239,13 @@ def service_segments(
     bounds = _bounds(packets, numbers, -(-size // store.part_rows))
     stretch = ((_rows(packets, rows), numbers, bounds) for rows in stretches(size, store.part_rows))
     buckets = store.deal(len(bounds) + 1, _dealt, stretch)
-    writer, of_flows = store.columns(), store.columns()
-    names = _FlowNames(packets.addresses, known)
-    parts = ((buckets.bucket(number),) for number in range(len(bounds) + 1))
-    for keys in store.fill(writer, _in_order, parts):
-        of_flows.append(names.columns(keys))
-    nothing = _of_services(_rows(packets, slice(0, 0)), numbers)
-    columns = writer.finish() or {"flow": nothing["key"], **nothing}
-    return Segments(
-        **{name: columns[name] for name in _OWN},
-        flows=names.table(of_flows.finish()),
-        tcp=TcpHeaders(**{name: columns[f"tcp.{name}"] for name in _OF_TCP}),
-        store=store,
+    return ServicePackets(
+        count=buckets.rows(),
+        _buckets=buckets,
+        _parts=len(bounds) + 1,
+        _names=_FlowNames(packets.addresses, known),
+        _nothing=_of_services(_rows(packets, slice(0, 0)), numbers),
+        _store=store,
     )
 
 
@@ -477,7 +510,8 @@ def is_virtual_router(mac: int) -> bool:
 
 def sides(segments: Segments) -> Sides:
     """The MACs that send and receive these segments, as far as the link shows them."""
-    return reduce(or_, map(_sides, segments.parts()))
+    found = segments.store.map(_sides, ((part,) for part in segments.parts()))
+    return reduce(or_, found)
 
 
 def _sides(segments: Segments) -> Sides:

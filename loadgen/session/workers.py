@@ -27,6 +27,7 @@ FASTER_FROM_BYTES = 768 << 20
 """Captures of fewer bytes are analysed sooner by one process (``tests/bench/test_report.py``)."""
 
 _PRELOADED = ["analyzer.analysis"]
+_CONTEXT = get_context("forkserver")  # a fork of this process could inherit held locks
 
 
 class LocalWorkers:
@@ -57,15 +58,18 @@ class LocalWorkers:
                 "go on (--processes 1 uses none)"
             ) from error
 
+    def prepare(self) -> None:
+        """Start what they are forked from: it imports for as long as this process does."""
+        _CONTEXT.set_forkserver_preload(_PRELOADED)
+        ensure_running()
+
     def executor(self) -> Executor:
         """The pool, started when it is first asked for."""
         if self._executor is None:
-            context = get_context("forkserver")  # a fork of this process could inherit held locks
-            context.set_forkserver_preload(_PRELOADED)
-            ensure_running()
+            self.prepare()
             for module in _PRELOADED:  # this process needs them too, and the server takes as long
                 import_module(module)
-            pool = ProcessPoolExecutor(self.count, mp_context=context, initializer=_begin)
+            pool = ProcessPoolExecutor(self.count, mp_context=_CONTEXT, initializer=_begin)
             self._closing.callback(pool.shutdown, wait=True, cancel_futures=True)
             self._executor = pool
         return self._executor

@@ -9,11 +9,12 @@ from analyzer.recording.spill.folder import (
     spill_folder,
     temporary_folder,
 )
-from analyzer.recording.spill.store import ALONE, Means, Spill, spilled, store_for
+from analyzer.recording.spill.store import ALONE, SPILLED_BYTES, Means, Spill, spilled, store_for
 from analyzer.recording.spill.tasks import Workers
 
 __all__ = [
     "ALONE",
+    "SPILLED_BYTES",
     "Means",
     "Spill",
     "Workers",

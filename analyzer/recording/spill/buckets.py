@@ -73,6 +73,10 @@ class FileBuckets:
 
     pieces: Sequence[dict[int, Piece]]
 
+    def rows(self) -> int:
+        """How many there were in all."""
+        return sum(piece.size for task in self.pieces for piece in task.values())
+
     def bucket(self, number: int) -> FileBucket:
         """One of them."""
         return FileBucket([task[number] for task in self.pieces if number in task])

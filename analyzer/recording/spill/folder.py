@@ -73,7 +73,7 @@ def directory_until_whole(path: Path) -> Iterator[Path]:
 def _made_in(parent: Path, path: Path) -> Path:
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent.absolute()))
     except OSError as error:
         raise RecordingError(not_written(path, error)) from error
 
@@ -93,9 +93,10 @@ def _locked(folder: Path) -> Iterator[Path]:
 
 
 def _made_in_first(*parents: Path) -> Path:
+    """A new folder, by a name that other processes know it by, too."""
     for parent in parents:
         with suppress(OSError):
-            return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+            return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent.absolute()))
     try:
         return Path(tempfile.mkdtemp(prefix=PREFIX))
     except OSError as error:
@@ -138,7 +139,8 @@ def _is_ours(folder: Path) -> bool:
 
 def _is_stale(folder: Path, now_s: float) -> bool:
     """Whether it is one of ours, and nobody works in it."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # nobody knows who made it
+    # Nobody knows who made it; NFS locks what may be written alone (flock(2)).
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         lock = os.open(folder / _LOCK, flags)
     except FileNotFoundError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -92,32 +92,40 @@ def report(
         raise click.UsageError("--processes and --cluster exclude each other.")
     keep_freed_memory()
     with ExitStack() as closing:
-        means = _means(processes, cluster, closing)
+        means = _means(paths, processes, cluster, closing)
         run = closing.enter_context(run_of(paths, keep=not no_run, means=means))
         print_lines((f"analyzer report: {line}" for line in run.doubts[:20]), err=True)
         wanted = _Wanted(output=output, form=form, as_json=as_json, assumed=assumed, means=means)
         _report(run, wanted)
 
 
-def _means(processes: int | None, cluster: ClusterAddress | None, closing: ExitStack) -> Means:
+def _means(
+    paths: tuple[Path, ...],
+    processes: int | None,
+    cluster: ClusterAddress | None,
+    closing: ExitStack,
+) -> Means:
     """What the analysis of a long capture may use; it is closed with ``closing``."""
-    from analyzer.recording.spill import Means
-    from loadgen.session.reading import ReadingProgress
+    from analyzer.recording.spill import SPILLED_BYTES
+    from loadgen.session.files import size_bytes
+    from loadgen.session.reading import progress_of
     from loadgen.session.workers import FASTER_FROM_BYTES, LocalWorkers, cores
 
-    progress = ReadingProgress("analyzer report", report_progress).read
+    told = progress_of("analyzer report", report_progress)
     if cluster:
         from loadgen.cluster.parts import cluster_workers
 
-        workers = closing.enter_context(cluster_workers(cluster))
-        return Means(workers=workers, progress=progress)
+        return replace(told, workers=closing.enter_context(cluster_workers(cluster)))
     count = processes or cores()
     if count == 1:
-        return Means(progress=progress)
-    return Means(
-        workers=closing.enter_context(LocalWorkers(count)),
+        return told
+    workers = closing.enter_context(LocalWorkers(count))
+    if size_bytes(paths) >= (SPILLED_BYTES if processes else FASTER_FROM_BYTES):
+        workers.prepare()
+    return replace(
+        told,
+        workers=workers,
         workers_from_bytes=0 if processes else FASTER_FROM_BYTES,
-        progress=progress,
     )
 
 

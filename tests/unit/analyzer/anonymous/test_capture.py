@@ -24,6 +24,7 @@ from analyzer.anonymous.substitution import Substitution
 from analyzer.errors import ParseError
 from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.packets import read_packets
+from tests.unit.analyzer import builders_packets as files
 
 SUBSTITUTION = Substitution(bytes(range(32)))
 ANONYMISER = FrameAnonymiser(SUBSTITUTION)
@@ -225,6 +226,13 @@ def test_links_of_many_kinds_and_far_instants_go_to_a_pcapng(at_ns: int) -> None
     assert frames.at_ns.tolist() == [at_ns] * 2
     assert frames.link_type.tolist() == [1, 101]
     assert b"secret" not in made
+
+
+def test_an_instant_before_1970_is_the_first_that_a_pcap_can_hold() -> None:
+    content = files.pcapng([files.Interface(resolution=9, offset_s=-60), files.Block(0, b"x" * 60)])
+    assert next(frame_chunks(memoryview(content))).at_ns.tolist() == [-60 * files.NS]
+    made = b"".join(anonymous_capture(memoryview(content), ANONYMISER))
+    assert next(frame_chunks(memoryview(made))).at_ns.tolist() == [0]
 
 
 def test_an_empty_capture_is_an_empty_one() -> None:

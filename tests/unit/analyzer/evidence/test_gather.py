@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +11,9 @@ from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 from scapy.layers.vrrp import VRRP
 
+from analyzer.evidence.captures import ReadOnce
 from analyzer.evidence.gather import gather
+from analyzer.parts import IN_MEMORY
 from analyzer.recording.directory import (
     CAPTURE,
     Recording,
@@ -20,8 +24,6 @@ from tests.unit.analyzer.builders_packets import CLIENT, NS, SYN, ethernet, ipv4
 from tests.unit.analyzer.failover.builders_wire import ADDRESSES, MACS, PORT, VIP, at
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from analyzer.evidence.evidence import Evidence
 
 VIRTUAL = 0x00005E000129
@@ -103,3 +105,12 @@ def test_each_directors_capture_is_read_and_what_is_none_is_a_gap(tmp_path: Path
     assert list(evidence.seen_on) == ["bal02"]
     assert [row.at_ns - at(0) for row in seen.advertisements] == [1 * NS, 5 * NS]
     assert "VRRP as bal01 sees it" in [row.what for row in evidence.not_measured]
+
+
+def test_packets_that_were_read_before_are_given_back_once_segments_are_made_of_them() -> None:
+    run = Recording.open(Path(__file__).resolve().parents[3] / "data" / "dr-burst-50")
+    read = ReadOnce(run.captures(), IN_MEMORY)
+    packets = weakref.ref(read.packets().at_ns)
+    evidence = gather(run, read=read)
+    assert evidence.segments is not None
+    assert packets() is None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +21,6 @@ from analyzer.recording.spill.buckets import Dealing
 from analyzer.recording.spill.files import FileColumns, Mappings
 from analyzer.recording.spill.folder import PREFIX, remove_stale
 from analyzer.recording.spill.store import SPILLED_BYTES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def folders(run: Path) -> list[Path]:
@@ -115,6 +114,24 @@ def test_what_a_killed_analysis_left_is_removed_and_a_running_ones_stays(
         fcntl.flock(lock, fcntl.LOCK_EX)
         remove_stale(tmp_path, own)
         assert folders(tmp_path) == [running]
+    remove_stale(tmp_path, own)
+    assert folders(tmp_path) == []
+
+
+def test_what_a_killed_analysis_left_is_found_where_locks_are_for_who_may_write(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def flock_of_nfs(file: int, how: int) -> None:
+        if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(file, how)
+
+    killed = tmp_path / f"{PREFIX}killed"
+    killed.mkdir()
+    (killed / "lock").touch()
+    monkeypatch.setattr("fcntl.flock", flock_of_nfs)
     remove_stale(tmp_path, own)
     assert folders(tmp_path) == []
 
@@ -223,6 +240,17 @@ def test_a_run_that_takes_no_folder_is_spilled_to_where_large_temporary_files_go
         spilled(tmp_path / "missing"),
     ):
         pass
+
+
+def test_workers_elsewhere_find_the_files_of_a_run_that_is_named_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with spilled(Path("run")) as store:
+        bucket: Any = store.deal(2, dealt, [(1,)]).bucket(1)
+        monkeypatch.chdir("/")
+        assert bucket.read()["at"].tolist() == [1]
 
 
 def test_workers_are_left_out_of_what_one_process_does_sooner(tmp_path: Path) -> None:

@@ -166,6 +166,22 @@ def test_a_capture_beside_a_log_of_more_rows_than_a_part_has_the_same_figures(
     assert figures() == whole
 
 
+@pytest.mark.parametrize("words", [("report", "--no-run"), ("import", "-o", "run")])
+def test_a_line_says_how_far_the_reading_of_a_long_capture_is(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("loadgen.session.reading.FIRST_S", 0.0)
+    in_chunks = partial(read_packets, chunk_bytes=2000)
+    monkeypatch.setattr("analyzer.evidence.captures.read_packets", in_chunks)
+    monkeypatch.setattr("analyzer.recording.spill.store.SPILLED_BYTES", 0)
+    shown = run_in_process("analyzer", words[0], folder / "capture.pcap", *words[1:])
+    assert shown.returncode == 0, shown.stderr
+    (line,) = [line for line in shown.stderr.splitlines() if "packets read" in line]
+    assert line.startswith(f"analyzer {words[0]}: ")
+    assert line.endswith("left to read")
+
+
 @WAYS
 def test_captures_are_opened_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]

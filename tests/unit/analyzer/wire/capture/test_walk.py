@@ -99,6 +99,13 @@ def test_a_pcap_is_read_as_one_record_after_another(
     assert found(whole) == slowly(whole, kind)
 
 
+@pytest.mark.parametrize("at_s", [0, 2**32 - 1])
+def test_the_first_and_the_last_second_that_a_pcap_can_hold_are_read(at_s: int) -> None:
+    """As of a host that has no clock before NTP sets it."""
+    sent = [(at_s * NS + n, bytes(66)) for n in range(RECORDS)]
+    assert found(pcap(sent)) == sent
+
+
 @pytest.mark.parametrize("payload", PAYLOADS)
 @pytest.mark.parametrize("order", ["<", ">"])
 @examples(6)

@@ -42,6 +42,17 @@ def test_a_new_key_each_time_and_the_same_with_a_file(tmp_path: Path) -> None:
     assert addresses[2] == addresses[3]
 
 
+def test_a_line_says_how_far_a_long_copy_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadgen.session.reading.FIRST_S", 0.0)
+    shown = ran(RUN, "-o", tmp_path / "copy")
+    assert shown.exit_code == 0
+    (line,) = [line for line in shown.stderr.splitlines() if "packets copied" in line]
+    assert line.startswith("analyzer anonymise: ")
+    assert line.endswith("left to copy")
+
+
 def test_a_directory_that_exists_is_refused(tmp_path: Path) -> None:
     result = ran(RUN, "-o", tmp_path)
     assert isinstance(result.exception, UsageProblem)
