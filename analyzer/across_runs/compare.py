@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from analyzer.across_runs.difference import Difference, Tolerances, changed
 from analyzer.across_runs.keepers import keepers_sentence
 from analyzer.across_runs.regression import differences
 from analyzer.charts.long_columns import bounds, rows_at_a_time
+from analyzer.pictures.pictures import Pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,12 @@ class Comparison:
     settings: tuple[Setting, ...]
     against_first: tuple[tuple[Difference, ...], ...]
     verdict: str
+
+
+def comparable(analysis: Analysis) -> Analysis:
+    """An analysis without what is only on its own page, so that many fit into memory."""
+    pictures = Pictures(latencies=analysis.pictures.latencies)
+    return replace(analysis, traces=(), pictures=pictures)
 
 
 def compare(analyses: Sequence[Analysis], tolerances: Tolerances | None = None) -> Comparison:

@@ -178,7 +178,7 @@ def _beyond_spread(since: Sequence[float], now: Value) -> tuple[Change | None, s
     if len(since) < LEAST_BEFORE:
         return None, ""
     median = _median_of(since.__getitem__, len(since))
-    spread = _SPREAD_OF_MAD * _median_distance(since, median)
+    spread = _SPREAD_OF_MAD * median_distance(since, median)
     allowed = max(SPREADS * spread, SHARE * abs(median), FLOORS[now.unit])
     off = now.value - median
     why = f"{abs(off):.3g} from the median of {len(since)} runs, {allowed:.3g} is their noise"
@@ -191,7 +191,7 @@ def _median_of(value_at: Callable[[int], float], n: int) -> float:
     return high if n % 2 else (value_at(n // 2 - 1) + high) / 2
 
 
-def _median_distance(ordered: Sequence[float], centre: float) -> float:
+def median_distance(ordered: Sequence[float], centre: float) -> float:
     """The median of how far ascending values lie from a centre, without looking at them all.
 
     The values below the centre, backwards, and those above are two lists of ascending distances:

@@ -55,28 +55,29 @@ class Ordered:
     @property
     def least(self) -> float:
         """The smallest value; there must be one."""
-        return min(float(run[0]) for run in self.runs)
+        return min(float(run[0]) for run in self.each_run())
 
     @property
     def largest(self) -> float:
         """The largest value; there must be one."""
-        return max(float(run[-1]) for run in self.runs)
+        return max(float(run[-1]) for run in self.each_run())
 
     def below(self, limit: float) -> int:
         """How many values are smaller than this."""
-        return sum(int(np.searchsorted(run, limit)) for run in self.runs)
+        return sum(int(np.searchsorted(run, limit)) for run in self.each_run())
 
     def above(self, limit: float) -> Ordered:
         """The values that are larger than this."""
         return Ordered.of_runs(
-            run[np.searchsorted(run, limit, side="right") :] for run in self.runs
+            run[np.searchsorted(run, limit, side="right") :] for run in self.each_run()
         )
 
     def each_run(self) -> Iterator[Floats]:
-        """The runs one after another, each out of memory again after it."""
-        for run in self.runs:
+        """The runs one after another; those in files are out of memory again some runs later."""
+        for number, run in enumerate(self.runs):
             yield run
-            release(run)
+            if number % _RUNS_IN_MEMORY == _RUNS_IN_MEMORY - 1:
+                release(run)
 
     def at(self, ranks: Ints | Sequence[int]) -> Floats:
         """The values of these ranks, 0 the smallest; shape of ``ranks``, each below the number."""
@@ -117,10 +118,8 @@ class Ordered:
     def _up_to(self, limits: Floats) -> Ints:
         """How many values are no larger than each limit; shape of ``limits``."""
         total = np.zeros(len(limits), dtype=np.int64)
-        for number, run in enumerate(self.runs):
+        for run in self.each_run():
             total += np.searchsorted(run, limits, side="right")
-            if number % _RUNS_IN_MEMORY == _RUNS_IN_MEMORY - 1:
-                release(run)
         return total
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from analyzer.evidence.captures import Captured, ReadOnce
     from analyzer.parts import Store
     from analyzer.recording.directory import Recording
+    from analyzer.recording.requests import RequestRows
     from analyzer.wire.vrrp import Announcements
 
 
@@ -61,7 +62,7 @@ def gather(
         zero_ns=0,
         service=service,
         services_sent_to=several,
-        requests=request_rows(recording.pieces("requests", PIECE_ROWS), store),
+        requests=_requests(recording, store),
         services=polled.services,
         counted=polled.counted,
         entries=changes.numbered(captured.segments.flows if captured else None),
@@ -90,6 +91,11 @@ def gather(
         not_measured=(*gaps_of(evidence), *packets_lost, *unread, *lost),
     )
     return with_records(evidence)
+
+
+def _requests(recording: Recording, store: Store) -> RequestRows:
+    expected, _ = recording.table_size("requests")
+    return request_rows(recording.pieces("requests", PIECE_ROWS), store, expected)
 
 
 def _none_connected(evidence: Evidence) -> bool:

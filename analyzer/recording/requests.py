@@ -143,18 +143,19 @@ def _nulls(rows: int) -> Any:
     return pd.array([None] * rows, dtype="str")
 
 
-def request_rows(pieces: Iterable[pa.Table], store: Store) -> RequestRows:
+def request_rows(pieces: Iterable[pa.Table], store: Store, expected: int = 0) -> RequestRows:
     """The rows of a recording's ``requests/``.
 
     Args:
         pieces: of the table, every row with an id; each small enough for memory.
-        store: keeps the columns.
+        store: keeps the columns, and takes note of how far the reading is.
+        expected: how many rows there are, about.
 
     Raises:
         RecordingError: there is no room for them.
     """
     vocabulary = _Vocabulary()
-    writer, in_order, last = store.columns(), True, NEVER
+    writer, in_order, last, rows = store.columns(), True, NEVER, 0
     for piece in itertools.chain([TABLES["requests"].empty_table()], pieces):
         columns = {name: _narrow(name, piece[name], vocabulary) for name in COLUMNS}
         ids = columns["id"]
@@ -162,6 +163,8 @@ def request_rows(pieces: Iterable[pa.Table], store: Store) -> RequestRows:
             in_order = in_order and int(ids[0]) >= last and bool((ids[1:] >= ids[:-1]).all())
             last = int(ids[-1])
         writer.append(columns)
+        rows += len(ids)
+        store.reading_requests(rows, rows / max(expected, rows, 1))
     columns = writer.finish()
     store.release()
     return RequestRows(

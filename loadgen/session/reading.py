@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analyzer.recording.spill import Means
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,6 +26,7 @@ class Words:
 
 
 READING = Words("packets read", "the capture", "to read")
+READING_REQUESTS = Words("requests read", "the requests", "to read")
 READING_RUNS = Words("runs read", "the folder", "to read")
 COPYING = Words("rows and packets copied", "the recording", "to copy")
 
@@ -51,7 +54,7 @@ class ReadingProgress:
 
     def read(self, packets: int, share: float) -> None:
         """So many packets, and this share of the captures' bytes, have been read."""
-        if packets < self._packets:  # read from the beginning again
+        if not packets or packets < self._packets:  # it begins only now, or again
             self._began_s, self._next_s = self._now_s(), FIRST_S
         self._packets = packets
         spent_s = self._now_s() - self._began_s
@@ -64,3 +67,11 @@ class ReadingProgress:
             f"{self._who}: {packets:,} {words.done}, {packets / spent_s:,.0f}/s, {share:.0%} of "
             f"{words.whole}, about {left_s:.0f} s left {words.left}"
         )
+
+
+def progress_of(who: str, say: Callable[[str], object]) -> Means:
+    """A long analysis that says how far its reading of packets and of requests is."""
+    return Means(
+        progress=ReadingProgress(who, say).read,
+        requests_progress=ReadingProgress(who, say, words=READING_REQUESTS).read,
+    )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 PACKETS_EACH = 10
+ZERO_NS = 1_700_000_000 * 10**9
 CLIENT_MAC, DIRECTOR_MAC, SERVER_MAC = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3))
 VIP = "10.9.9.9"
 SYN, SYN_ACK, ACK, PSH_ACK, FIN_ACK = 0x02, 0x12, 0x10, 0x18, 0x11
@@ -32,8 +33,8 @@ LIFE = (  # the flags, and whether the client sent them
     (ACK, True),
 )
 RECORD = np.dtype([("head", "<u4", (4,)), ("frame", "u1", (66,))])
-_EVERY_NS, _PACKET_NS = 100_000, 1_000_000
-_SLOTS_EACH = _PACKET_NS // _EVERY_NS  # connections that begin between two packets of one
+EVERY_NS, PACKET_NS = 100_000, 1_000_000
+_SLOTS_EACH = PACKET_NS // EVERY_NS  # connections that begin between two packets of one
 _PORTS, _HOSTS = 60_000, 250
 _SLOTS_AT_ONCE = 50_000
 
@@ -55,8 +56,8 @@ def write_capture(path: Path, connections: int) -> Path:
 
 def _records(number: Ints, steps: Ints) -> npt.NDArray[np.void]:
     records = np.zeros(len(number), dtype=RECORD)
-    at_ns = number * _EVERY_NS + steps * _PACKET_NS
-    records["head"][:, 0] = 1_700_000_000 + at_ns // 10**9
+    at_ns = number * EVERY_NS + steps * PACKET_NS
+    records["head"][:, 0] = ZERO_NS // 10**9 + at_ns // 10**9
     records["head"][:, 1] = at_ns % 10**9
     records["head"][:, 2:] = RECORD["frame"].itemsize
     for step in range(PACKETS_EACH):
@@ -72,15 +73,21 @@ def _frames(step: int, number: Ints) -> Bytes:
     ends = (DIRECTOR_MAC, CLIENT_MAC) if forth else (CLIENT_MAC, SERVER_MAC)
     frame[:, :12] = np.frombuffer(b"".join(ends), np.uint8)
     frame[:, 12:24] = [8, 0, 0x45, 0, 0, 52, 0, 0, 0, 0, 64, 6]
-    client, vip = np.tile([10, 1, 0, 0], (len(number), 1)), [int(one) for one in VIP.split(".")]
-    network, host = np.divmod(number // _PORTS, _HOSTS)
-    client[:, 2], client[:, 3] = network, 1 + host
+    (client, client_port), vip = client_of(number), [int(one) for one in VIP.split(".")]
     frame[:, 26:30], frame[:, 30:34] = (client, vip) if forth else (vip, client)
-    port, service = _big_endian(1024 + number % _PORTS, 2), [0, 80]
+    port, service = _big_endian(client_port, 2), [0, 80]
     frame[:, 34:36], frame[:, 36:38] = (port, service) if forth else (service, port)
     frame[:, 38:42] = _big_endian(number * 7919 + (step > 0), 4)
     frame[:, 46:48] = [0x80, flags]
     return frame
+
+
+def client_of(number: Ints) -> tuple[Ints, Ints]:
+    """The four octets of the client's address and the port of these connections."""
+    octets = np.tile(np.array([10, 1, 0, 0]), (len(number), 1))
+    octets[:, 2], octets[:, 3] = np.divmod(number // _PORTS, _HOSTS)
+    octets[:, 3] += 1
+    return octets, 1024 + number % _PORTS
 
 
 def _big_endian(numbers: Ints, width: int) -> Bytes:

@@ -1,4 +1,4 @@
-"""A recording of any number of requests, without a capture: written part after part."""
+"""Recordings of any number of requests, with and without packets: written part after part."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from analyzer.recording.directory import RecordingWriter
+from tests.bench import captures
 from tests.bench.long_run import NS, PORT, VIP, ZERO_NS, LongRun
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import numpy.typing as npt
 
 AT_A_TIME = 1_000_000
 RATE_PER_S = 20_000
@@ -39,8 +42,56 @@ def write_requests(path: Path, requests: int, *, shuffled: bool = False) -> Path
     return path
 
 
+def write_requests_with_packets(path: Path, requests: int) -> Path:
+    """A load test of no director that is known: so many requests, ten packets each; ``path``."""
+    manifest = LongRun(requests=requests).manifest() | {
+        "started_at_ns": captures.ZERO_NS,
+        "directors": {},
+        "service": {"protocol": "TCP", "vip": captures.VIP, "port": PORT},
+    }
+    writer = RecordingWriter(path, manifest)
+    captures.write_capture(writer.capture_path, requests)
+    for first in range(0, requests, AT_A_TIME):
+        number = np.arange(first, min(first + AT_A_TIME, requests))
+        writer.extend_columns("requests", _captured(number))
+    writer.close("completed")
+    return path
+
+
+def _captured(number: npt.NDArray[np.int64]) -> dict[str, object]:
+    """The requests of a capture's connections."""
+    address, port = captures.client_of(number)
+    started = captures.ZERO_NS + number * captures.EVERY_NS
+    ended = _at(started + 5 * captures.PACKET_NS)
+    return {
+        "id": number,
+        "kind": "HEAD",
+        "host": "client",
+        "protocol": "TCP",
+        "vip": captures.VIP,
+        "port": PORT,
+        "scheduled": _at(started),
+        "started": _at(started),
+        "connected": _at(started + captures.PACKET_NS),
+        "first_byte": ended,
+        "ended": ended,
+        "source_ip": _addresses(address),
+        "source_port": port,
+        "status": 200,
+        "bytes": 0,
+        "error": pa.nulls(len(number), pa.string()),
+        "closer": "client",
+    }
+
+
+def _addresses(octets: npt.NDArray[np.int64]) -> pa.Array:
+    different, place = np.unique(octets, axis=0, return_inverse=True)
+    texts = pa.array([".".join(map(str, each)) for each in different.tolist()])
+    return texts.take(pa.array(place.ravel()))
+
+
 def _columns(
-    number: np.ndarray, requests: int, random: np.random.Generator, *, shuffled: bool
+    number: npt.NDArray[np.int64], requests: int, random: np.random.Generator, *, shuffled: bool
 ) -> dict[str, object]:
     if shuffled:  # 7 has no factor in common with these numbers of requests
         number = number * 7 % requests if requests % 7 else requests - 1 - number
@@ -73,5 +124,5 @@ def _columns(
     }
 
 
-def _at(at_ns: np.ndarray) -> pa.Array:
+def _at(at_ns: npt.NDArray[np.int64]) -> pa.Array:
     return pa.array(at_ns).cast(pa.timestamp("ns", tz="UTC"))

@@ -34,12 +34,14 @@ class Spill:
         part_rows: packets of a part, about.
         workers: run the parts; by default this process does.
         progress: is told how many packets, and what share of the captures, have been read.
+        requests_progress: is told the same of the rows of requests.
     """
 
     folder: Path
     part_rows: int = PART_ROWS
     workers: Workers | None = None
     progress: Callable[[int, float], None] | None = None
+    requests_progress: Callable[[int, float], None] | None = None
     _mappings: Mappings = field(default_factory=Mappings)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -51,6 +53,11 @@ class Spill:
         """Hand it on."""
         if self.progress:
             self.progress(packets, share)
+
+    def reading_requests(self, rows: int, share: float) -> None:
+        """Hand it on."""
+        if self.requests_progress:
+            self.requests_progress(rows, share)
 
     def release(self, *captures: memoryview) -> None:
         """Take columns, and these mapped captures, out of memory: the files still have them."""
@@ -124,6 +131,7 @@ class Means:
     workers: Workers | None = None
     workers_from_bytes: int = 0
     progress: Callable[[int, float], None] | None = None
+    requests_progress: Callable[[int, float], None] | None = None
 
 
 ALONE = Means()
@@ -158,4 +166,4 @@ def spilled(beside: Path, part_rows: int = PART_ROWS, means: Means = ALONE) -> I
         RecordingError: there is no room for it.
     """
     with spill_folder(beside) as folder:
-        yield Spill(folder, part_rows, means.workers, means.progress)
+        yield Spill(folder, part_rows, means.workers, means.progress, means.requests_progress)

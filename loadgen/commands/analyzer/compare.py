@@ -26,12 +26,14 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
 
     Each difference has its uncertainty.
     """
+    from analyzer.across_runs.compare import comparable
     from analyzer.across_runs.compare import compare as compared
     from analyzer.across_runs.document import to_json
     from analyzer.analysis import analyse
     from analyzer.recording.directory import COMPARISON, Recording, write_derived
     from loadgen.session.output.links import report_links
-    from loadgen.session.terminal import columns, print_document, print_lines
+    from loadgen.session.reading import progress_of
+    from loadgen.session.terminal import columns, print_document, print_lines, report_progress
     from reports.across_runs.comparison import comparison_document
     from reports.document.html import page_of
     from reports.document.text import lines_of
@@ -39,7 +41,10 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     if len(runs) < 2:
         raise click.UsageError("expected two runs or more")
     recordings = [Recording.open(run) for run in runs]
-    comparison = compared(list(map(analyse, recordings)))
+    analyses = (
+        analyse(each, means=progress_of("analyzer compare", report_progress)) for each in recordings
+    )
+    comparison = compared(list(map(comparable, analyses)))
     page = output or runs[-1] / COMPARISON
     names = [run.name for run in comparison.runs]
     pages = report_links(dict(zip(names, runs, strict=True)), page)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -106,26 +106,26 @@ def _means(
     closing: ExitStack,
 ) -> Means:
     """What the analysis of a long capture may use; it is closed with ``closing``."""
-    from analyzer.recording.spill import SPILLED_BYTES, Means
+    from analyzer.recording.spill import SPILLED_BYTES
     from loadgen.session.files import size_bytes
-    from loadgen.session.reading import ReadingProgress
+    from loadgen.session.reading import progress_of
     from loadgen.session.workers import FASTER_FROM_BYTES, LocalWorkers, cores
 
-    progress = ReadingProgress("analyzer report", report_progress).read
+    told = progress_of("analyzer report", report_progress)
     if cluster:
         from loadgen.cluster.parts import cluster_workers
 
-        return Means(workers=closing.enter_context(cluster_workers(cluster)), progress=progress)
+        return replace(told, workers=closing.enter_context(cluster_workers(cluster)))
     count = processes or cores()
     if count == 1:
-        return Means(progress=progress)
+        return told
     workers = closing.enter_context(LocalWorkers(count))
     if size_bytes(paths) >= (SPILLED_BYTES if processes else FASTER_FROM_BYTES):
         workers.prepare()
-    return Means(
+    return replace(
+        told,
         workers=workers,
         workers_from_bytes=0 if processes else FASTER_FROM_BYTES,
-        progress=progress,
     )
 
 

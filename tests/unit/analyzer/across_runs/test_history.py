@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.across_runs.history import Unreadable, history
+from analyzer.across_runs.history import Unreadable, history, median_distance
 from analyzer.across_runs.past_run import PastRun, RunRow, Value
 from analyzer.documents import to_json
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     import random
@@ -90,3 +93,26 @@ def test_the_document_says_what_changed_and_what_could_not_be_read() -> None:
     assert trend["unit"] == "s"
     assert [point["change"] for point in trend["points"]] == [None, "lower"]
     assert found["unreadable"] == [{"name": "broken", "why": "no run.json"}]
+
+
+@examples(30)
+@given(st.lists(st.floats(0, 100) | st.integers(0, 5).map(float), min_size=1), st.floats(0, 100))
+def test_the_median_distance_is_that_of_all_values(values: list[float], centre: float) -> None:
+    ordered = sorted(values)
+    assert median_distance(ordered, centre) == np.median(np.abs(np.array(ordered) - centre))
+    assert median_distance(ordered, ordered[0]) == np.median(np.array(ordered) - ordered[0])
+
+
+@pytest.mark.parametrize("runs", [500, 2000])
+def test_a_run_after_many_is_compared_without_looking_at_them_all(runs: int) -> None:
+    looks = 0
+
+    class Counted(list[float]):
+        def __getitem__(self, place: Any) -> Any:
+            nonlocal looks
+            looks += 1
+            return super().__getitem__(place)
+
+    ordered = Counted(map(float, range(runs)))
+    assert median_distance(ordered, runs / 2) == pytest.approx(runs / 4, abs=1)
+    assert looks < 100

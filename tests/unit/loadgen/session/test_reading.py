@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from loadgen.session.reading import COPYING, ReadingProgress
+from typing import TYPE_CHECKING
+
+from loadgen.session import reading
+from loadgen.session.reading import COPYING, ReadingProgress, progress_of
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def lines(*reads: tuple[float, int, float]) -> list[str]:
@@ -54,4 +60,27 @@ def test_a_copy_has_words_of_its_own() -> None:
     assert said == [
         "anonymise: 800 rows and packets copied, 200/s, 40% of the recording, "
         "about 6 s left to copy"
+    ]
+
+
+def test_what_begins_later_is_timed_from_then() -> None:
+    clock = iter([0.0, 100.0, 100.0, 104.0])
+    said: list[str] = []
+    progress = ReadingProgress("report", said.append, lambda: next(clock))
+    progress.read(0, 0.0)
+    progress.read(400, 0.4)
+    assert said == ["report: 400 packets read, 100/s, 40% of the capture, about 6 s left to read"]
+
+
+def test_packets_and_requests_have_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "FIRST_S", 0.0)
+    said: list[str] = []
+    told = progress_of("report", said.append)
+    assert told.progress is not None
+    assert told.requests_progress is not None
+    told.progress(10, 0.5)
+    told.requests_progress(20, 0.5)
+    assert [line.partition(",")[0] for line in said] == [
+        "report: 10 packets read",
+        "report: 20 requests read",
     ]
