@@ -31,6 +31,7 @@ from analyzer.measure import measure
 from analyzer.observed.entries import ns
 from analyzer.other_settings.tcpfin import other_tcpfins
 from analyzer.other_settings.what_if import what_if
+from analyzer.parts import over_stretches
 from analyzer.pictures.fin_waits import fin_waits
 from analyzer.pictures.lifetime_samples import lifetime_samples
 from analyzer.pictures.pictures import Pictures
@@ -47,6 +48,8 @@ from analyzer.traces.resets import resets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
     from analyzer.arrays import Floats
     from analyzer.charts.curves import Curve, SocketCurve
@@ -170,7 +173,7 @@ def _pictures(
     sent: Outcomes,
 ) -> Pictures:
     connections = figures.connections
-    repeated = None if connections is None else int((connections["syns"] > 1).sum())
+    repeated = None if connections is None else _retransmitted(connections, evidence)
     observed = (
         observed_states(name, record.entries, record.entry_polls.at_ns, evidence.zero_ns)
         for name, record in evidence.by_director.items()
@@ -189,6 +192,14 @@ def _pictures(
         latencies=latencies(sent, repeated),
         fin_waits=tuple(waits for result in measured if (waits := _fin_waits(result, evidence))),
     )
+
+
+def _retransmitted(connections: pd.DataFrame, evidence: Evidence) -> int:
+    """How many connections' SYNs were sent again."""
+    assert evidence.captured is not None
+    syns = connections["syns"].to_numpy()
+    store = evidence.captured.once.store
+    return sum(over_stretches(store, len(syns), lambda rows: int((syns[rows] > 1).sum())))
 
 
 def _shown_until_ns(result: Measured, evidence: Evidence) -> int | None:

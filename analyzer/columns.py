@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+from analyzer.parts import by_stretches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
-    from analyzer.parts import Columns
+    from analyzer.parts import Columns, Store
 
     Codes = npt.NDArray[Any]
 
@@ -84,3 +87,24 @@ def table_of(columns: Columns, like: pd.DataFrame) -> pd.DataFrame:
         else:
             made[str(name)] = column
     return pd.DataFrame(made, copy=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """Values that get numbers as they come, in the order of the first of each."""
+
+    numbers: dict[Any, int] = field(default_factory=dict)
+
+    def numbers_of(self, values: Codes | pd.Series) -> npt.NDArray[np.int32]:
+        """The number of each of some values; -1 for a missing one."""
+        code, found = pd.factorize(values)
+        of_found = [self.numbers.setdefault(value, len(self.numbers)) for value in found]
+        return np.array([*of_found, -1], dtype=np.int32)[code]
+
+
+def narrowed(codes: Codes, count: int, store: Store) -> Codes:
+    """Numbers of so many texts, of the type that ``named`` needs."""
+    kind = code_type(count)
+    if codes.dtype == kind:
+        return codes
+    return by_stretches(store, len(codes), lambda rows: codes[rows].astype(kind))

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from analyzer.mapped import release
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -255,7 +257,9 @@ def _run_start(numbers: Ints, row: int) -> int:
     while reach < row and numbers[row - reach] == number:
         reach *= 2
     first = max(row - reach, 0)
-    return first + int(np.searchsorted(numbers[first:row], number))
+    start = first + int(np.searchsorted(numbers[first:row], number))
+    release(numbers)  # a file's pages come megabytes at a time
+    return start
 
 
 def stretches(size: int, part_rows: int) -> Iterator[slice]:
@@ -287,6 +291,22 @@ def by_stretches(
     for values in over_stretches(store, size, function):
         writer.append({"values": values})
     return writer.finish()["values"]
+
+
+def taken(store: Store, values: npt.NDArray[Any], places: Ints) -> npt.NDArray[Any]:
+    """Few values of a long array, which is gone through some rows at a time.
+
+    Args:
+        store: keeps the array.
+        values: shape (n,).
+        places: ascending.
+    """
+    found = [values[:0]]
+    for rows in stretches(len(values), store.part_rows):
+        first, until = np.searchsorted(places, [rows.start, rows.stop]).tolist()
+        found.append(values[places[first:until]])
+        store.release()
+    return np.concatenate(found)
 
 
 def stored(store: Store, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

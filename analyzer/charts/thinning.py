@@ -58,8 +58,10 @@ def lowest_and_highest(values: Numbers, store: Store) -> Indices:
     """
     width = -(-len(values) // BINS)
     in_bins = max(store.part_rows // width, 1) * width
-    places = [_edges(values[rows], width) + rows.start for rows in stretches(len(values), in_bins)]
-    store.release()
+    places: list[Indices] = []
+    for rows in stretches(len(values), in_bins):
+        places.append(_edges(values[rows], width) + rows.start)
+        store.release()
     return np.unique(np.concatenate([*places, [len(values) - 1]]))
 
 

@@ -13,7 +13,7 @@ from analyzer.charts.thinning import LONG, lowest_and_highest
 from analyzer.columns import codes_of
 from analyzer.ipvs.states import is_active
 from analyzer.observed.entries import ns
-from analyzer.parts import by_stretches, stretches
+from analyzer.parts import by_stretches, stretches, taken
 from analyzer.predicted.curves import predicted_curve
 from analyzer.results import Peak, RealServerRow, ServiceTable
 from analyzer.units import NS_PER_S
@@ -146,7 +146,10 @@ def thinned(curve: Curve, store: Store) -> Curve:
         *(lowest_and_highest(values, store) for values in (curve.active, curve.inactive))
     )
     return replace(
-        curve, t_s=curve.t_s[shown], active=curve.active[shown], inactive=curve.inactive[shown]
+        curve,
+        t_s=taken(store, curve.t_s, shown),
+        active=taken(store, curve.active, shown),
+        inactive=taken(store, curve.inactive, shown),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from analyzer.charts.thinning import LONG, kept, lowest_and_highest
 from analyzer.charts.values import StateSeries
 from analyzer.compared.curves import seconds
-from analyzer.parts import over_stretches
+from analyzer.parts import over_stretches, taken
 from analyzer.predicted.entries import state_name
 from analyzer.sorting import in_time
 
@@ -83,8 +83,10 @@ def predicted_states(
     if prediction.entries.empty:
         return None
     store, changes = prediction.store, prediction.store.columns()
-    for columns in (*map(_changes, prediction.parts()), *map(_ends, prediction.entry_parts())):
-        changes.append(columns)
+    for steps in prediction.parts():
+        changes.append(_changes(steps))
+    for entries in prediction.entry_parts():
+        changes.append(_ends(entries))
     found = changes.finish()
     if until_ns is None:
         until_ns = _NEVER
@@ -98,9 +100,9 @@ def predicted_states(
     return StateSeries(
         director=prediction.director,
         source="predicted",
-        t_s=seconds(at_ns[chosen], zero_ns),
+        t_s=seconds(taken(store, at_ns, chosen), zero_ns),
         counts={
-            state_name(int(code)): course[chosen].astype(np.int64)
+            state_name(int(code)): taken(store, course, chosen).astype(np.int64)
             for code, course in courses.items()
         },
     )
@@ -153,4 +155,4 @@ def _shown(course: Ints, store: Store) -> Ints:
     if len(course) <= LONG:
         return kept(course, points=POINTS)
     places = lowest_and_highest(course, store)
-    return places[kept(course[places], points=POINTS)]
+    return places[kept(taken(store, course, places), points=POINTS)]

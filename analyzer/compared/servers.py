@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from analyzer.columns import code_type, named
+from analyzer.columns import Numbering, named, narrowed
 from analyzer.compared.curves import UNKNOWN_SERVER
 from analyzer.compared.join import SeenServers
 from analyzer.ipvs.states import Flag
-from analyzer.parts import by_stretches, cuts, rows_of_flows, same_flows
+from analyzer.parts import cuts, rows_of_flows, same_flows
 from analyzer.wire.services import service_numbers, services_of
 
 if TYPE_CHECKING:
@@ -67,20 +67,16 @@ def _of_entries(
     """Each predicted entry's real server, under another name."""
     seen = SeenServers.of(joined)
     answerers = _Answerers.of(evidence, joined)
-    writer, numbers = prediction.store.columns(), dict[str, int]()
+    writer, names = prediction.store.columns(), Numbering()
     for entries in prediction.entry_parts():
         servers = seen.of_entries(entries)
         if servers.isna().any() and answerers.names:
             flow, first_ns = (entries[name].to_numpy() for name in ("flow", "first_ns"))
             by_mac = answerers.nearest(flow, first_ns, itself=True)
             servers = servers.fillna(by_mac.set_axis(servers.index))
-        code, found = pd.factorize(renamed(servers))
-        of_found = [numbers.setdefault(str(name), len(numbers)) for name in found]
-        writer.append({"code": np.array([*of_found, -1], dtype=np.int32)[code]})
-    codes, kind = writer.finish()["code"], code_type(len(numbers))
-    if kind != codes.dtype:
-        codes = by_stretches(prediction.store, len(codes), lambda rows: codes[rows].astype(kind))
-    return named(codes, list(numbers))
+        writer.append({"code": names.numbers_of(renamed(servers))})
+    codes = narrowed(writer.finish()["code"], len(names.numbers), prediction.store)
+    return named(codes, list(names.numbers))
 
 
 def _as_listed(servers: pd.Series, listed: set[str]) -> pd.Series:

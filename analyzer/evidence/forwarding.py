@@ -239,7 +239,7 @@ def _sent_on(captured: Captured | None, signs: _Signs) -> _Indication | None:
         return None
     rewritten, unchanged, flows = captured.rewriting.flows, signs.sent_on, signs.flows
     if rewritten > unchanged:
-        servers = [str(server) for server in captured.rewriting.servers().unique()]
+        servers = captured.rewriting.servers()
         shown = ", ".join(servers[:_SHOWN]) + (" and others" if len(servers) > _SHOWN else "")
         return _Indication(
             "nat", f"packets of {rewritten} of {flows} connections are sent on to {shown}"

@@ -67,8 +67,6 @@ def to_services_held(director: Director, evidence: Evidence, segments: Segments)
 
     Packets to another are its own host's: no entry comes of them.
     """
-    if len(evidence.sent_to) < 2:  # the one that it lacks is a matter of its own: measure
-        return np.ones(len(segments.flow), dtype=bool)
     lacking = services_lacking(director, evidence)
 
     def held(part: Segments) -> Bools:

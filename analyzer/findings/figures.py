@@ -6,16 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from analyzer.estimate.in_force.wording import BY_ENTRIES
+from analyzer.parts import IN_MEMORY, over_stretches
 from analyzer.recording.instants import seconds_since
 from analyzer.traces.resets import no_resets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy.typing as npt
-    import pandas as pd
 
     from analyzer.charts.values import Shares
     from analyzer.client.results import Requests, TargetFigures
@@ -95,6 +96,15 @@ class Figures:
     def by_conntrack(self) -> list[Measured]:
         """What was measured of netfilter directors."""
         return [result for result in self.measured if result.conntrack is not None]
+
+    def connections_where(self, test: Callable[[pd.DataFrame], pd.Series]) -> pd.DataFrame:
+        """The rows of ``connections`` that pass a test that goes by each row alone."""
+        rows = self.connections
+        assert rows is not None
+        captured = self.evidence.captured if self.evidence else None
+        store = captured.once.store if captured else IN_MEMORY
+        parts = over_stretches(store, len(rows), lambda at: rows.iloc[at])
+        return pd.concat([part[test(part)] for part in parts])
 
     def ends(self, flows: Iterable[int]) -> str:
         """Examples of the connections of these flows, by client and VIP."""

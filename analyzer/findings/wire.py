@@ -133,10 +133,11 @@ def outside_windows(figures: Figures) -> Finding | None:
 
 def server_held_open(figures: Figures) -> Finding | None:
     """The server closed and the client did not: in dr the entry stays in ESTABLISHED."""
-    rows = figures.connections
-    if rows is None or figures.by_conntrack:  # which sees every FIN
+    if figures.connections is None or figures.by_conntrack:  # which sees every FIN
         return None
-    held = rows[rows["server_fin"] & ~rows["client_fin"] & (rows["closer"] == "server")]
+    held = figures.connections_where(
+        lambda rows: rows["server_fin"] & ~rows["client_fin"] & (rows["closer"] == "server")
+    )
     if len(held):
         held = held[~held.index.isin(_reset_by_the_client(figures, held))]
     if held.empty:
@@ -166,10 +167,11 @@ def _reset_by_the_client(figures: Figures, rows: pd.DataFrame) -> list[int]:
 
 def port_reuse_delay(figures: Figures) -> Finding | None:
     """A SYN met an old entry and was answered only when retransmitted a second later."""
-    rows = figures.connections
-    if rows is None:
+    if figures.connections is None:
         return None
-    delayed = rows[(rows["syns"] > 1) & rows["retry_s"].between(*_DELAY_S)]
+    delayed = figures.connections_where(
+        lambda rows: (rows["syns"] > 1) & rows["retry_s"].between(*_DELAY_S)
+    )
     again = delayed[_met_an_older_entry(figures, delayed)]
     dropped = sum(
         result.prediction.dropped_syns for result in figures.measured if result.prediction

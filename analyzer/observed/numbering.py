@@ -17,7 +17,7 @@ from analyzer.observed.parted import ROWS, Coded, Kept, Parted
 from analyzer.parts import Dealt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pandas as pd
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _ROW, _FIRST, _RECORD = "row", "first", "record"
 _MIX = 0x9E3779B1
 _CELLS = 1 << 16
+_AT_ONCE = 1 << 19
+"""Changes that are dealt out at once, of some 90 bytes each."""
 
 
 def numbered_parts(
@@ -55,10 +57,10 @@ def numbered_parts(
         see_flows(whole)
         return Parted.of(numbered(whole, None))
     coded, reading = Coded(), _Reading(width=rows // _CELLS + 1)
-    by_key = store.deal(count, _as_it_is, reading.by_key(changes, coded, count, see))
+    by_key = store.deal(count, _as_it_is, _at_once(reading.by_key(changes, coded, count, see)))
     by_first = store.deal(count, _as_it_is, reading.by_first(by_key, coded, count, see_flows))
     bounds = reading.bounds(count)
-    in_order = store.deal(count, _as_it_is, _by_range(by_first, bounds, count))
+    in_order = store.deal(count, _as_it_is, _at_once(_by_range(by_first, bounds, count)))
     return _in_order(in_order, count, coded, store)
 
 
@@ -73,6 +75,23 @@ def _dealt(bucket: Ints, columns: Columns) -> tuple[Dealt]:
     for name, column in columns.items():
         records[name] = column
     return (Dealt(bucket, {_RECORD: records}),)
+
+
+def _at_once(tasks: Iterable[tuple[Dealt]]) -> Iterator[tuple[Dealt]]:
+    """Several tasks' rows as one task's: each makes a piece for every bucket."""
+    waiting: list[Dealt] = []
+    for (dealt,) in tasks:
+        waiting.append(dealt)
+        if sum(len(each.bucket) for each in waiting) >= _AT_ONCE:
+            yield (_together(waiting),)
+            waiting = []
+    if waiting:
+        yield (_together(waiting),)
+
+
+def _together(dealt: list[Dealt]) -> Dealt:
+    records = np.concatenate([each.columns[_RECORD] for each in dealt])
+    return Dealt(np.concatenate([each.bucket for each in dealt]), {_RECORD: records})
 
 
 def _read(buckets: Buckets, number: int) -> Columns:

@@ -102,8 +102,9 @@ def _senders(captured: Captured, rows: Ints, forwarding: str | None) -> Strings:
     source = segments.source_mac[rows]
     from_director = np.isin(source, macs)
     bypass = forwarding in ("dr", "tun") and not _replies_pass(segments, macs)
-    legs = captured.rewriting.legs
-    sent_on = np.isin(rows, legs.loc[~legs["to_server"], "partner"].unique())
+    sent_on = np.zeros(len(rows), dtype=bool)
+    for legs in captured.rewriting.parts():
+        sent_on |= np.isin(rows, legs.loc[~legs["to_server"], "partner"].unique())
     inside_is_seen = np.full(len(rows), captured.rewriting.flows > 0)
     is_unknown = (source == NO_MAC) | (not macs) | (from_director & (not bypass))
     return np.select(
@@ -175,6 +176,7 @@ def _by_legs(captured: Captured, rows: Ints) -> pd.Series:
     of_rows = pd.DataFrame({"flow": segments.flow[rows], "at_ns": segments.at_ns[rows]})
     if legs.empty:
         return pd.Series(pd.NA, index=of_rows.index, dtype="string")
+    legs = legs.iloc[rows_of_flows(legs["flow"].to_numpy(), np.unique(segments.flow[rows]))]
     known = legs.loc[legs["partner"] != NO_PARTNER, ["flow", "at_ns", "server"]]
     latest = pd.merge_asof(
         of_rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),

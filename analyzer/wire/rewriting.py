@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from analyzer.columns import Numbering, named, narrowed
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag, flag_of
-from analyzer.parts import Dealt, by_stretches, stretches
+from analyzer.parts import IN_MEMORY, Dealt, by_stretches, cuts, stretches
 from analyzer.wire.packets import NO_MAC, UDP
 from analyzer.wire.segments import (
     SENT_ON_NS,
@@ -24,10 +25,10 @@ from analyzer.wire.segments import (
 from analyzer.wire.services import services_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from analyzer.arrays import Bools, Ints
-    from analyzer.parts import Bucket, Columns
+    from analyzer.parts import Bucket, Columns, Store
     from analyzer.wire.packets import PacketTable
     from analyzer.wire.segments import Segments
 
@@ -61,16 +62,43 @@ class Rewriting:
             on as such).
         macs: who sends clients' packets on; NO_MAC left out.
         flows: how many flows were seen at both addresses.
+        store: what keeps the legs.
     """
 
     legs: pd.DataFrame
     macs: frozenset[int]
     flows: int
+    store: Store = IN_MEMORY
 
-    def servers(self) -> pd.Series:
-        """Each flow's latest real server; index: flow."""
-        matched = self.legs[self.legs["partner"] != NO_PARTNER]
-        return matched.drop_duplicates("flow", keep="last").set_index("flow")["server"]
+    def parts(self) -> Iterator[pd.DataFrame]:
+        """The legs part by part, of whole flows; at least one part."""
+        flow = self.legs["flow"].to_numpy()
+        for rows in cuts(flow, self.store.part_rows) or [slice(0, 0)]:
+            yield self.legs.iloc[rows]
+            self.store.release()
+
+    def servers(self) -> list[str]:
+        """The flows' latest real servers, each once, in order of their first flows."""
+        names: dict[str, None] = {}
+        for legs in self.parts():
+            matched = legs[legs["partner"] != NO_PARTNER]
+            latest = matched.drop_duplicates("flow", keep="last")["server"]
+            names |= dict.fromkeys(map(str, latest.unique()))
+        return list(names)
+
+    def not_sent_on(self, macs: Collection[int]) -> pd.DataFrame:
+        """The real servers' packets that were not sent on as the VIP's: ``flow, at_ns, flag``.
+
+        Args:
+            macs: of those who forward: what they send is no real server's.
+        """
+        found = []
+        for legs in self.parts():
+            alone = ~legs["to_server"] & (legs["partner"] == NO_PARTNER)
+            alone &= ~legs["source_mac"].isin(list(macs))
+            alone &= ~legs["flag"].isin([Flag.RST, Flag.DATAGRAM])
+            found.append(legs.loc[alone, ["flow", "at_ns", "flag"]])
+        return pd.concat(found)
 
 
 NOTHING = Rewriting(
@@ -110,7 +138,8 @@ def rewriting(packets: PacketTable, segments: Segments) -> Rewriting:
             macs, flows = macs | found.macs, flows + found.flows
     if not flows:
         return NOTHING
-    return Rewriting(legs=_legs(writer.finish(), packets), macs=macs, flows=flows)
+    legs = _legs(writer.finish(), packets, segments.store)
+    return Rewriting(legs=legs, macs=macs, flows=flows, store=segments.store)
 
 
 def _client_keys(packets: PacketTable, segments: Segments) -> Ints:
@@ -386,11 +415,12 @@ def _part(rows: pd.DataFrame, first_row: int) -> _Part:
     )
 
 
-def _legs(columns: Columns, packets: PacketTable) -> pd.DataFrame:
+def _legs(columns: Columns, packets: PacketTable, store: Store) -> pd.DataFrame:
     """All parts' legs, with the names of the real servers."""
-    code, ends = pd.factorize(columns.pop("other"))
-    names = [_end_name(int(end), packets.addresses) for end in ends]
-    servers = pd.Categorical.from_codes(code, pd.Index(names))
+    ends, others = Numbering(), columns.pop("other")
+    codes = by_stretches(store, len(others), lambda rows: ends.numbers_of(others[rows]))
+    names = [_end_name(int(end), packets.addresses) for end in ends.numbers]
+    servers = named(narrowed(codes, len(names), store), names)
     return pd.DataFrame({**columns, "server": servers}, copy=False)[list(LEG_COLUMNS)]
 
 

@@ -23,7 +23,6 @@ from analyzer.traces.expired.answers import answer_to_client, answer_to_server, 
 from analyzer.traces.expired.model import LatePacket
 from analyzer.traces.expired.removed_early import ended_sooner
 from analyzer.units import KNOWN_HZ, NS_PER_S
-from analyzer.wire.rewriting import NO_PARTNER
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -104,10 +103,7 @@ def _without_step(segments: Segments, step_flow: Ints, step_ns: Ints) -> pd.Data
 def _from_servers(evidence: Evidence) -> pd.DataFrame:
     """The real servers' packets that were not sent on as the VIP's."""
     assert evidence.captured is not None
-    legs, macs = evidence.captured.rewriting.legs, list(evidence.captured.forwarder_macs)
-    alone = ~legs["to_server"] & (legs["partner"] == NO_PARTNER)
-    alone &= ~legs["source_mac"].isin(macs) & ~legs["flag"].isin([Flag.RST, Flag.DATAGRAM])
-    return legs.loc[alone, ["flow", "at_ns", "flag"]]
+    return evidence.captured.rewriting.not_sent_on(evidence.captured.forwarder_macs)
 
 
 def _after_their_end(result: Measured, rows: pd.DataFrame, slack_ns: int) -> Iterable[pd.DataFrame]:

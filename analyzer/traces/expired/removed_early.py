@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State, timeout_by_state_s
+from analyzer.ipvs.states import TIMEOUT_NAMES, State, timeout_by_state_s
 from analyzer.parts import rows_of_flows
 from analyzer.traces.expired.answers import answer_to_server
 from analyzer.traces.expired.model import SURELY_ENDED, LatePacket
 from analyzer.units import NS_PER_S
-from analyzer.wire.rewriting import NO_PARTNER
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -70,10 +69,8 @@ def _reset_by_director(result: Measured, run_resets: pd.DataFrame) -> pd.DataFra
 def _from_servers(result: Measured, evidence: Evidence) -> pd.DataFrame:
     """The real servers' packets that were not sent on as the VIP's, and came after a pause."""
     assert evidence.captured is not None
-    legs, macs = evidence.captured.rewriting.legs, list(evidence.captured.forwarder_macs)
-    alone = ~legs["to_server"] & (legs["partner"] == NO_PARTNER)
-    alone &= ~legs["source_mac"].isin(macs) & ~legs["flag"].isin([Flag.RST, Flag.DATAGRAM])
-    rows = _after_their_packets(result, legs.loc[alone, ["flow", "at_ns"]])
+    alone = evidence.captured.rewriting.not_sent_on(evidence.captured.forwarder_macs)
+    rows = _after_their_packets(result, alone[["flow", "at_ns"]])
     if rows.empty:
         return rows.assign(answer=pd.Series(dtype="object"))
     paused = rows["at_ns"] - rows["last_ns"] >= round(LEAST_PAUSE_S * NS_PER_S)

@@ -8,15 +8,18 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from analyzer.columns import (
+    Numbering,
     code_type,
     codes_of,
     columns_of,
     distinct,
     named,
+    narrowed,
     places,
     table_of,
     with_columns,
 )
+from analyzer.parts import InMemory, by_stretches
 
 
 def test_a_table_comes_back_from_its_columns() -> None:
@@ -51,3 +54,14 @@ def test_columns_are_replaced_and_none_is_copied() -> None:
     assert changed.to_dict("list") == {"first": [0, 1, 2], "last": [7, 8, 9]}
     assert np.shares_memory(changed["last"].to_numpy(), last)
     assert np.shares_memory(changed["first"].to_numpy(), columns["first"])
+
+
+@pytest.mark.parametrize("part_rows", [1, 2, 9])
+def test_texts_are_numbered_in_the_order_of_the_first_of_each(part_rows: int) -> None:
+    texts = pd.Series(["b", "a", None, "b", "c"], dtype="string")
+    store, names = InMemory(part_rows), Numbering()
+    codes = by_stretches(store, len(texts), lambda rows: names.numbers_of(texts.iloc[rows]))
+    assert codes.tolist() == [0, 1, -1, 0, 2]
+    kept = named(narrowed(codes, len(names.numbers), store), list(names.numbers))
+    assert kept.isna().tolist() == [False, False, True, False, False]
+    assert kept.dropna().tolist() == ["b", "a", "b", "c"]

@@ -16,6 +16,7 @@ from analyzer.parts import (
     rows_of_flows,
     same_flows,
     stretches,
+    taken,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ def test_an_array_is_the_same_by_stretches(size: int, part_rows: int) -> None:
     made = by_stretches(InMemory(part_rows), size, lambda rows: values[rows] * 2)
     assert made.dtype == np.int16
     assert made.tolist() == (values * 2).tolist()
+
+
+@given(places=st.sets(st.integers(0, 19)), part_rows=st.integers(1, 9))
+def test_few_values_are_taken_from_where_they_are(places: set[int], part_rows: int) -> None:
+    values, rows = np.arange(20, dtype=np.int16) * 3, np.array(sorted(places), dtype=int)
+    found = taken(InMemory(part_rows), values, rows)
+    assert found.dtype == np.int16
+    assert found.tolist() == values[rows].tolist()
 
 
 def test_stretches_cover_a_table_once() -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from analyzer.compared.curves import observed_curves, peak_tables, peaks, predicted_curves, seconds
+from analyzer.charts.curves import Curve
+from analyzer.compared.curves import (
+    observed_curves,
+    peak_tables,
+    peaks,
+    predicted_curves,
+    seconds,
+    thinned,
+)
 from analyzer.ipvs.states import Flag
+from analyzer.parts import IN_MEMORY
 from analyzer.predicted.entries import predict
 from analyzer.results import Peak
 from tests.unit.analyzer.builders_packets import (
@@ -22,6 +31,9 @@ from tests.unit.analyzer.builders_packets import (
     segments,
     table,
 )
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def polled(
@@ -122,3 +134,16 @@ def test_predicted_curves_are_cut_by_real_server() -> None:
 
 def test_seconds_are_counted_from_the_runs_start() -> None:
     assert seconds(np.array([BOOT_NS + NS // 2]), BOOT_NS).tolist() == [0.5]
+
+
+def test_a_long_curve_keeps_its_peaks_and_its_last_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    active, inactive = np.random.default_rng(1).integers(0, 10**6, (2, 200_000))
+    t_s = np.arange(200_000, dtype=np.float64)
+    whole = Curve(director="bal01", real_server="a:80", t_s=t_s, active=active, inactive=inactive)
+    assert thinned(whole, IN_MEMORY) is whole
+    monkeypatch.setattr("analyzer.compared.curves.LONG", 100_000)
+    short = thinned(whole, IN_MEMORY)
+    assert len(short.t_s) < 200_000
+    assert (short.active.max(), short.inactive.max()) == (active.max(), inactive.max())
+    assert (short.active[-1], short.inactive[-1]) == (active[-1], inactive[-1])
+    assert np.isin(short.t_s, t_s[[active.argmax(), inactive.argmax()]]).sum() == 2
