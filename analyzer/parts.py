@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from analyzer.mapped import release
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -255,7 +257,9 @@ def _run_start(numbers: Ints, row: int) -> int:
     while reach < row and numbers[row - reach] == number:
         reach *= 2
     first = max(row - reach, 0)
-    return first + int(np.searchsorted(numbers[first:row], number))
+    start = first + int(np.searchsorted(numbers[first:row], number))
+    release(numbers)  # a file's pages come megabytes at a time
+    return start
 
 
 def stretches(size: int, part_rows: int) -> Iterator[slice]:

@@ -246,7 +246,9 @@ def rebuilt(rule: Any, value: Any, substitution: Substitution) -> Any:
     if callable(rule):
         return rule(value, substitution)
     if isinstance(rule, list):
-        made = [rebuilt(rule[0], each, substitution) for each in value if isinstance(value, list)]
+        if not isinstance(value, list):
+            return _ABSENT
+        made = [rebuilt(rule[0], each, substitution) for each in value]
         return [each for each in made if each is not _ABSENT]
     if not isinstance(value, dict):
         return _ABSENT

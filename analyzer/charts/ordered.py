@@ -1,7 +1,8 @@
 """Order statistics of values of any number, exact, in bounded memory.
 
 The values are kept in sorted runs of a part each (in mapped files, if they are many). What has a
-given rank is found by bisection over all runs together: a float is one of 2^64.
+given rank is found by bisection over all runs together, a float being one of 2^64, until few values
+are left.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _SIGN = np.uint64(1 << 63)
 _RUNS_IN_MEMORY = 16
+_COLLECTED = 1 << 20
+"""So few values, for all ranks together, are taken out and put in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +106,45 @@ class Ordered:
         return float(high - apart * (1 - weight) if weight >= 1 / 2 else low + apart * weight)
 
     def _at(self, ranks: Ints) -> Floats:
-        """The values of ascending ranks: the smallest floats that so many do not exceed."""
+        """The values of ascending ranks: the smallest floats that so many do not exceed.
+
+        Each lies from ``low`` to ``high``, ``under`` values lie below that and ``up_to`` not above.
+        """
         if not len(ranks):
             return np.zeros(0)
         low = np.full(len(ranks), _key(np.array([self.least]))[0])
         high = np.full(len(ranks), _key(np.array([self.largest]))[0])
-        while (low < high).any():
+        under, up_to = np.zeros(len(ranks), dtype=np.int64), np.full(len(ranks), len(self))
+        while int((up_to - under)[low < high].sum()) > _COLLECTED:
             middle = low + (high - low) // np.uint64(2)
-            enough = self._up_to(_value(middle)) > ranks
-            high = np.where(enough, middle, high)
-            low = np.where(enough, low, np.minimum(middle + np.uint64(1), high))
-        return _value(low) + 0.0  # -0 is no smaller than 0, and is found before it
+            count = self._up_to(_value(middle))
+            enough, is_open = count > ranks, low < high
+            high = np.where(is_open & enough, middle, high)
+            up_to = np.where(is_open & enough, count, up_to)
+            low = np.where(is_open & ~enough, middle + np.uint64(1), low)
+            under = np.where(is_open & ~enough, count, under)
+        found = _value(low)
+        is_open = low < high
+        if is_open.any():
+            ends = _value(low[is_open]), _value(high[is_open])
+            found[is_open] = self._between(*ends, ranks[is_open])
+        return found + 0.0  # -0 is no smaller than 0, and is found before it
+
+    def _between(self, low: Floats, high: Floats, ranks: Ints) -> Floats:
+        """The values of these ranks, each known to lie from ``low`` to ``high``."""
+        places, values, rows = ranks.copy(), [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
+        for run in self.each_run():
+            first = np.searchsorted(run, low, side="left")
+            counts = np.searchsorted(run, high, side="right") - first
+            places -= first
+            row = np.repeat(np.arange(len(low)), counts)
+            starts = np.cumsum(counts) - counts
+            values.append(run[np.arange(len(row)) - starts[row] + first[row]])
+            rows.append(row)
+        value, row = np.concatenate(values), np.concatenate(rows)
+        in_order = np.lexsort((value, row))
+        begins = np.searchsorted(row[in_order], np.arange(len(low)))
+        return np.asarray(value[in_order][begins + places])
 
     def _up_to(self, limits: Floats) -> Ints:
         """How many values are no larger than each limit; shape of ``limits``."""

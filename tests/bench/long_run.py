@@ -153,14 +153,16 @@ class LongRun:
         seen = np.searchsorted(polls_s, self.started_s + HELD_S)
         missed = np.searchsorted(polls_s, self.expired_s)
         known = np.flatnonzero((seen < missed) & (missed < polls_s.size))
-        for change, poll in (("appeared", seen), ("gone", missed)):
+        due_s = self.started_s + HELD_S + TCPFIN_S
+        for change, poll, last_read in (("appeared", seen, seen), ("gone", missed, missed - 1)):
+            left_s = due_s[known] - polls_s[last_read[known]]
             columns = {
                 "at": _at(_ns(polls_s[poll[known]])),
                 "director": "bal01",
                 "change": change,
                 "protocol": "TCP",
                 "state": "FIN_WAIT",
-                "expires_s": 10,
+                "expires_s": np.maximum(left_s, 0).astype(np.int64),
                 "client_ip": _clients(known),
                 "client_port": FIRST_PORT + known % PORTS,
                 "vip": VIP,

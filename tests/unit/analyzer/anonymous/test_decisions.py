@@ -127,6 +127,14 @@ def test_no_text_of_any_key_survives(secret: str) -> None:
     assert [each for each in SECRETS if each in copy] == []
 
 
+@pytest.mark.parametrize("other", [True, 7, "text", {"a": 1}])
+def test_what_is_no_list_where_one_is_expected_is_left_out(other: Any) -> None:
+    raw = {"command": "burst", "directors": {"bal01": {"macs": other, "hz": 100}}}
+    copy = anonymous_manifest(Manifest(raw=raw), Substitution(bytes(32)))
+    (director,) = copy["directors"].values()
+    assert director == {"hz": 100}
+
+
 def test_what_an_import_wrote_of_its_files_is_left_out() -> None:
     imported = {
         "command": "import",

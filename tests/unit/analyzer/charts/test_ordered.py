@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.charts import ordered
 from analyzer.charts.ordered import Ordered
 from tests.unit.properties import examples
 
@@ -19,10 +20,16 @@ def in_runs(runs: list[list[float]]) -> Ordered:
 
 
 @examples(30)
-@given(RUNS, st.sampled_from([0, 50, 90, 99, 99.9, 100]))
+@given(RUNS, st.sampled_from([0, 50, 90, 99, 99.9, 100]), st.sampled_from([0, 5, 1 << 20]))
 def test_ranks_and_percentiles_are_those_of_all_values_together(
-    runs: list[list[float]], percent: float
+    runs: list[list[float]], percent: float, collected: int
 ) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ordered, "_COLLECTED", collected)
+        assert_as_together(runs, percent)
+
+
+def assert_as_together(runs: list[list[float]], percent: float) -> None:
     found, values = in_runs(runs), np.sort(np.concatenate([np.array(run) for run in runs]))
     assert found.at(range(len(values))).tolist() == values.tolist()
     assert found.higher(percent) == [np.percentile(values, percent, method="higher")]
@@ -57,6 +64,13 @@ def test_what_is_not_known_has_no_rank() -> None:
 def test_a_minus_zero_is_a_zero() -> None:
     assert in_runs([[-0.0], [-0.0]]).at([0]).tolist() == [0]
     assert not np.signbit(in_runs([[-1.0], [0.0]]).at([1])).any()
+
+
+def test_values_around_zero_keep_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = in_runs([[-1e-300, -0.0, 0.0, 1e-300], [0.0, 2e-300]])
+    for collected in range(6):
+        monkeypatch.setattr(ordered, "_COLLECTED", collected)
+        assert found.at(range(6)).tolist() == [-1e-300, 0, 0, 0, 1e-300, 2e-300]
 
 
 def test_no_rank_has_no_value() -> None:
