@@ -51,7 +51,8 @@ bench: ## Measurements in tests/bench; they print numbers and may be slow
 	@if ! ls tests/bench/test_*.py >/dev/null 2>&1; then \
 		echo "bench: there is nothing in tests/bench yet"; \
 	else \
-		.ci/setup test && .ci/as-root $(BIN)/python -m pytest -p no:cacheprovider -s tests/bench $(ARGS); \
+		.ci/setup test && $(BIN)/python -m compileall -q analyzer loadgen reports && \
+			.ci/as-root $(BIN)/python -m pytest -p no:cacheprovider -s tests/bench $(ARGS); \
 	fi
 
 fuzz: ## Mutated inputs through each reader, 60 s for each (ARGS='runs --seed 7 --count 1'; ARGS='--seconds 600')
