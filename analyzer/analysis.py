@@ -32,6 +32,7 @@ from analyzer.observed.entries import ns
 from analyzer.other_settings.tcpfin import other_tcpfins
 from analyzer.other_settings.what_if import what_if
 from analyzer.parts import over_stretches
+from analyzer.parts.sorting import in_time
 from analyzer.pictures.fin_waits import fin_waits
 from analyzer.pictures.lifetime_samples import lifetime_samples
 from analyzer.pictures.pictures import Pictures
@@ -41,7 +42,6 @@ from analyzer.recording.ending import ending_of
 from analyzer.recording.spill import ALONE, store_for
 from analyzer.report import Analysis, DirectorTable, KernelLaw, Timeline
 from analyzer.results import Event
-from analyzer.sorting import in_time
 from analyzer.traces.build import traces
 from analyzer.traces.expired import late_packets, longest_pause_s
 from analyzer.traces.resets import resets

@@ -9,7 +9,7 @@ import numpy as np
 
 from analyzer.anonymous.capture import in_a_tunnel
 from analyzer.anonymous.plain_frames import plain_copies
-from analyzer.mapped import release
+from analyzer.parts.mapped import release
 from analyzer.wire.capture.ethertypes import IPV4, IPV6
 from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.capture.links import ETHERNET, NO_MAC, RAW, link_layer, without_shims

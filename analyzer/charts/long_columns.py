@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.mapped import release
 from analyzer.parts import PART_ROWS, stretches
+from analyzer.parts.mapped import release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

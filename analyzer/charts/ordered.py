@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.charts.long_columns import known
-from analyzer.mapped import release
+from analyzer.parts.mapped import release
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

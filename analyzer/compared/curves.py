@@ -10,10 +10,10 @@ import pandas as pd
 
 from analyzer.charts.curves import Curve
 from analyzer.charts.thinning import LONG, lowest_and_highest
-from analyzer.columns import codes_of
 from analyzer.ipvs.states import is_active
 from analyzer.observed.entries import ns
 from analyzer.parts import by_stretches, stretches, taken
+from analyzer.parts.columns import codes_of
 from analyzer.predicted.curves import predicted_curve
 from analyzer.results import Peak, RealServerRow, ServiceTable
 from analyzer.units import NS_PER_S

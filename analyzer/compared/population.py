@@ -10,8 +10,8 @@ from analyzer.charts.thinning import LONG, kept, lowest_and_highest
 from analyzer.charts.values import StateSeries
 from analyzer.compared.curves import seconds
 from analyzer.parts import over_stretches, taken
+from analyzer.parts.sorting import in_time
 from analyzer.predicted.entries import state_name
-from analyzer.sorting import in_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from analyzer.columns import Numbering, named, narrowed
 from analyzer.compared.curves import UNKNOWN_SERVER
 from analyzer.compared.join import SeenServers
 from analyzer.ipvs.states import Flag
 from analyzer.parts import cuts, rows_of_flows, same_flows
+from analyzer.parts.columns import Numbering, named, narrowed
 from analyzer.wire.services import service_numbers, services_of
 
 if TYPE_CHECKING:

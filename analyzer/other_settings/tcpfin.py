@@ -10,11 +10,11 @@ import numpy as np
 
 from analyzer.charts.thinning import LONG, kept
 from analyzer.charts.values import OtherTcpfin
-from analyzer.columns import with_columns
 from analyzer.compared.curves import thinned
 from analyzer.ipvs.states import TIMEOUT_NAMES, is_active
 from analyzer.other_settings.what_if import Assumption, answer, predicted_under
 from analyzer.parts import by_stretches, stretches
+from analyzer.parts.columns import with_columns
 from analyzer.predicted.curves import changes_by_packets
 from analyzer.predicted.entries import TIMER
 from analyzer.units import NS_PER_S

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.columns import named
 from analyzer.conntrack.replay import Packets, replay
 from analyzer.conntrack.settings import SYSCTLS
 from analyzer.conntrack.states import Kind, kind_of
 from analyzer.conntrack.windows import WITHIN, invalid
 from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import Flag
+from analyzer.parts.columns import named
 from analyzer.predicted.entries import (
     REFUSED,
     TIMER,

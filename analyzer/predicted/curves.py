@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.parts import over_stretches
-from analyzer.sorting import in_time
+from analyzer.parts.sorting import in_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analyzer.columns import code_type, codes_of, columns_of, named, table_of, with_columns
 from analyzer.conntrack.states import CtState
 from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import State
 from analyzer.parts import IN_MEMORY, Rows, cuts, stored
+from analyzer.parts.columns import code_type, codes_of, columns_of, named, table_of, with_columns
 from analyzer.predicted.replay import handling, replay
 
 if TYPE_CHECKING:

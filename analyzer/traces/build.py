@@ -11,8 +11,8 @@ import pandas as pd
 
 from analyzer.ipvs.addresses import host_port
 from analyzer.parts import by_stretches, cuts, rows_of_flows
+from analyzer.parts.sorting import middle_of
 from analyzer.predicted.entries import PORT_REUSE, state_name
-from analyzer.sorting import middle_of
 from analyzer.traces.choose import MOST, Crowd, EntryFates, choose, connection_of
 from analyzer.traces.model import ConnectionTrace, Span
 from analyzer.traces.packets import Hops, packets_of

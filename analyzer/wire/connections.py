@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analyzer.columns import code_type, named
 from analyzer.ipvs.states import Flag
 from analyzer.parts import Rows
+from analyzer.parts.columns import code_type, named
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from analyzer.columns import Numbering, named, narrowed
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag, flag_of
 from analyzer.parts import IN_MEMORY, Dealt, by_stretches, cuts, stretches
+from analyzer.parts.columns import Numbering, named, narrowed
 from analyzer.wire.packets import NO_MAC, UDP
 from analyzer.wire.segments import (
     SENT_ON_NS,

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analyzer.columns import code_type, distinct, named, places
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.ipvs.states import Flag, flag_of
 from analyzer.parts import IN_MEMORY, Dealt, Rows, cuts, rows_of_flows, stretches
+from analyzer.parts.columns import code_type, distinct, named, places
 from analyzer.wire.packets import NO_MAC, TCP, UDP
 
 if TYPE_CHECKING:

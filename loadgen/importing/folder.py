@@ -19,7 +19,7 @@ from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.proc.entry_rows import AddressNames
 from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker, joined
-from analyzer.mapped import mapped
+from analyzer.parts.mapped import mapped
 from analyzer.recording.directory import CAPTURE, RecordingWriter
 from analyzer.recording.manifest import manifest_of
 from analyzer.recording.spill import ALONE, store_for

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analyzer.errors import RecordingError
-from analyzer.mapped import mapped
+from analyzer.parts.mapped import mapped
 from analyzer.recording.directory.layout import (
     ANALYSIS,
     MANIFEST,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.errors import RecordingError
-from analyzer.mapped import MappedFile
+from analyzer.parts.mapped import MappedFile
 from analyzer.recording.directory.files import not_written
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from analyzer.mapped import release
 from analyzer.parts import IN_MEMORY, PART_ROWS, fill_here
+from analyzer.parts.mapped import release
 from analyzer.recording.spill.buckets import Dealing, FileBuckets
 from analyzer.recording.spill.files import FileColumns, Mappings
 from analyzer.recording.spill.folder import spill_folder

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from analyzer.mapped import MappedFile, mapped, mapped_file_of
+from analyzer.parts.mapped import MappedFile, mapped, mapped_file_of
 from analyzer.recording.spill.buckets import FileBucket
 
 if TYPE_CHECKING:

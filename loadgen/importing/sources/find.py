@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from analyzer.errors import ParseError, RecordingError
-from analyzer.mapped import mapped
+from analyzer.parts.mapped import mapped
 from analyzer.recording.spill import spill_folder
 from analyzer.wire.capture.files import frame_chunks
 from loadgen.errors import UsageProblem

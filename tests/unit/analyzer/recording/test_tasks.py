@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analyzer.mapped import mapped
 from analyzer.parts import Dealt
+from analyzer.parts.mapped import mapped
 from analyzer.recording.spill import spilled
 from analyzer.recording.spill.tasks import dumps, loads
 

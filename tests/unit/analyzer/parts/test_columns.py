@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from analyzer.columns import (
+from analyzer.parts import InMemory, by_stretches
+from analyzer.parts.columns import (
     Numbering,
     code_type,
     codes_of,
@@ -19,7 +20,6 @@ from analyzer.columns import (
     table_of,
     with_columns,
 )
-from analyzer.parts import InMemory, by_stretches
 
 
 def test_a_table_comes_back_from_its_columns() -> None:

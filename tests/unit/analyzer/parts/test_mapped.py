@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analyzer.mapped import mapped, mapped_file_of, release
+from analyzer.parts.mapped import mapped, mapped_file_of, release
 
 
 def test_a_column_of_a_file_leaves_memory_and_is_still_there(tmp_path: Path) -> None:

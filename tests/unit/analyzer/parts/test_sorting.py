@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.parts import IN_MEMORY, InMemory
-from analyzer.sorting import in_time, middle_of
+from analyzer.parts.sorting import in_time, middle_of
 from tests.unit.properties import examples
 
 NUMBERS = st.lists(st.integers(-(2**40), 2**40) | st.integers(0, 5), min_size=1, max_size=60)
