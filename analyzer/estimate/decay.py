@@ -21,7 +21,7 @@ from analyzer.ipvs.states import (
     active_states,
 )
 from analyzer.ipvs.timers import granule_s
-from analyzer.observed.ends import kinds_of, lifetimes_s, protocols, seen_to_end
+from analyzer.observed.ends import kinds_of, lifetimes_s, poll_gap_s, protocols, seen_to_end
 from analyzer.predicted.entries import TIMER, groups_of_timed
 from analyzer.predicted.phase import Sightings
 from analyzer.recording.clock import REACTION_S
@@ -147,16 +147,21 @@ def as_seen(
     lifetime_s, half_s = lifetimes_s(ended)
     return replace(
         row,
-        lifetime_s=Spread(
-            mean=float(lifetime_s.mean()),
-            min=float(lifetime_s.min()),
-            max=float(lifetime_s.max()),
-            uncertainty=float(half_s.max()) + slack_s,
-        ),
+        lifetime_s=spread_of(lifetime_s, float(half_s.max()) + slack_s),
         timeout_measured_s=estimate,
         prediction_error_s=prediction_error(
             ended, midway_ns(ended["seen_ns"], ended["absent_by_ns"])
         ),
+    )
+
+
+def spread_of(values_s: Floats, uncertainty_s: float) -> Spread:
+    """The mean and the extremes of some values, at least one."""
+    return Spread(
+        mean=float(values_s.mean()),
+        min=float(values_s.min()),
+        max=float(values_s.max()),
+        uncertainty=uncertainty_s,
     )
 
 
@@ -174,9 +179,8 @@ def _by_expiries(
         slack_s += float(ended["window_half_s"].max()) if len(ended) else 0.0
     if ended.empty:
         return None
-    poll_gap_s = seconds_since(ended["absent_by_ns"], ended["seen_ns"])
     lifetime_s = seconds_since(midway_ns(ended["seen_ns"], ended["absent_by_ns"]), ended["last_ns"])
-    uncertainty_s = float(poll_gap_s.max()) / 2 + slack_s
+    uncertainty_s = float(poll_gap_s(ended).max()) / 2 + slack_s
     return measured_timeout(
         [sightings_of(ended, clock)], lifetime_s, hz, phase, slack_s, uncertainty_s
     )

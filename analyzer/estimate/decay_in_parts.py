@@ -17,13 +17,13 @@ from analyzer.estimate.decay import (
     narrowest,
     number_of,
     sightings_of,
+    spread_of,
     with_bounds,
 )
 from analyzer.estimate.timeout import measured_timeout
 from analyzer.observed.ends import lifetimes_s, poll_gap_s, widest_gap_s, with_end
 from analyzer.observed.parted import Kept, Parted
 from analyzer.recording.instants import midway_ns, seconds_since
-from analyzer.results import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,12 +133,7 @@ class _Group:
         estimate = narrowest(row.timeout_measured_s, _by_expiries(usual, clock, phase, hz, slack_s))
         return replace(
             row,
-            lifetime_s=Spread(
-                mean=float(lifetime_s.mean()),
-                min=float(lifetime_s.min()),
-                max=float(lifetime_s.max()),
-                uncertainty=half_s + slack_s,
-            ),
+            lifetime_s=spread_of(lifetime_s, half_s + slack_s),
             timeout_measured_s=estimate,
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.estimate.decay import group_row
+from analyzer.estimate.decay import group_row, spread_of
 from analyzer.estimate.falls.bounds import ExpiryBounds, Misfit, expiry_bounds
 from analyzer.estimate.falls.counted import Services, counted_by_service
 from analyzer.estimate.falls.timeout import timeout_of
@@ -123,13 +123,8 @@ def _lifetime_spread(known: list[ExpiryBounds], uncertainty_s: float) -> tuple[S
     poll_gap_s = (absent_s - seen_s)[has_expired]
     narrow = poll_gap_s <= _WIDE * np.median(poll_gap_s)
     lifetimes_s = ((absent_s + seen_s)[has_expired] / 2 - last_s[has_expired])[narrow]
-    spread = Spread(
-        mean=float(lifetimes_s.mean()),
-        min=float(lifetimes_s.min()),
-        max=float(lifetimes_s.max()),
-        uncertainty=float(poll_gap_s[narrow].max()) / 2 + uncertainty_s,
-    )
-    return spread, int(has_expired.sum())
+    half_s = float(poll_gap_s[narrow].max()) / 2
+    return spread_of(lifetimes_s, half_s + uncertainty_s), int(has_expired.sum())
 
 
 def _why(director: Director, state: State, misfit: Misfit) -> NotMeasured:

@@ -6,7 +6,6 @@ So tasks write at the same time, and a bucket's room is given back as it is read
 from __future__ import annotations
 
 import itertools
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +40,9 @@ class Piece:
 
     def read_into(self, columns: Columns, row: int) -> None:
         """Read the rows to where they belong, from ``row`` of the columns on; the file goes."""
-        file = os.open(self.path, os.O_RDONLY)
-        try:
+        with self.path.open("rb", buffering=0) as file:
             for name, _ in self.kinds:
                 read_all(file, columns[name][row : row + self.size])
-        finally:
-            os.close(file)
         self.path.unlink()
 
 

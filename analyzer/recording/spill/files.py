@@ -109,11 +109,11 @@ def write_all(file: RawIOBase, rows: Array) -> None:
         left = left[file.write(left) :]
 
 
-def read_all(file: int, rows: Array) -> None:
+def read_all(file: RawIOBase, rows: Array) -> None:
     """Fill rows with what comes next in a file; raises OSError if it ends before."""
     left = rows.view(np.uint8).data
     while left:
-        count = os.readv(file, [left])
+        count = file.readinto(left)
         if not count:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         left = left[count:]
