@@ -1,7 +1,7 @@
 """What became of each request of the plan, part by part: counts, reasons, spans, sorted runs.
 
-Everything that is said of requests is made of this; nothing reads the rows again but for single
-connections.
+Counts and latencies are made of this. What else reads the rows does so part by part, but for a
+fail-over.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.charts.ordered import Ordered
+from analyzer.client.failure_texts import INTERRUPTED
 from analyzer.client.reasons import Failed, Span, both, reasons_of, span_of, summed
 from analyzer.observed.entries import ns, span_ms
 from analyzer.parts import Rows
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     """A VIP and port."""
 
 LATE_S = 0.5
-INTERRUPTED = "interrupted"
-"""The error of a request that was under way when its run was interrupted."""
-
 REDIRECTS = (301, 302, 303, 307, 308)
 
 

@@ -44,7 +44,7 @@ def run_of(paths: Sequence[Path], *, keep: bool, means: Means = ALONE) -> Iterat
     """The run directory that was named, or a new one that is made of captures and logs.
 
     Args:
-        paths: a run directory, its ``run.json``, or what ``import_folder`` reads.
+        paths: a run directory, its ``run.json``, or what ``folder.imported`` reads.
         keep: the new one beside the first file; else it is thrown away on leaving.
         means: what the reading of long captures may use.
 

@@ -116,7 +116,7 @@ def _numbered(tasks: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
 
 
 SPILLED_BYTES = 48 << 20
-"""Captures and requests of fewer bytes are analysed in memory."""
+"""What the analysis of a run keeps is in memory if it is about fewer bytes: ``long_bytes``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +124,8 @@ class Means:
     """What a long analysis may use, and whom it tells how far it is; as in ``Spill``.
 
     Attributes:
-        workers_from_bytes: captures of fewer bytes are analysed without the workers: they take
-            time to start.
+        workers_from_bytes: runs of fewer ``long_bytes`` are analysed without the workers: they
+            take time to start.
     """
 
     workers: Workers | None = None
@@ -139,11 +139,11 @@ ALONE = Means()
 
 @contextmanager
 def store_for(beside: Path, long_bytes: int, means: Means = ALONE) -> Iterator[Store]:
-    """A store for captures and requests of so many bytes: files only where they are many.
+    """A store for what is about so many bytes: files only where they are many.
 
     Args:
         beside: the run's directory, for the files.
-        long_bytes: of all captures and of ``requests/`` together, as recorded.
+        long_bytes: of its captures, and some for each row of its long tables.
         means: for a long run.
 
     Raises:
