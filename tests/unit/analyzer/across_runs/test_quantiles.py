@@ -26,6 +26,13 @@ def difference_of(
     return quantile_difference(name, quantile, *samples, allowed)
 
 
+def test_batches_go_on_from_one_stretch_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyzer.charts.long_columns.PART_ROWS", 7)
+    values = np.r_[np.arange(10.0), np.nan, np.arange(10.0, 20.0)]
+    batches = np.concatenate([*Sample.of(values).batches(3)])
+    assert batches.tolist() == np.arange(18.0).reshape(-1, 3).tolist()
+
+
 def test_the_draws_are_the_bootstrap_of_the_quantile() -> None:
     """Against real resampling: the same spread, to a tenth."""
     random = np.random.default_rng(5)
