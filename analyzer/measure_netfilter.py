@@ -34,7 +34,7 @@ from analyzer.estimate.in_force.model import InForce
 from analyzer.ipvs.states import Timeouts
 from analyzer.measured import Measured
 from analyzer.observed.entries import ns, since_ns, state_samples
-from analyzer.observed.masquerades import hidden_connections
+from analyzer.observed.masquerades import hidden_connections, no_hidden_connections
 from analyzer.observed.parted import Parted
 from analyzer.predicted.conntrack import predict
 from analyzer.predicted.evictions import with_evictions
@@ -182,7 +182,9 @@ def _hidden(evidence: Evidence, name: str) -> pd.DataFrame:
     """The connections that a director hid."""
     rows, changes = evidence.masquerades, evidence.by_director[name].changes
     rows = rows[rows["director"] == name]
-    ended = changes.where(lambda part: (part["change"] == "gone") & (len(rows) > 0))
+    if rows.empty:
+        return no_hidden_connections()
+    ended = changes.where(lambda part: part["change"] == "gone")
     return hidden_connections(rows, ended)
 
 

@@ -141,7 +141,8 @@ class Timeline:
 
     def latency(self, name: str) -> Ordered:
         """The known ones of ``connect_ms``, ``first_byte_ms`` or ``total_ms``."""
-        return self.ordered.get(name) or Ordered.of(getattr(self, name))
+        found = self.ordered.get(name)
+        return Ordered.of(getattr(self, name)) if found is None else found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

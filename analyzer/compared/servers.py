@@ -94,11 +94,13 @@ class _Answerers:
 
     Attributes:
         segments: of the capture.
+        services: ``services_of`` them.
         table: ``flow, first_ns, replied_by`` of its connections, each once; by flow, then time.
         names: the real server behind each of ``_numbers``; empty where none is known.
     """
 
     segments: Segments | None
+    services: pd.DataFrame
     table: pd.DataFrame
     names: dict[int, str]
 
@@ -112,13 +114,14 @@ class _Answerers:
         """
         captured = evidence.captured
         if captured is None or evidence.segments is None:
-            return cls(segments=None, table=pd.DataFrame(), names={})
+            return cls(segments=None, services=pd.DataFrame(), table=pd.DataFrame(), names={})
         segments, table = evidence.segments, captured.connections[_ANSWERED]
+        services = services_of(segments)
         flows = np.unique(tracked["flow"].to_numpy(dtype=np.int64))
         near = table.iloc[rows_of_flows(table["flow"].to_numpy(), flows)]
-        near = near.assign(by=_numbers(near, segments.flows, services_of(segments)))
-        names = _servers_of_macs(near.sort_values("first_ns"), evidence, tracked)
-        return cls(segments=segments, table=table, names=names)
+        near = near.assign(by=_numbers(near, segments.flows, services))
+        names = _servers_of_macs(near.sort_values("first_ns"), services, evidence, tracked)
+        return cls(segments=segments, services=services, table=table, names=names)
 
     def nearest(self, flow: Ints, at_ns: Ints, *, itself: bool) -> pd.Series:
         """The real server that answered each flow's latest connection; <NA> where not known.
@@ -131,15 +134,12 @@ class _Answerers:
         rows = pd.DataFrame({"flow": flow, "at_ns": at_ns})
         if self.segments is None or rows.empty or not self.names:
             return pd.Series(pd.NA, index=rows.index, dtype="string")
-        services = services_of(self.segments)
-        tasks = ((*both, itself) for both in self._of_same_flows(rows, services))
+        tasks = ((*both, itself) for both in self._of_same_flows(rows))
         found = list(self.segments.store.map(_nearest, tasks))
         by: pd.Series = pd.concat(found).reindex(rows.index)
         return by.map(self.names).astype("string")
 
-    def _of_same_flows(
-        self, rows: pd.DataFrame, services: pd.DataFrame
-    ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    def _of_same_flows(self, rows: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
         """Rows and connections, which are in order of flows, part by part."""
         assert self.segments is not None
         whole, of_row = self.table["flow"].to_numpy(), rows["flow"].to_numpy()
@@ -147,7 +147,7 @@ class _Answerers:
         flow = near["flow"].to_numpy()
         for part in cuts(flow, self.segments.store.part_rows):
             answered = near.iloc[part]
-            by = _numbers(answered, self.segments.flows, services)
+            by = _numbers(answered, self.segments.flows, self.services)
             yield rows.iloc[same_flows(flow[part], of_row)], answered.assign(by=by)
 
 
@@ -179,7 +179,7 @@ def _numbers(answered: pd.DataFrame, flows: pd.DataFrame, services: pd.DataFrame
 
 
 def _servers_of_macs(
-    answered: pd.DataFrame, evidence: Evidence, tracked: pd.DataFrame
+    answered: pd.DataFrame, services: pd.DataFrame, evidence: Evidence, tracked: pd.DataFrame
 ) -> dict[int, str]:
     """The real server behind each of ``_numbers``: by entries seen, else by ARP in dr.
 
@@ -193,8 +193,8 @@ def _servers_of_macs(
         by="flow",
     ).dropna(subset=["by"])
     names: dict[int, str] = {}
-    if evidence.facts is not None and evidence.segments and evidence.forwarding == "dr":
-        ports = services_of(evidence.segments)["port"].tolist()
+    if evidence.facts is not None and evidence.forwarding == "dr":
+        ports = services["port"].tolist()
         names = {
             mac * _MOST_ENDS + end: f"{ip}:{port}"
             for mac, ip in evidence.facts.neighbours.items()

@@ -73,25 +73,6 @@ class _Read:
     is_early: Bools
 
 
-def with_timers(tracked: pd.DataFrame, known: Steady) -> pd.DataFrame:
-    """Each tracked entry with its last packet as its own timer shows it.
-
-    Args:
-        tracked: one director's, as ``observed.entries.tracked_entries`` gives them.
-        known: those of its settable timeouts that are known and did not change.
-
-    Returns:
-        ``tracked`` with ``last_ns`` (Int64, the middle of what is possible; <NA> where nothing
-        bounds it), ``window_ns`` ± ``window_half_s`` (the same by the reads alone, for which no
-        timeout was needed), ``lifetime_s`` ± ``lifetime_half_s`` (from the last packet until it
-        expired; NaN where not known), ``cause`` (``TIMER`` or ``BEFORE_ITS_TIME``; <NA> while it is
-        there), ``timeout_low_s`` and ``timeout_high_s`` (what all entries of that protocol and
-        state agree on; inf where nothing bounds it from above, NaN where they do not agree) and
-        ``assumed_s`` (the kernel's default, where the last packets are reckoned by it).
-    """
-    return timers_of([tracked], known).added(tracked)
-
-
 @dataclass(frozen=True, slots=True)
 class _Group:
     """What the entries of a protocol and state allow.
@@ -115,7 +96,21 @@ class EntryTimers:
     groups: Mapping[tuple[str, str], _Group]
 
     def added(self, tracked: pd.DataFrame) -> pd.DataFrame:
-        """Some of the entries with their last packets, as ``with_timers`` gives them."""
+        """Some of the entries, each with its last packet as its own timer shows it.
+
+        Args:
+            tracked: as ``observed.entries.tracked_entries`` gives them.
+
+        Returns:
+            ``tracked`` with ``last_ns`` (Int64, the middle of what is possible; <NA> where nothing
+            bounds it), ``window_ns`` ± ``window_half_s`` (the same by the reads alone, for which no
+            timeout was needed), ``lifetime_s`` ± ``lifetime_half_s`` (from the last packet until it
+            expired; NaN where not known), ``cause`` (``TIMER`` or ``BEFORE_ITS_TIME``; <NA> while
+            it is there), ``timeout_low_s`` and ``timeout_high_s`` (what all entries of that
+            protocol and state agree on; inf where nothing bounds it from above, NaN where they do
+            not agree) and ``assumed_s`` (the kernel's default, where the last packets are reckoned
+            by it).
+        """
         return _with_timers(tracked, self)
 
 
@@ -124,7 +119,7 @@ def timers_of(parts: Iterable[pd.DataFrame], known: Steady) -> EntryTimers:
 
     Args:
         parts: its tracked entries, read twice.
-        known: as for ``with_timers``.
+        known: those of the settable timeouts that are known and did not change.
     """
     first_ns = [int(part["appeared_ns"].min()) for part in parts if len(part)]
     zero_ns = min(first_ns, default=0)

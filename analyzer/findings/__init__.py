@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from analyzer.estimate.falls.lifetimes import why_unknown
 from analyzer.findings import (
     clocks,
@@ -180,7 +182,8 @@ def verdict(figures: Figures) -> str:
 def _why_no_lifetime(figures: Figures) -> str:
     """Why no lifetime is known: no entry, or none with an observed expiry."""
     changes = figures.evidence.changes if figures.evidence else None
-    n = 0 if changes is None else len(changes.whole()[[*ENTRY_KEY]].drop_duplicates())
+    keys = [rows[[*ENTRY_KEY]].drop_duplicates() for rows in changes] if changes is not None else []
+    n = len(pd.concat(keys).drop_duplicates()) if keys else 0
     if not n:
         return "no entry was seen"
     return f"{n:,} {'entry was' if n == 1 else 'entries were'} seen, but no expiry by a timer"

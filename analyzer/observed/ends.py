@@ -69,7 +69,7 @@ def widest_gap_s(gap_s: Floats) -> float:
 
 
 def lifetimes_s(ended: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Lifetimes of ``seen_to_end`` after the last packet, and half of what polls leave open.
+    """Lifetimes of ``with_end`` after the last packet, and half of what polls leave open.
 
     From the last packet to the middle of the two polls; or as the entry's own timer bounds it.
     """

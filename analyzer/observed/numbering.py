@@ -172,9 +172,10 @@ def _first_rows(columns: Columns) -> Ints:
 
 
 def _in_order(buckets: Buckets, count: int, coded: Coded, store: Store) -> Parted:
-    directors = sorted(coded.texts["director"])
+    of_director = coded.texts["director"].numbers
+    directors = sorted(of_director)
     places = np.empty(len(directors), dtype=np.int64)
-    places[[coded.texts["director"][name] for name in directors]] = np.arange(len(directors))
+    places[[of_director[name] for name in directors]] = np.arange(len(directors))
     kept, flows = Kept(store), 0
     for number in range(count):
         columns = _read(buckets, number)

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analyzer.parts import IN_MEMORY
+from analyzer.parts.columns import Numbering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,7 +131,7 @@ class Coded:
         empty: a frame without rows, for the types.
     """
 
-    texts: dict[str, dict[str, int]] = field(default_factory=dict)
+    texts: dict[str, Numbering] = field(default_factory=dict)
     empty: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def columns(self, frame: pd.DataFrame) -> Columns:
@@ -140,7 +141,7 @@ class Coded:
         for name in frame.columns:
             column = frame[name]
             if isinstance(column.dtype, pd.StringDtype):
-                made[name] = self._numbers(name, column)
+                made[name] = self.texts.setdefault(name, Numbering()).numbers_of(column)
             elif isinstance(column.dtype, pd.Int64Dtype):
                 made[name] = column.to_numpy(dtype=np.int64, na_value=0)
                 made[name + _ABSENT] = column.isna().to_numpy(dtype=bool)
@@ -150,12 +151,6 @@ class Coded:
                 made[name] = column.to_numpy()
         return made
 
-    def _numbers(self, name: str, column: pd.Series) -> npt.NDArray[np.int32]:
-        known = self.texts.setdefault(name, {})
-        codes, distinct = pd.factorize(column)
-        numbers = [known.setdefault(str(text), len(known)) for text in distinct]
-        return np.array([*numbers, -1], dtype=np.int32)[codes]
-
     def frame(self, columns: Columns, *, repeated: bool = False) -> pd.DataFrame:
         """The frame that arrays were made of; of long ones, stretches of texts alike are shared."""
         made = {name: self._values(name, columns, repeated=repeated) for name in self.empty.columns}
@@ -164,10 +159,10 @@ class Coded:
     def _values(self, name: str, columns: Columns, *, repeated: bool) -> Any:
         kind, values = self.empty[name].dtype, columns[name]
         if isinstance(kind, pd.StringDtype) and repeated:
-            shared = _shared([*self.texts.get(name, {})], values)
+            shared = _shared([*self.texts.get(name, Numbering()).numbers], values)
             return _TEXTS(shared, dtype=kind)
         if isinstance(kind, pd.StringDtype):
-            texts = pd.array([*self.texts.get(name, {})], dtype=kind)
+            texts = pd.array([*self.texts.get(name, Numbering()).numbers], dtype=kind)
             return texts.take(values, allow_fill=True)
         if isinstance(kind, pd.Int64Dtype):
             return pd.arrays.IntegerArray(values, columns[name + _ABSENT])

@@ -139,8 +139,10 @@ def shifted(
 def _inactive_s(curve: Curve, entries: int, store: Store) -> float:
     """The area below InActConn, shared out among all entries."""
     size = max(len(curve.t_s) - 1, 0)
-    areas = [_area(curve, rows) for rows in stretches(size, LONG)]
-    store.release()
+    areas: list[float] = []
+    for rows in stretches(size, LONG):  # not the store's: no sum depends on its parts
+        areas.append(_area(curve, rows))
+        store.release()
     return math.fsum(areas) / entries if entries else 0.0
 
 

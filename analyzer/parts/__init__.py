@@ -9,6 +9,7 @@ that a ``Store`` keeps, in memory or, of a long capture, in mapped files
 from analyzer.parts.cuts import (
     by_stretches,
     cuts,
+    frames_of,
     over_stretches,
     rows_of_flows,
     same_flows,
@@ -28,6 +29,7 @@ from analyzer.parts.store import (
     Rows,
     Store,
     fill_here,
+    filled,
     joined,
 )
 
@@ -45,6 +47,8 @@ __all__ = [
     "by_stretches",
     "cuts",
     "fill_here",
+    "filled",
+    "frames_of",
     "joined",
     "over_stretches",
     "rows_of_flows",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
+    import pandas as pd
 
     from analyzer.arrays import Ints
     from analyzer.parts.store import Store
@@ -32,6 +33,18 @@ def cuts(numbers: Ints, part_rows: int) -> list[slice]:
     wanted = [size * part // parts for part in range(1, parts)] if size else []
     bounds = sorted({0, *(_run_start(numbers, row) for row in wanted), size})
     return [slice(first, last) for first, last in itertools.pairwise(bounds)]
+
+
+def frames_of(store: Store, table: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """A table part by part, of whole flows; at least one part.
+
+    Args:
+        store: keeps its columns.
+        table: with ``flow``, ascending.
+    """
+    for rows in cuts(table["flow"].to_numpy(), store.part_rows) or [slice(0, 0)]:
+        yield table.iloc[rows]
+        store.release()
 
 
 def _run_start(numbers: Ints, row: int) -> int:

@@ -52,11 +52,7 @@ def _time_bounds(store: Store, at_ns: Ints) -> Ints:
     size, wanted = len(at_ns), -(-len(at_ns) // max(store.part_rows, 1))
     if wanted <= 1:
         return np.zeros(0, dtype=np.int64)
-    ends = [
-        (int(part.min()), int(part.max()))
-        for part in over_stretches(store, size, lambda rows: at_ns[rows])
-    ]
-    first_ns, last_ns = min(first for first, _ in ends), max(last for _, last in ends)
+    first_ns, last_ns = _extremes(store, at_ns)
     width_ns = (last_ns - first_ns) // _GRID + 1
     counts = np.zeros(_GRID, dtype=np.int64)
     for cells in over_stretches(store, size, lambda rows: (at_ns[rows] - first_ns) // width_ns):
@@ -67,20 +63,21 @@ def _time_bounds(store: Store, at_ns: Ints) -> Ints:
 
 def middle_of(store: Store, values: Ints) -> tuple[int, int]:
     """The two numbers in the middle of the ascending order, of at least one; mostly the same."""
-    low, high = (
-        _ranked(store, values, rank) for rank in ((len(values) - 1) // 2, len(values) // 2)
-    )
-    return low, high
+    low = _ranked(store, values, (len(values) - 1) // 2)
+    return low, low if len(values) % 2 else _ranked(store, values, len(values) // 2)
+
+
+def _extremes(store: Store, values: Ints) -> tuple[int, int]:
+    """The least and the greatest of some numbers, at least one."""
+    parts = over_stretches(store, len(values), lambda rows: values[rows])
+    ends = [(int(part.min()), int(part.max())) for part in parts]
+    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def _ranked(store: Store, values: Ints, rank: int) -> int:
     """The number at a place of the ascending order, from 0."""
     size = len(values)
-    ends = [
-        (int(part.min()), int(part.max()))
-        for part in over_stretches(store, size, lambda rows: values[rows])
-    ]
-    low, high = min(first for first, _ in ends), max(last for _, last in ends)
+    low, high = _extremes(store, values)
     while low < high:
         counts, width = np.zeros(_GRID, dtype=np.int64), (high - low) // _GRID + 1
         for part in over_stretches(store, size, lambda rows: values[rows]):

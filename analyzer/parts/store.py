@@ -137,6 +137,16 @@ def fill_here(writer: ColumnWriter, made: Iterable[Rows[Result]]) -> Iterator[Re
         yield rows.rest
 
 
+def filled(
+    store: Store, function: Callable[..., Rows[None]], tasks: Iterable[tuple[Any, ...]]
+) -> Columns:
+    """New columns of what a function makes of each task."""
+    writer = store.columns()
+    for _ in store.fill(writer, function, tasks):
+        pass
+    return writer.finish()
+
+
 @dataclass(frozen=True, slots=True)
 class InMemory:
     """A store of plain arrays, for what is small."""

@@ -54,8 +54,12 @@ def _observed(tracked: Parted, row: Lifetime) -> Floats:
     """Observed lifetimes: from the last packet to the middle of the two polls around the end."""
     if not row.n_expired or tracked.empty:
         return np.array([], dtype=np.float64)
-    gap_s = tracked.column(lambda part: poll_gap_s(with_end(_of_row(part, row))))
-    lifetime_s = tracked.column(lambda part: lifetimes_s(with_end(_of_row(part, row)))[0])
+    writer = tracked.store.columns()
+    for part in tracked:
+        ended = with_end(_of_row(part, row))
+        writer.append({"gap_s": poll_gap_s(ended), "lifetime_s": lifetimes_s(ended)[0]})
+    columns = writer.finish()
+    gap_s, lifetime_s = columns["gap_s"], columns["lifetime_s"]
     return lifetime_s[gap_s <= widest_gap_s(gap_s)] if len(gap_s) else lifetime_s
 
 

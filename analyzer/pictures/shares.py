@@ -33,9 +33,8 @@ def shares(result: Measured, evidence: Evidence) -> Shares | None:
     rows = evidence.by_director[result.director.name].services
     if rows.empty or result.tracked.empty:
         return None
-    rows = rows[
-        ["at", "vip", "port", "fwmark", "scheduler", "weight", "active", "inactive"]
-    ].assign(server=rows["real_server"] + ":" + rows["real_port"].astype("string"))
+    server = rows["real_server"] + ":" + rows["real_port"].astype("string")
+    rows = rows[[*_NEEDED]].assign(server=server)
     seen = _summed([part["real_server"].value_counts() for part in result.tracked])
     services = rows.groupby(["vip", "port", "fwmark"], dropna=False)
     tables = [(str(group["scheduler"].iloc[0]), _table(group, seen)) for _, group in services]

@@ -12,7 +12,7 @@ import pandas as pd
 from analyzer.conntrack.states import CtState
 from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import State
-from analyzer.parts import IN_MEMORY, Rows, cuts, stored
+from analyzer.parts import IN_MEMORY, Rows, frames_of, stored
 from analyzer.parts.columns import code_type, codes_of, columns_of, named, table_of, with_columns
 from analyzer.predicted.replay import handling, replay
 
@@ -66,17 +66,11 @@ class Prediction:
 
     def parts(self) -> Iterator[pd.DataFrame]:
         """The steps part by part: of whole flows, and so of whole entries; at least one part."""
-        flow = self.steps["flow"].to_numpy()
-        for rows in cuts(flow, self.store.part_rows) or [slice(0, 0)]:
-            yield self.steps.iloc[rows]
-            self.store.release()
+        return frames_of(self.store, self.steps)
 
     def entry_parts(self) -> Iterator[pd.DataFrame]:
         """The entries part by part, of whole flows; at least one part."""
-        flow = self.entries["flow"].to_numpy()
-        for rows in cuts(flow, self.store.part_rows) or [slice(0, 0)]:
-            yield self.entries.iloc[rows]
-            self.store.release()
+        return frames_of(self.store, self.entries)
 
 
 def predict(

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag
-from analyzer.parts import Rows
+from analyzer.parts import Rows, filled
 from analyzer.wire.segments import SENT_ON_NS
 
 if TYPE_CHECKING:
@@ -67,10 +67,7 @@ def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers
         (part, passed[rows], known, has_copies, replies_pass)
         for rows, part in zip(cut, segments.parts(), strict=True)
     )
-    writer = segments.store.columns()
-    for _ in segments.store.fill(writer, _rows_of, tasks):
-        pass
-    return Answers(**writer.finish())
+    return Answers(**filled(segments.store, _rows_of, tasks))
 
 
 def _rows_of(*task: Any) -> Rows[None]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag
-from analyzer.parts import Rows
+from analyzer.parts import Rows, filled
 from analyzer.parts.columns import code_type, named
 from analyzer.units import NS_PER_S
 
@@ -72,10 +72,7 @@ def connections(segments: Segments) -> pd.DataFrame:
     Returns:
         As ``table``.
     """
-    writer = segments.store.columns()
-    for _ in segments.store.fill(writer, _rows_of, ((part,) for part in segments.parts())):
-        pass
-    return _table(writer.finish())
+    return _table(filled(segments.store, _rows_of, ((part,) for part in segments.parts())))
 
 
 def _rows_of(segments: Segments) -> Rows[None]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag
-from analyzer.parts import Rows
+from analyzer.parts import Rows, filled
 from analyzer.wire.packets import NO_MAC, THIS_HOST
 from analyzer.wire.segments import SENT_ON_NS
 
@@ -29,10 +29,8 @@ SAME_DIRECTION_NS = 200_000
 
 def each_once(segments: Segments) -> Segments:
     """The segments without those that another interface of the same host has shown already."""
-    writer, tasks = segments.store.columns(), ((part,) for part in segments.parts())
-    for _ in segments.store.fill(writer, _first_shown, tasks):
-        pass
-    return segments.only(writer.finish()["first"])
+    tasks = ((part,) for part in segments.parts())
+    return segments.only(filled(segments.store, _first_shown, tasks)["first"])
 
 
 def _first_shown(segments: Segments) -> Rows[None]:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag, flag_of
-from analyzer.parts import IN_MEMORY, Dealt, by_stretches, cuts, stretches
+from analyzer.parts import IN_MEMORY, Dealt, by_stretches, frames_of, stretches
 from analyzer.parts.columns import Numbering, named, narrowed
 from analyzer.wire.packets import NO_MAC, UDP
 from analyzer.wire.segments import (
@@ -72,10 +72,7 @@ class Rewriting:
 
     def parts(self) -> Iterator[pd.DataFrame]:
         """The legs part by part, of whole flows; at least one part."""
-        flow = self.legs["flow"].to_numpy()
-        for rows in cuts(flow, self.store.part_rows) or [slice(0, 0)]:
-            yield self.legs.iloc[rows]
-            self.store.release()
+        return frames_of(self.store, self.legs)
 
     def servers(self) -> list[str]:
         """The flows' latest real servers, each once, in order of their first flows."""

@@ -556,19 +556,14 @@ def arrives(segments: Segments, macs: Collection[int]) -> bool:
     return segments.any(lambda part: part.to_vip & np.isin(part.destination_mac, known))
 
 
-def without_copies(
-    segments: Segments, macs: Collection[int], *, arriving: bool | None = None
-) -> Bools:
+def without_copies(segments: Segments, macs: Collection[int]) -> Bools:
     """Each segment once: not the copy that a director with one of these MACs sends on.
 
     Args:
-        segments: a capture's, or of a part of it.
+        segments: a capture's.
         macs: the directors'.
-        arriving: whether the capture ``arrives``; by default as these do.
     """
-    if arriving is None:
-        arriving = arrives(segments, macs)
-    if not arriving:
+    if not arrives(segments, macs):
         return np.ones(len(segments.flow), dtype=bool)
     known = list(macs)
     return segments.where(lambda part: ~(part.to_vip & np.isin(part.source_mac, known)))

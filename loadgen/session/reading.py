@@ -50,13 +50,13 @@ class ReadingProgress:
     ) -> None:
         self._who, self._say, self._now_s, self._words = who, say, now_s, words
         self._began_s, self._next_s = now_s(), FIRST_S
-        self._packets = 0
+        self._done = 0
 
-    def read(self, packets: int, share: float) -> None:
-        """So many packets, and this share of the captures' bytes, have been read."""
-        if not packets or packets < self._packets:  # it begins only now, or again
+    def read(self, done: int, share: float) -> None:
+        """So many have been read or copied, and this share of the whole."""
+        if not done or done < self._done:  # it begins only now, or again
             self._began_s, self._next_s = self._now_s(), FIRST_S
-        self._packets = packets
+        self._done = done
         spent_s = self._now_s() - self._began_s
         if spent_s < self._next_s or not 0 < share < _ALMOST_ALL:
             return
@@ -64,7 +64,7 @@ class ReadingProgress:
         left_s = spent_s / share - spent_s
         words = self._words
         self._say(
-            f"{self._who}: {packets:,} {words.done}, {packets / spent_s:,.0f}/s, {share:.0%} of "
+            f"{self._who}: {done:,} {words.done}, {done / spent_s:,.0f}/s, {share:.0%} of "
             f"{words.whole}, about {left_s:.0f} s left {words.left}"
         )
 

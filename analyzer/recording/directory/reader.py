@@ -109,7 +109,7 @@ class Recording:
         """The different texts in some columns of a table; those of unreadable parts left out."""
         found: set[str] = set()
         for path in part_files(self.path, name):
-            with suppress(pa.ArrowException, OSError, ValueError, MemoryError):
+            with suppress(*_UNREADABLE):
                 found |= distinct_texts(path, columns)
         return found
 
@@ -117,7 +117,7 @@ class Recording:
         """The rows of a table, as its readable parts state them, and the bytes of their files."""
         rows = size_bytes = 0
         for path in part_files(self.path, name):
-            with suppress(pa.ArrowException, OSError, ValueError, MemoryError):
+            with suppress(*_UNREADABLE):
                 rows += pq.read_metadata(path).num_rows
                 size_bytes += path.stat().st_size
         return rows, size_bytes

@@ -21,15 +21,13 @@ def import_(paths: tuple[Path, ...], output: Path) -> None:
     PATHS are captures, logs of one director and a meta.json, packed or not, told by their content;
     or a folder of them. `analyzer report PATHS` also analyses them.
     """
-    from analyzer.recording.spill import Means
     from loadgen.importing.folder import imported
     from loadgen.session.heap import keep_freed_memory
-    from loadgen.session.reading import ReadingProgress
+    from loadgen.session.reading import progress_of
     from loadgen.session.terminal import print_line, report_progress
 
     keep_freed_memory()
-    progress = ReadingProgress("analyzer import", report_progress)
-    with imported(paths, output, Means(progress=progress.read)) as found:
+    with imported(paths, output, progress_of("analyzer import", report_progress)) as found:
         for warning in found.doubts[:20]:
             print_line(f"analyzer import: {warning}", err=True)
     print_line(output)

@@ -111,19 +111,19 @@ def _means(
     from loadgen.session.reading import progress_of
     from loadgen.session.workers import FASTER_FROM_BYTES, LocalWorkers, cores
 
-    told = progress_of("analyzer report", report_progress)
+    means = progress_of("analyzer report", report_progress)
     if cluster:
         from loadgen.cluster.parts import cluster_workers
 
-        return replace(told, workers=closing.enter_context(cluster_workers(cluster)))
+        return replace(means, workers=closing.enter_context(cluster_workers(cluster)))
     count = processes or cores()
     if count == 1:
-        return told
+        return means
     workers = closing.enter_context(LocalWorkers(count))
     if size_bytes(paths) >= (SPILLED_BYTES if processes else FASTER_FROM_BYTES):
         workers.prepare()
     return replace(
-        told,
+        means,
         workers=workers,
         workers_from_bytes=0 if processes else FASTER_FROM_BYTES,
     )
