@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 PROGRAM = Path(__file__).parents[4] / "hostile" / "server.py"
 ADDRESS = "127.0.0.7"
 TIMEOUT_S = 0.6
-LATEST_S = 3.0
-"""A request of 0.6 s, on a machine that is busy."""
+PATIENCE_S = 60.0
+"""Where the answer ends a request: a busy machine may take long to send it."""
+LATEST_S = 10.0
+"""Two requests of 0.6 s, on a machine that is busy."""
+
+
+def timeout_s(mode: str) -> float:
+    """A request waits for nothing but its end where it may not end with its timeout."""
+    return TIMEOUT_S if "timeout" in FAILURES[mode] else PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +51,10 @@ def test_a_request_ends_in_time_and_its_failure_quotes_nothing(
     first_port: int, engine: str, mode: str
 ) -> None:
     port = first_port + list(MODES).index(mode)
+    asked = plan(port, 2, vip=ADDRESS, method="GET", timeout_s=timeout_s(mode))
     began_s = time.monotonic()
-    rows = carry_out(engine, plan(port, 2, vip=ADDRESS, method="GET", timeout_s=TIMEOUT_S))
-    assert time.monotonic() - began_s < 2 * LATEST_S
+    rows = carry_out(engine, asked)
+    assert time.monotonic() - began_s < LATEST_S
     assert [row["number"] for row in rows] == [0, 1]
     for row in rows:
         error = row["error"]
