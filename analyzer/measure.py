@@ -10,6 +10,7 @@ import pandas as pd
 
 from analyzer.client.causes import lacks_services
 from analyzer.compared.agreement import Tolerance, agreement
+from analyzer.compared.by_requests import REQUEST_END_UNCERTAINTY_S, with_requests, without_end
 from analyzer.compared.curves import predicted_curves
 from analyzer.compared.early_ends import (
     ended_early_rows,
@@ -17,12 +18,7 @@ from analyzer.compared.early_ends import (
     with_outages,
     with_removals,
 )
-from analyzer.compared.join import (
-    REQUEST_END_UNCERTAINTY_S,
-    with_first_packet,
-    with_packets,
-    with_requests,
-)
+from analyzer.compared.join import with_first_packet, with_packets
 from analyzer.compared.passage import passage_of
 from analyzer.compared.servers import real_servers
 from analyzer.estimate.counters import counted_lifetimes
@@ -228,11 +224,8 @@ def _without_packets(
         timers = timers_of(record.tracked, in_force.steady)
         tracked, foreign, uncertainty_s = record.tracked.map(timers.added), 0, 0.0
     else:
-        by_requests = with_requests(
-            record.tracked.whole(), record.entries.whole(), evidence.requests
-        )
-        tracked, uncertainty_s = Parted.of(by_requests), REQUEST_END_UNCERTAINTY_S
-        foreign = int(by_requests["last_ns"].isna().sum())
+        tracked = with_requests(record.tracked, record.entries, evidence.requests)
+        foreign, uncertainty_s = without_end(tracked), REQUEST_END_UNCERTAINTY_S
     if rules.changes:
         tracked = tracked.map(lambda rows: with_timeouts(rows, rules, clock))
     phase = phase_read(director)

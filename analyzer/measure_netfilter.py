@@ -14,14 +14,10 @@ import numpy as np
 import pandas as pd
 
 from analyzer.compared.agreement import Tolerance, agreement
+from analyzer.compared.by_requests import REQUEST_END_UNCERTAINTY_S, with_requests, without_end
 from analyzer.compared.curves import predicted_curves
 from analyzer.compared.early_ends import ended_early_rows, with_early_ends, with_outages
-from analyzer.compared.join import (
-    REQUEST_END_UNCERTAINTY_S,
-    with_first_packet,
-    with_packets,
-    with_requests,
-)
+from analyzer.compared.join import with_first_packet, with_packets
 from analyzer.compared.passage import passage_of, without_untracked
 from analyzer.compared.servers import real_servers
 from analyzer.conntrack.proc import OFFLOAD
@@ -151,8 +147,8 @@ def _without_packets(
     tracked, foreign = record.tracked.map(_without_last_packet), 0
     rows: list[Lifetime] = []
     if len(evidence.requests):
-        joined = with_requests(record.tracked.whole(), record.entries.whole(), evidence.requests)
-        tracked, foreign = Parted.of(joined), int(joined["last_ns"].isna().sum())
+        tracked = with_requests(record.tracked, record.entries, evidence.requests)
+        foreign = without_end(tracked)
         slack_s = record.clock.uncertainty_s + REQUEST_END_UNCERTAINTY_S
         rows = conntrack_lifetimes(tracked, director.name, rules.settings, slack_s)
     offloaded = _offloaded(record.entries)
