@@ -57,7 +57,7 @@ class TcpHeaders:
         payload_bytes: of data.
         window: not scaled.
         window_scale: of a SYN, by how many bits its sender scales later windows; else, and where
-            the options do not say, below 0 (``capture.options``).
+            the options do not say, below 0 (``conntrack.windows``).
     """
 
     flags: npt.NDArray[np.uint8]
