@@ -194,7 +194,7 @@ class _DirectorHistory:
             for number, (first, last) in zip(flows.tolist(), edges, strict=True)
         }
         made = result.prediction.entries
-        made = made.iloc[rows_of_flows(made["flow"].to_numpy(), np.unique(flows))]
+        made = made.iloc[rows_of_flows(made["flow"].to_numpy(), flows)]
         columns = {name: steps[name].to_numpy() for name in ("flow", "at_ns", "entry", "state")}
         return cls(
             director=result.director.name,

@@ -139,7 +139,7 @@ class Segments:
 
     def of_flows(self, flows: Ints) -> Segments:
         """The rows of some flows, in memory."""
-        rows = rows_of_flows(self.flow, np.unique(flows))
+        rows = rows_of_flows(self.flow, flows)
         own = {name: array[rows] for name, array in self._columns().items()}
         return replace(self._with(own), store=IN_MEMORY)
 
