@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from analyzer.analysis import analyse
@@ -124,3 +126,19 @@ def test_processes_end_with_the_one_that_started_them_when_that_is_killed(tmp_pa
 
 def _end() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_keeps_the_memory_that_arrays_give_back(workers: LocalWorkers) -> None:
+    pages = 20 * 8 * (1 << 20) // os.sysconf("SC_PAGE_SIZE")
+    assert workers.executor().submit(_faults).result() < pages / 10
+
+
+def _faults() -> int:
+    """Pages that are asked for by 20 times 8 arrays of 1 MiB each, after the first."""
+    before = 0
+    for number in range(21):
+        if number == 1:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        arrays = [np.ones(1 << 17) for _ in range(8)]
+        del arrays
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
