@@ -107,7 +107,7 @@ def test_a_process_that_is_killed_is_a_failed_run() -> None:
             list(in_other_processes(workers, abs, [(-1,)]))  # none is left for the next
 
 
-def test_processes_end_with_the_one_that_started_them_when_that_is_killed(tmp_path: Path) -> None:
+def test_processes_of_one_that_is_killed_end_with_it_and_leave_no_file(tmp_path: Path) -> None:
     script = tmp_path / "starts.py"
     script.write_text(
         "import os, signal\n"
@@ -117,11 +117,18 @@ def test_processes_end_with_the_one_that_started_them_when_that_is_killed(tmp_pa
         "    print(workers.executor().submit(os.getpid).result(), flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
+    (tmp_path / "t").mkdir()
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"TMPDIR": str(tmp_path / "t")},
     )
     assert done.returncode == -signal.SIGKILL
     assert wait_until(lambda: not Path(f"/proc/{int(done.stdout)}").exists())
+    assert not list((tmp_path / "t").iterdir())
 
 
 def _end() -> None:
