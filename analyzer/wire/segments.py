@@ -186,13 +186,6 @@ _OWN = tuple(
 )
 
 
-def service_segments(
-    packets: PacketTable, ends: Iterable[VirtualEnd], store: Store = IN_MEMORY
-) -> Segments:
-    """The packets between any client and the given virtual services; as ``dealt_out``."""
-    return dealt_out(packets, ends, store).segments()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePackets:
     """Packets of services, in parts of whole flows that are not in order yet.
