@@ -21,7 +21,7 @@ LEAST_DESCRIPTORS = 64
 
 
 class LastStep:
-    """The last that a process does at its end, given an exit code: it ends, and takes nothing apart.
+    """The end of a process, given an exit code: nothing is taken apart.
 
     The kernel frees the memory at once; the interpreter would free object after object, an eighth
     of the time of a report of a short recording. Made first, it is called after all other
