@@ -151,6 +151,15 @@ class Coded:
                 made[name] = column.to_numpy()
         return made
 
+    def known(self, frame: pd.DataFrame) -> Columns:
+        """The arrays of some columns of another table; -1 for texts that were not seen before."""
+        return {
+            str(name): self.texts[str(name)].known_of(frame[name])
+            if str(name) in self.texts
+            else frame[name].to_numpy()
+            for name in frame
+        }
+
     def frame(self, columns: Columns, *, repeated: bool = False) -> pd.DataFrame:
         """The frame that arrays were made of; of long ones, stretches of texts alike are shared."""
         made = {name: self._values(name, columns, repeated=repeated) for name in self.empty.columns}
