@@ -26,7 +26,7 @@ from analyzer.compared.join import (
 from analyzer.compared.passage import passage_of
 from analyzer.compared.servers import real_servers
 from analyzer.estimate.counters import counted_lifetimes
-from analyzer.estimate.decay import lifetimes, predicted_lifetimes
+from analyzer.estimate.decay import predicted_lifetimes
 from analyzer.estimate.decay_in_parts import lifetimes_in_parts
 from analyzer.estimate.entry_timers import timers_of, unseen_ends
 from analyzer.estimate.falls.bands import earliest_and_latest
@@ -107,7 +107,9 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     phase = timer_phase(rules, director, inferred)
     director = replace(director, hz=rules.hz)
-    rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=0)
+    rows = lifetimes_in_parts(
+        Parted.of(joined), director, clock, phase, last_packet_uncertainty_s=0
+    )
     servers = real_servers(prediction, joined, evidence, polled)
     predicted = predicted_curves(prediction, servers, evidence.zero_ns, director.kernel)
     samples = state_samples(record.entries.whole(), record.entry_polls)

@@ -96,7 +96,7 @@ def measure_netfilter(
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     offloaded = _offloaded(record.entries)
     unsure = offloaded | _about_changes(prediction, changes)
-    rows = conntrack_lifetimes(joined, director.name, settings, clock.uncertainty_s)
+    rows = conntrack_lifetimes(Parted.of(joined), director.name, settings, clock.uncertainty_s)
     samples = state_samples(record.entries.whole(), record.entry_polls)
     predicted = (
         predicted_curves(
@@ -154,7 +154,7 @@ def _without_packets(
         joined = with_requests(record.tracked.whole(), record.entries.whole(), evidence.requests)
         tracked, foreign = Parted.of(joined), int(joined["last_ns"].isna().sum())
         slack_s = record.clock.uncertainty_s + REQUEST_END_UNCERTAINTY_S
-        rows = conntrack_lifetimes(joined, director.name, rules.settings, slack_s)
+        rows = conntrack_lifetimes(tracked, director.name, rules.settings, slack_s)
     offloaded = _offloaded(record.entries)
     return Measured(
         director=director,
