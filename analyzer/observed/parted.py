@@ -15,7 +15,7 @@ from analyzer.parts import IN_MEMORY
 from analyzer.parts.columns import Numbering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 ROWS = 1 << 17
 """Rows of a frame: some hundred bytes each, and as much again while they are worked on."""
+
+SAMPLE_ROWS = 100_000
+"""Rows of a sample that shows what all rows have in common: a clock's phase, a timeout."""
 
 _TEXTS: Any = pd.arrays.ArrowStringArray
 _STRETCH, _MOST_KNOWN = 1 << 12, 256
@@ -66,9 +69,25 @@ class Parted:
         """Whether it has no row."""
         return all(frame.empty for frame in self)
 
-    def whole(self) -> pd.DataFrame:
-        """The table in memory."""
-        return _joined(list(self.frames()))
+    def whole(self, names: list[str] | None = None) -> pd.DataFrame:
+        """The table in memory, or these columns of it."""
+        return _joined([frame if names is None else frame[names] for frame in self.frames()])
+
+    def some(self, most: int = SAMPLE_ROWS) -> pd.DataFrame:
+        """All rows of some flows, evenly spread, so that they are no more than ``most``; or all.
+
+        Which they are does not depend on the parts.
+        """
+        kept: list[pd.DataFrame] = []
+        rows, every = 0, 1
+        for frame in self:
+            kept.append(_of_every(frame, every))
+            rows += len(kept[-1])
+            while rows > most:
+                every *= 2
+                kept = [_of_every(each, every) for each in kept]
+                rows = sum(map(len, kept))
+        return _joined(kept)
 
     def where(self, wanted: Callable[[pd.DataFrame], Bools | pd.Series]) -> pd.DataFrame:
         """The rows of all parts that are wanted, in memory."""
@@ -82,9 +101,7 @@ class Parted:
 
     def only(self, wanted: Callable[[pd.DataFrame], Bools | pd.Series]) -> Parted:
         """The same rows, still in parts."""
-        if self.is_one:
-            return Parted.of(self.where(wanted))
-        return Parted(partial(_only, self, wanted), self.store)
+        return self.each(partial(_rows, wanted=wanted))
 
     def column(self, values_of: Callable[[pd.DataFrame], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """A value of each row, as a function makes them of each part, kept."""
@@ -95,24 +112,38 @@ class Parted:
 
     def map(self, function: Callable[[pd.DataFrame], pd.DataFrame]) -> Parted:
         """What a function makes of each part, kept."""
+        return self.again(function(frame) for frame in self)
+
+    def again(self, made: Iterable[pd.DataFrame]) -> Parted:
+        """What was made of it, part by part, kept where it is kept; at least one part."""
         if self.is_one:
-            return Parted.of(function(self.whole()))
+            return Parted.of(_joined(list(made)))
         kept = Kept(self.store)
-        for frame in self:
-            kept.append(function(frame))
+        for frame in made:
+            kept.append(frame)
         return kept.finish()
 
+    def each(self, function: Callable[[pd.DataFrame], pd.DataFrame]) -> Parted:
+        """What a function makes of each part, anew whenever it is read."""
+        if self.is_one:
+            return Parted.of(function(self.whole()))
+        return Parted(partial(_each, self, function), self.store)
 
-def _only(
-    table: Parted, wanted: Callable[[pd.DataFrame], Bools | pd.Series]
+
+def _each(
+    table: Parted, function: Callable[[pd.DataFrame], pd.DataFrame]
 ) -> Iterator[pd.DataFrame]:
     for frame in table.frames():
-        yield _rows(frame, wanted)
+        yield function(frame)
 
 
 def _rows(frame: pd.DataFrame, wanted: Callable[[pd.DataFrame], Bools | pd.Series]) -> pd.DataFrame:
     rows = np.asarray(wanted(frame), dtype=bool)
     return frame if rows.all() else frame[rows]
+
+
+def _of_every(frame: pd.DataFrame, every: int) -> pd.DataFrame:
+    return frame if every == 1 else frame[frame["flow"] % every == 0]
 
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:

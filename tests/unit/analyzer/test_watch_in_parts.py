@@ -181,5 +181,5 @@ def test_changes_in_parts_are_in_the_order_of_the_whole(
         assert_frame_equal(of_director.whole().reset_index(drop=True), expected)
     assert seen == len(rows)
     assert flows_seen >= whole["flow"].nunique()
-    flows = [set(part["flow"]) for part in found]
-    assert sum(map(len, flows)) == len(set().union(*flows))
+    of_parts = [set(part["flow"]) for part in found]
+    assert sum(map(len, of_parts)) == len(set().union(*of_parts))
