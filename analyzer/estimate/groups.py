@@ -127,9 +127,7 @@ class _Growing:
         gap_s = ended.column(poll_gap_s)
         if len(gap_s):
             ended = ended.only(partial(_is_usual, widest_s=widest_gap_s(gap_s)))
-        return Group(
-            key=self.key, first=self.first, n=self.n, first_ns=self.first_ns, ended=ended
-        )
+        return Group(key=self.key, first=self.first, n=self.n, first_ns=self.first_ns, ended=ended)
 
 
 def _is_usual(rows: pd.DataFrame, widest_s: float) -> Bools:

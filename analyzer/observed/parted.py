@@ -30,6 +30,7 @@ ROWS = 1 << 17
 SAMPLE_ROWS = 100_000
 """Rows of a sample that shows what all rows have in common: a clock's phase, a timeout."""
 
+_MIX = 0x9E3779B1
 _TEXTS: Any = pd.arrays.ArrowStringArray
 _STRETCH, _MOST_KNOWN = 1 << 12, 256
 """Rows of texts that are compared, and how many such stretches are looked among."""
@@ -74,20 +75,22 @@ class Parted:
         return _joined([frame if names is None else frame[names] for frame in self.frames()])
 
     def some(self, most: int = SAMPLE_ROWS) -> pd.DataFrame:
-        """All rows of some flows, evenly spread, so that they are no more than ``most``; or all.
+        """Rows spread evenly over the table, no more than ``most``; all where there are no more.
 
         Which they are does not depend on the parts.
         """
-        kept: list[pd.DataFrame] = []
-        rows, every = 0, 1
+        kept: list[tuple[pd.DataFrame, npt.NDArray[np.uint32]]] = []
+        size, rows, below = 0, 0, 1 << 32
         for frame in self:
-            kept.append(_of_every(frame, every))
-            rows += len(kept[-1])
+            place = _scattered(size, len(frame))
+            size += len(frame)
+            kept.append(_below(frame, place, below))
+            rows += len(kept[-1][0])
             while rows > most:
-                every *= 2
-                kept = [_of_every(each, every) for each in kept]
-                rows = sum(map(len, kept))
-        return _joined(kept)
+                below //= 2
+                kept = [_below(*each, below) for each in kept]
+                rows = sum(len(each) for each, _ in kept)
+        return _joined([frame for frame, _ in kept])
 
     def where(self, wanted: Callable[[pd.DataFrame], Bools | pd.Series]) -> pd.DataFrame:
         """The rows of all parts that are wanted, in memory."""
@@ -142,8 +145,16 @@ def _rows(frame: pd.DataFrame, wanted: Callable[[pd.DataFrame], Bools | pd.Serie
     return frame if rows.all() else frame[rows]
 
 
-def _of_every(frame: pd.DataFrame, every: int) -> pd.DataFrame:
-    return frame if every == 1 else frame[frame["flow"] % every == 0]
+def _scattered(first: int, count: int) -> npt.NDArray[np.uint32]:
+    """A number for each row from ``first`` on, no two alike and in no order."""
+    return np.arange(first, first + count, dtype=np.uint64).astype(np.uint32) * np.uint32(_MIX)
+
+
+def _below(
+    frame: pd.DataFrame, place: npt.NDArray[np.uint32], below: int
+) -> tuple[pd.DataFrame, npt.NDArray[np.uint32]]:
+    chosen = place < below
+    return (frame, place) if chosen.all() else (frame[chosen], place[chosen])
 
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
