@@ -52,10 +52,11 @@ def gather(
     directors = directors_of(manifest)
     polled = read_services(recording, store)
     read = read or ReadOnce(recording.captures(), store)
-    changes = read_changes(recording, store, has_captures=bool(read.captures))
+    changes = read_changes(recording, store)
     ends = virtual_ends(several or ((service,) if service else ())) | polled.ends | changes.ends
     macs = macs_of(directors)
     captured, packets_lost = read_captures(read, ends, macs)
+    entries = changes.numbered(captured.segments.flows if captured else None)
     evidence = Evidence(
         manifest=manifest,
         directors=_in_capture(directors, captured),
@@ -65,7 +66,7 @@ def gather(
         requests=_requests(recording, store),
         services=polled.services,
         counted=polled.counted,
-        entries=changes.numbered(captured.segments.flows if captured else None),
+        entries=entries,
         changes=changes.rows,
         polls=recording.table("polls"),
         events=recording.table("events").sort_values("at"),

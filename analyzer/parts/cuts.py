@@ -105,11 +105,6 @@ def taken(store: Store, values: npt.NDArray[Any], places: Ints) -> npt.NDArray[A
     return np.concatenate(found)
 
 
-def stored(store: Store, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """An array, kept by the store."""
-    return by_stretches(store, len(values), lambda rows: values[rows])
-
-
 def same_flows(part: Ints, flow: Ints) -> slice:
     """The rows of another table that are of a part's flows, or lie between them.
 

@@ -231,18 +231,23 @@ class EntryFates:
             known = row >= 0
             last_state[row[known]] = entries["state"].to_numpy()[known]
             cause[row[known]] = entries["cause"].to_numpy()[known]
-            place = connection - first
-            here = (place >= 0) & (place < len(table))
-            off_s[place[here]] = outside_s[here]
+            here = slice(*np.searchsorted(connection, [first, first + len(table)]).tolist())
+            off_s[connection[here] - first] = outside_s[here]
         return last_state, cause, off_s
 
 
 def _off_connections(table: pd.DataFrame, result: Measured) -> tuple[Ints, Floats]:
+    """The connections of entries that were seen to expire, ascending; how far off each was."""
     assert result.prediction is not None
-    held, outside_s = _off(result.tracked.whole())
-    entries = result.prediction.entries.iloc[held]
-    row = connection_of(table, entries["flow"].to_numpy(), entries["first_ns"].to_numpy())
-    return row, outside_s
+    writer = result.prediction.store.columns()
+    for tracked in result.tracked:
+        held, outside_s = _off(tracked)
+        entries = result.prediction.entries.iloc[held]
+        row = connection_of(table, entries["flow"].to_numpy(), entries["first_ns"].to_numpy())
+        order = np.argsort(row, kind="stable")
+        writer.append({"row": row[order], "outside_s": outside_s[order]})
+    columns = writer.finish()
+    return columns["row"], columns["outside_s"]
 
 
 def _off(tracked: pd.DataFrame) -> tuple[Ints, Floats]:

@@ -188,10 +188,11 @@ def _by_legs(captured: Captured, rows: Ints) -> pd.Series:
 
 
 def _as_polled(flow: pd.Series, at_ns: Ints, measured: Sequence[Measured]) -> pd.Series:
-    tracked = [
-        result.tracked.whole()[["flow", "appeared_ns", "real_server"]] for result in measured
-    ]
-    known = pd.concat(tracked) if tracked else pd.DataFrame()
+    flows = flow.unique()
+    tracked = [result.tracked.where(lambda rows: rows["flow"].isin(flows)) for result in measured]
+    known = (
+        pd.concat(tracked)[["flow", "appeared_ns", "real_server"]] if tracked else pd.DataFrame()
+    )
     if known.empty:
         return pd.Series(pd.NA, index=flow.index, dtype="string")
     of_rows = pd.DataFrame({"flow": flow.to_numpy(dtype=np.int64), "at_ns": at_ns})
