@@ -64,11 +64,6 @@ def with_requests(tracked: Parted, entries: Parted, requests: RequestRows) -> Pa
     return Parted(partial(_parts, tracked, last_ns, edges), requests.store)
 
 
-def without_end(joined: Parted) -> int:
-    """How many of ``with_requests`` belong to no request."""
-    return sum(int(part["last_ns"].isna().sum()) for part in joined)
-
-
 def _parts(tracked: Parted, last_ns: Ints, edges: Sequence[int]) -> Iterator[pd.DataFrame]:
     for part, (first, until) in zip(tracked.frames(), pairwise(edges), strict=True):
         yield _joined(part, last_ns[first:until])

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     Key = tuple[Hashable, ...]
     Keyed = Callable[[pd.DataFrame], tuple[pd.DataFrame, list[pd.Series]]]
 
+NEVER = np.iinfo(np.int64).max
+
 _KEPT = (
     *("seen_ns", "absent_ns", "absent_by_ns", "last_ns", "lifetime_s", "lifetime_half_s"),
     *("window_ns", "window_half_s", "timeout_s", "ends_ns"),
@@ -44,12 +46,14 @@ class Group:
         key: what they have in common.
         first: the first of them: what a group agrees on is the same in all.
         n: how many there are.
+        first_ns: the last poll that had the first of them to end; ``NEVER`` if none ended.
         ended: those that ended between two polls no further apart than usual.
     """
 
     key: Key
     first: pd.DataFrame
     n: int
+    first_ns: int
     ended: Parted
 
     @property
@@ -59,7 +63,7 @@ class Group:
 
 
 def groups_of(tracked: Parted, keyed: Keyed) -> list[Group]:
-    """The groups in order of their first entries.
+    """The groups in the order in which the first entries of each ended.
 
     Args:
         tracked: one director's tracked entries.
@@ -67,10 +71,17 @@ def groups_of(tracked: Parted, keyed: Keyed) -> list[Group]:
     """
     if tracked.is_one:
         known, keys = keyed(tracked.whole())
-        return [
-            Group(key=key, first=rows.iloc[:1], n=len(rows), ended=Parted.of(seen_to_end(rows)))
+        groups = [
+            Group(
+                key=key,
+                first=rows.iloc[:1],
+                n=len(rows),
+                first_ns=_first_ns(rows),
+                ended=Parted.of(seen_to_end(rows)),
+            )
             for key, rows in known.groupby(keys, sort=False, dropna=False)
         ]
+        return _in_order(groups)
     growing: dict[Key, _Growing] = {}
     for part in tracked:
         known, keys = keyed(part)
@@ -79,7 +90,16 @@ def groups_of(tracked: Parted, keyed: Keyed) -> list[Group]:
             if alike not in growing:
                 growing[alike] = _Growing(key, rows.iloc[:1], Kept(tracked.store))
             growing[alike].add(rows)
-    return [group.whole() for group in growing.values()]
+    return _in_order([group.whole() for group in growing.values()])
+
+
+def _in_order(groups: list[Group]) -> list[Group]:
+    """Of two groups as large, that which ended first is to be named first."""
+    return sorted(groups, key=lambda group: group.first_ns)
+
+
+def _first_ns(rows: pd.DataFrame) -> int:
+    return int(rows["seen_ns"].to_numpy(dtype=np.int64, na_value=NEVER).min(initial=NEVER))
 
 
 def _alike(key: Key) -> Key:
@@ -95,9 +115,11 @@ class _Growing:
     first: pd.DataFrame
     kept: Kept
     n: int = 0
+    first_ns: int = NEVER
 
     def add(self, rows: pd.DataFrame) -> None:
         self.n += len(rows)
+        self.first_ns = min(self.first_ns, _first_ns(rows))
         self.kept.append(with_end(rows)[[name for name in _KEPT if name in rows]])
 
     def whole(self) -> Group:
@@ -105,7 +127,7 @@ class _Growing:
         gap_s = ended.column(poll_gap_s)
         if len(gap_s):
             ended = ended.only(partial(_is_usual, widest_s=widest_gap_s(gap_s)))
-        return Group(key=self.key, first=self.first, n=self.n, ended=ended)
+        return Group(key=self.key, first=self.first, n=self.n, first_ns=self.first_ns, ended=ended)
 
 
 def _is_usual(rows: pd.DataFrame, widest_s: float) -> Bools:

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from analyzer.compared.by_requests import with_requests, without_end
+from analyzer.compared.by_requests import with_requests
 from analyzer.observed.entries import numbered, tracked_by
-from analyzer.observed.numbering import numbered_parts
+from analyzer.observed.numbering import gathered
 from analyzer.observed.parted import Parted
 from analyzer.parts import InMemory
 from analyzer.recording.polls import EntryPolls
@@ -207,11 +207,10 @@ def test_entries_in_parts_have_the_ends_that_the_whole_has(
         seek_end(entry, clients.loc[entry["flow"]], sent, *names)
         for entry in entries.to_dict("records")
     ]
-    parts = numbered_parts(Parted.of(changes), len(rows), store, ignore, ignore)
+    parts = gathered(Parted.of(changes), len(rows), store, ignore).numbered(None, ignore)
     in_parts = parts.map(partial(tracked_by, entry_polls=NO_POLLS))
     cut = with_requests(in_parts, parts, replace(requests, store=store))
     assert_frame_equal(cut.whole(), found)
-    assert without_end(cut) == int(found["last_ns"].isna().sum())
 
 
 def ignore(rows: pd.DataFrame) -> None:

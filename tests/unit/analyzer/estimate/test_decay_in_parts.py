@@ -98,3 +98,22 @@ def test_lifetimes_in_parts_are_those_of_the_whole(
 ) -> None:
     frame, phase = tracked(rows, known), PHASE if has_phase else None
     assert lifetimes_of(frame, parts, phase) == lifetimes_of(frame, 1, phase)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_of_two_groups_as_large_the_one_that_ended_first_is_named_first(parts: int) -> None:
+    rows = [
+        {
+            "protocol": "TCP",
+            "state": state,
+            "last_ns": unix_ns(1000.0),
+            "seen_ns": unix_ns(seen_s),
+            "absent_ns": unix_ns(seen_s + 0.25),
+            "absent_by_ns": unix_ns(seen_s + 0.25),
+        }
+        for state, seen_s in (("FIN_WAIT", 1025.0), ("CLOSE", 1010.0), ("CLOSE", 1030.0))
+    ]
+    for kept, first in ((rows[:2], "CLOSE"), (rows[::2], "FIN_WAIT")):
+        found = lifetimes_of(tracked(kept, REQUESTS), parts, None)
+        assert [row.n for row in found] == [1, 1]
+        assert found[0].state == first
