@@ -55,7 +55,8 @@ def gather(
     changes = read_changes(recording, store, has_captures=bool(captures))
     ends = virtual_ends(several or ((service,) if service else ())) | polled.ends | changes.ends
     macs = macs_of(directors)
-    captured, packets_lost = read_captures(captures, ends, macs, store, read)
+    by_conntrack = any(director.conntrack_settings is not None for director in directors)
+    captured, packets_lost = read_captures(captures, ends, macs, store, read, tcp=by_conntrack)
     evidence = Evidence(
         manifest=manifest,
         directors=_in_capture(directors, captured),
