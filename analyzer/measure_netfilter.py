@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from analyzer.compared.agreement import Tolerance, agreement
 from analyzer.compared.curves import predicted_curves
 from analyzer.compared.early_ends import ended_early_rows, with_early_ends, with_outages
 from analyzer.compared.join import (
     REQUEST_END_UNCERTAINTY_S,
-    with_first_packet,
+    foreign_entries,
     with_packets,
     with_requests,
+    without_last_packet,
 )
 from analyzer.compared.passage import passage_of, without_untracked
 from analyzer.compared.servers import real_servers
@@ -43,6 +43,8 @@ from analyzer.predicted.untracked import untracked
 from analyzer.results import NotMeasured
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
     from analyzer.conntrack.settings import ConntrackSettings
@@ -83,21 +85,19 @@ def measure_netfilter(
     )
     if evidence.segments is None:
         return _without_packets(director, rules, evidence, polled)
-    passage = passage_of(director, evidence, clock, record.tracked.whole())
+    passage = passage_of(director, evidence, clock, record.tracked)
     apart = untracked(passage.segments, record)
     passage = without_untracked(passage, apart)
     prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
     hidden = _hidden(evidence, director.name)
     prediction = with_evictions(prediction, passage.segments.flows, hidden)
     prediction = with_outages(prediction, passage.outages)
-    joined = with_first_packet(
-        with_packets(record.tracked.whole(), prediction, clock.margin_s), passage.segments
-    )
+    joined = with_packets(record.tracked, prediction, clock.margin_s, passage.segments)
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     offloaded = _offloaded(record.entries)
     unsure = offloaded | _about_changes(prediction, changes)
     rows = conntrack_lifetimes(joined, director.name, settings, clock.uncertainty_s)
-    samples = state_samples(record.entries.whole(), record.entry_polls)
+    samples = state_samples(record.entries, record.entry_polls)
     predicted = (
         predicted_curves(
             prediction,
@@ -110,7 +110,7 @@ def measure_netfilter(
     )
     return Measured(
         director=director,
-        tracked=Parted.of(joined),
+        tracked=joined,
         prediction=prediction,
         lifetimes=rows
         or predicted_conntrack_lifetimes(prediction.entry_parts(), director.name, settings),
@@ -126,7 +126,7 @@ def measure_netfilter(
         if len(record.entry_polls.at_ns)
         else None,
         ended_early=ended_early_rows(prediction),
-        foreign_entries=int(joined["last_ns"].isna().sum()),
+        foreign_entries=foreign_entries(joined),
         inferred=None,
         rules=rules_of(director, evidence),
         in_force=_NOTHING_IN_FORCE,
@@ -148,13 +148,13 @@ def _without_packets(
 ) -> Measured:
     """Lifetimes by the ends of the requests; without those only the states of entries."""
     record = evidence.by_director[director.name]
-    tracked, foreign = record.tracked.map(_without_last_packet), 0
+    tracked, foreign = record.tracked.map(without_last_packet), 0
     rows: list[Lifetime] = []
     if len(evidence.requests):
         joined = with_requests(record.tracked.whole(), record.entries.whole(), evidence.requests)
         tracked, foreign = Parted.of(joined), int(joined["last_ns"].isna().sum())
         slack_s = record.clock.uncertainty_s + REQUEST_END_UNCERTAINTY_S
-        rows = conntrack_lifetimes(joined, director.name, rules.settings, slack_s)
+        rows = conntrack_lifetimes(tracked, director.name, rules.settings, slack_s)
     offloaded = _offloaded(record.entries)
     return Measured(
         director=director,
@@ -172,10 +172,6 @@ def _without_packets(
         conntrack=rules,
         hidden=_hidden(evidence, director.name),
     )
-
-
-def _without_last_packet(tracked: pd.DataFrame) -> pd.DataFrame:
-    return tracked.assign(last_ns=pd.array([pd.NA] * len(tracked), dtype="Int64"))
 
 
 def _hidden(evidence: Evidence, name: str) -> pd.DataFrame:

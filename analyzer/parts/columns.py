@@ -101,6 +101,12 @@ class Numbering:
         of_found = [self.numbers.setdefault(value, len(self.numbers)) for value in found]
         return np.array([*of_found, -1], dtype=np.int32)[code]
 
+    def known_of(self, values: pd.Series) -> npt.NDArray[np.int32]:
+        """The number of each of some values; -1 for one that has none yet."""
+        code, found = pd.factorize(values)
+        of_found = [self.numbers.get(value, -1) for value in found]
+        return np.array([*of_found, -1], dtype=np.int32)[code]
+
 
 def narrowed(codes: Codes, count: int, store: Store) -> Codes:
     """Numbers of so many texts, of the type that ``named`` needs."""

@@ -19,9 +19,9 @@ from analyzer.predicted.outage_candidates import candidates, first_from, last_un
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import pandas as pd
 
     from analyzer.evidence.evidence import Evidence
+    from analyzer.observed.parted import Parted
     from analyzer.predicted.outage_candidates import Candidate
     from analyzer.recording.clock import DirectorClock
     from analyzer.wire.answers import Answers
@@ -59,7 +59,7 @@ def outages(
     clock: DirectorClock,
     passed: Bools,
     answered: Answers,
-    tracked: pd.DataFrame,
+    tracked: Parted,
 ) -> tuple[Outage, ...]:
     """When a director did not take what was sent to it.
 
@@ -83,9 +83,8 @@ def outages(
     silent_ns = np.sort(passing.at_ns[answered.unanswered])
     begun = segments.only(~passed & segments.to_vip & (segments.flag == Flag.SYN))
     elsewhere = np.unique(begun.flow[~np.isin(begun.source_mac, passing.destination_mac)])
-    not_synced = tracked[
-        ~tracked["flow"].isin(elsewhere)
-    ]  # not the sync daemon's copies of another's
+    # not the sync daemon's copies of another's
+    not_synced = tracked.only(lambda rows: ~rows["flow"].isin(elsewhere))
     outages = [_by_order(order, taken_ns, silent_ns) for order in ordered]
     for gap in gaps:
         outages += _by_packets(gap, passing, answered, not_synced, taken_ns)
@@ -139,7 +138,7 @@ def _by_packets(
     gap: Candidate,
     passing: Segments,
     answered: Answers,
-    tracked: pd.DataFrame,
+    tracked: Parted,
     taken_ns: Ints,
 ) -> list[Outage]:
     """The times of a gap in the polls in which nothing sent to the director was answered."""
@@ -167,10 +166,13 @@ def _by_packets(
     return outages
 
 
-def _has_entries(passing: Segments, rows: Ints, tracked: pd.DataFrame, first_ns: int) -> bool:
+def _has_entries(passing: Segments, rows: Ints, tracked: Parted, first_ns: int) -> bool:
     """Whether some of these flows, which sent nothing else, were seen to have entries after all."""
     flows = np.unique(passing.flow[rows])
     others = np.isin(passing.flow, flows) & (passing.flag == Flag.SYN) & passing.to_vip
     others[rows] = False
     flows = np.setdiff1d(flows, passing.flow[others])
-    return bool((tracked["flow"].isin(flows) & (tracked["appeared_ns"] >= first_ns)).any())
+    return any(
+        bool((part["flow"].isin(flows) & (part["appeared_ns"] >= first_ns)).any())
+        for part in tracked
+    )

@@ -204,11 +204,13 @@ def _runs(rows: pd.DataFrame) -> list[TimeoutReading]:
 def rows_read(record: DirectorRecord) -> pd.DataFrame:
     """Changes of entries that show a settable timeout, and between which polls each came about.
 
+    Of many changes they are those of a sample of the flows.
+
     Returns:
         DataFrame with ``flow, state, expires_s``; ``read_ns, by_ns``: the poll read it between;
         ``from_ns, until_ns``: its last packet came between.
     """
-    return _rows_read(record.entries.whole(), record.entry_polls)
+    return _rows_read(record.entries.some(), record.entry_polls)
 
 
 def _rows_read(rows: pd.DataFrame, polls: EntryPolls) -> pd.DataFrame:
@@ -242,9 +244,7 @@ def _after_packets(rows: pd.DataFrame, packets: pd.DataFrame, slack_s: float) ->
     if packets.empty:
         return rows
     slack_ns = round((slack_s + REACTION_S) * NS_PER_S)
-    flow, at_ns, led_to = (
-        packets[name].to_numpy(dtype=np.int64) for name in ("flow", "at_ns", "state")
-    )
+    flow, at_ns, led_to = (packets[name].to_numpy() for name in ("flow", "at_ns", "state"))
     flow_of_row, read_ns, by_ns, from_ns, until_ns = (
         rows[name].to_numpy() for name in ("flow", "read_ns", "by_ns", "from_ns", "until_ns")
     )

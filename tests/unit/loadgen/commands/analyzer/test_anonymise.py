@@ -36,7 +36,7 @@ def test_a_new_key_each_time_and_the_same_with_a_file(tmp_path: Path) -> None:
     keys = {"a": (), "b": (), "c": ("--key-file", hexadecimal), "d": ("--key-file", raw)}
     for name, options in keys.items():
         result = ran(RUN, "-o", tmp_path / name, *options)
-        assert (result.exit_code, result.output) == (0, f"{tmp_path / name}\n")
+        assert (result.exit_code, result.stdout) == (0, f"{tmp_path / name}\n")
     addresses = [vip(tmp_path / name) for name in keys]
     assert len(set(addresses)) == 3
     assert addresses[2] == addresses[3]
