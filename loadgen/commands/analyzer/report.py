@@ -84,7 +84,7 @@ def report(
     --repeat`, the page of each run and of all together.
     """
     from loadgen.importing.run_of_files import run_of
-    from loadgen.session.heap import keep_freed_memory
+    from loadgen.session.means.heap import keep_freed_memory
 
     if no_run and output is None and form != "html":
         raise click.UsageError(f"--no-run with --format {form} needs -o.")
@@ -107,8 +107,8 @@ def _means(
 ) -> Means:
     """What the analysis of a long capture may use; it is closed with ``closing``."""
     from loadgen.importing.run_of_files import captured_bytes
-    from loadgen.session.reading import progress_of
-    from loadgen.session.workers import FASTER_FROM_BYTES, LocalWorkers, cores
+    from loadgen.session.means.progress import progress_of
+    from loadgen.session.means.workers import FASTER_FROM_BYTES, LocalWorkers, cores
 
     means = progress_of("analyzer report", report_progress)
     if cluster:

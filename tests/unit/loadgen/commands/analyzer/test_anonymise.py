@@ -45,7 +45,7 @@ def test_a_new_key_each_time_and_the_same_with_a_file(tmp_path: Path) -> None:
 def test_a_line_says_how_far_a_long_copy_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loadgen.session.reading.FIRST_S", 0.0)
+    monkeypatch.setattr("loadgen.session.means.progress.FIRST_S", 0.0)
     shown = ran(RUN, "-o", tmp_path / "copy")
     assert shown.exit_code == 0
     (line,) = [line for line in shown.stderr.splitlines() if "packets copied" in line]

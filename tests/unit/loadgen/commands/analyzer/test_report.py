@@ -15,7 +15,7 @@ import pytest
 from analyzer.recording.spill import SPILLED_BYTES
 from loadgen.errors import UsageProblem
 from loadgen.importing import run_of_files
-from loadgen.session.workers import FASTER_FROM_BYTES, LocalWorkers
+from loadgen.session.means.workers import FASTER_FROM_BYTES, LocalWorkers
 from reports.export.sheets import SHEETS
 from tests.unit.loadgen.commands.in_process import run_in_process
 
@@ -105,7 +105,7 @@ def test_processes_begin_to_start_before_a_capture_that_needs_them_is_opened(
         done.append("opened")
         raise UsageProblem("that is enough")
 
-    monkeypatch.setattr("loadgen.session.workers.cores", lambda: 2)
+    monkeypatch.setattr("loadgen.session.means.workers.cores", lambda: 2)
     monkeypatch.setattr(LocalWorkers, "prepare", lambda _: done.append("prepared"))
     monkeypatch.setattr(run_of_files, "run_of", opened)
     capture = tmp_path / name

@@ -15,7 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Self
 
 from loadgen.errors import RunFailed
-from loadgen.session.heap import keep_freed_memory
+from loadgen.session.means.heap import keep_freed_memory
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future

@@ -24,14 +24,14 @@ from analyzer.recording.spill.tasks import in_other_processes
 from analyzer.report import to_json
 from loadgen.cluster.parts import ClusterWorkers
 from loadgen.errors import RunFailed
-from loadgen.session.workers import LocalWorkers
+from loadgen.session.means.workers import LocalWorkers
 from tests.unit.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
-RECORDING = Path(__file__).resolve().parents[3] / "data" / "dr-burst-50"
+RECORDING = Path(__file__).resolve().parents[4] / "data" / "dr-burst-50"
 PART_ROWS = 60
 
 
@@ -111,7 +111,7 @@ def test_processes_of_one_that_is_killed_end_with_it_and_leave_no_file(tmp_path:
     script = tmp_path / "starts.py"
     script.write_text(
         "import os, signal\n"
-        "from loadgen.session.workers import LocalWorkers\n"
+        "from loadgen.session.means.workers import LocalWorkers\n"
         "if __name__ == '__main__':\n"
         "    workers = LocalWorkers(1)\n"
         "    print(workers.executor().submit(os.getpid).result(), flush=True)\n"
