@@ -22,8 +22,8 @@ from analyzer.drains.drains import drains
 from analyzer.drains.remaining import draining
 from analyzer.drains.safe_to_reboot import safe_to_reboot
 from analyzer.evidence.gather import gather
-from analyzer.findings.assumed import with_other_way
 from analyzer.findings.figures import Figures
+from analyzer.findings.forwarding.assumed import with_other_way
 from analyzer.ipvs.states import Flag
 from analyzer.ipvs.versions import ASSUMED, sentence
 from analyzer.measure import measure

@@ -57,7 +57,7 @@ class TcpHeaders:
         payload_bytes: of data.
         window: not scaled.
         window_scale: of a SYN, by how many bits its sender scales later windows; else, and where
-            the options do not say, below 0 (``capture.options``).
+            the options do not say, below 0 (``conntrack.windows``).
     """
 
     flags: npt.NDArray[np.uint8]
@@ -139,7 +139,7 @@ class Segments:
 
     def of_flows(self, flows: Ints) -> Segments:
         """The rows of some flows, in memory."""
-        rows = rows_of_flows(self.flow, np.unique(flows))
+        rows = rows_of_flows(self.flow, flows)
         own = {name: array[rows] for name, array in self._columns().items()}
         return replace(self._with(own), store=IN_MEMORY)
 
@@ -184,13 +184,6 @@ _OF_TCP = tuple(field.name for field in fields(TcpHeaders))
 _OWN = tuple(
     field.name for field in fields(Segments) if field.name not in ("flows", "tcp", "store")
 )
-
-
-def service_segments(
-    packets: PacketTable, ends: Iterable[VirtualEnd], store: Store = IN_MEMORY
-) -> Segments:
-    """The packets between any client and the given virtual services; as ``dealt_out``."""
-    return dealt_out(packets, ends, store).segments()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,12 +117,6 @@ class Imported:
     read: ReadOnce | None
 
 
-def import_folder(paths: Sequence[Path], directory: Path) -> list[str]:
-    """Write a run directory from what is found, as ``imported``; the lines for the operator."""
-    with imported(paths, directory) as found:
-        return found.doubts
-
-
 @contextmanager
 def imported(
     paths: Sequence[Path], directory: Path, means: Means = ALONE, *, thrown_away: bool = False

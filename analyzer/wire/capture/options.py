@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.conntrack.windows import CUT_OFF, NO_OPTIONS, NO_SCALE
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -13,10 +15,6 @@ if TYPE_CHECKING:
     from analyzer.wire.capture.frames import Frames
 
     Int8s = npt.NDArray[np.int8]
-
-NO_SCALE, NO_OPTIONS, CUT_OFF = -1, -2, -3
-"""In place of a scale: the options have none; there are no options; they were not captured whole,
-or the segment has no SYN, and nobody reads its options."""
 
 LARGEST_SCALE = 14
 _SYN = 0x02

@@ -84,7 +84,7 @@ def report(
     --repeat`, the page of each run and of all together.
     """
     from loadgen.importing.run_of_files import run_of
-    from loadgen.session.heap import keep_freed_memory
+    from loadgen.session.means.heap import keep_freed_memory
 
     if no_run and output is None and form != "html":
         raise click.UsageError(f"--no-run with --format {form} needs -o.")
@@ -106,10 +106,9 @@ def _means(
     closing: ExitStack,
 ) -> Means:
     """What the analysis of a long capture may use; it is closed with ``closing``."""
-    from analyzer.recording.spill import SPILLED_BYTES
-    from loadgen.session.files import size_bytes
-    from loadgen.session.reading import progress_of
-    from loadgen.session.workers import FASTER_FROM_BYTES, LocalWorkers, cores
+    from loadgen.importing.run_of_files import captured_bytes
+    from loadgen.session.means.progress import progress_of
+    from loadgen.session.means.workers import FASTER_FROM_BYTES, LocalWorkers, cores
 
     means = progress_of("analyzer report", report_progress)
     if cluster:
@@ -120,13 +119,11 @@ def _means(
     if count == 1:
         return means
     workers = closing.enter_context(LocalWorkers(count))
-    if size_bytes(paths) >= (SPILLED_BYTES if processes else FASTER_FROM_BYTES):
+    from_bytes = 0 if processes else FASTER_FROM_BYTES
+    means = replace(means, workers=workers, workers_from_bytes=from_bytes)
+    if means.uses_workers(captured_bytes(paths)):
         workers.prepare()
-    return replace(
-        means,
-        workers=workers,
-        workers_from_bytes=0 if processes else FASTER_FROM_BYTES,
-    )
+    return means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

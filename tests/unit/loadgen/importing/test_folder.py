@@ -16,7 +16,7 @@ from analyzer.recording.directory import Recording
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
 from loadgen.errors import UsageProblem
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -171,7 +171,7 @@ def test_a_line_says_how_far_the_reading_of_a_long_capture_is(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("loadgen.session.reading.FIRST_S", 0.0)
+    monkeypatch.setattr("loadgen.session.means.progress.FIRST_S", 0.0)
     in_chunks = partial(read_packets, chunk_bytes=2000)
     monkeypatch.setattr("analyzer.evidence.captures.read_packets", in_chunks)
     monkeypatch.setattr("analyzer.recording.spill.store.SPILLED_BYTES", 0)

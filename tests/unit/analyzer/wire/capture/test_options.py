@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analyzer.wire.capture.options import CUT_OFF, NO_OPTIONS, NO_SCALE
+from analyzer.conntrack.windows import CUT_OFF, NO_OPTIONS, NO_SCALE
 from analyzer.wire.packets import read_packets
 from tests.unit.analyzer.builders_packets import ACK, NS, SYN, ethernet, ipv4, pcap, tcp
 

@@ -11,8 +11,8 @@ import pytest
 
 from analyzer.recording.directory import Recording
 from loadgen.errors import UsageProblem
-from loadgen.importing.folder import import_folder
 from loadgen.importing.sources import lines, packed
+from tests.importing import import_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
