@@ -73,12 +73,18 @@ class ReadOnce:
     _packets: PacketTable | None = None
     took_s: float = 0.0
 
-    def packets(self) -> PacketTable:
-        """All of those that are pcap or pcapng; ``took_s`` says how long it took."""
-        if self._packets is None:
+    def packets(self, *, tcp: bool = False) -> PacketTable:
+        """All of those that are pcap or pcapng; ``took_s`` says how long it took.
+
+        Args:
+            tcp: with all that ``segments.TcpHeaders`` has. Who asks for it after others had the
+                packets without it has them read again.
+        """
+        if self._packets is None or (tcp and not self._packets.has_tcp):
             began = time.perf_counter()
+            self._packets = None
             usable, _ = readable(self.captures)
-            self._packets = read_packets(*usable.values(), store=self.store)
+            self._packets = read_packets(*usable.values(), store=self.store, tcp=tcp)
             self.took_s = time.perf_counter() - began
         return self._packets
 
@@ -88,7 +94,12 @@ class ReadOnce:
 
 
 def read_captures(
-    read: ReadOnce, ends: Collection[VirtualEnd], macs: frozenset[int], *, asked_again: bool = False
+    read: ReadOnce,
+    ends: Collection[VirtualEnd],
+    macs: frozenset[int],
+    *,
+    tcp: bool = False,
+    asked_again: bool = False,
 ) -> tuple[Captured | None, list[NotMeasured]]:
     """All captures as one, and what was not to be read of them; None where none can be read.
 
@@ -96,12 +107,13 @@ def read_captures(
         read: the captures.
         ends: the virtual services.
         macs: the directors', as recorded; none where nobody said.
+        tcp: whether segments are to have the rest of their headers (``Segments.tcp``).
         asked_again: somebody else does so afterwards; else they are given back as soon as may be.
     """
     usable, lost = readable(read.captures)
     if not usable:
         return None, lost
-    packets = read.packets()
+    packets = read.packets(tcp=tcp)
     began = time.perf_counter()
     facts, size = packets.facts(), len(packets.at_ns)
     ours = dealt_out(packets, ends, read.store)

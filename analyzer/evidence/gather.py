@@ -55,7 +55,8 @@ def gather(
     changes = read_changes(recording, store)
     ends = virtual_ends(several or ((service,) if service else ())) | polled.ends | changes.ends
     macs = macs_of(directors)
-    captured, packets_lost = read_captures(read, ends, macs)
+    by_conntrack = any(director.conntrack_settings is not None for director in directors)
+    captured, packets_lost = read_captures(read, ends, macs, tcp=by_conntrack)
     entries = changes.numbered(captured.segments.flows if captured else None)
     evidence = Evidence(
         manifest=manifest,

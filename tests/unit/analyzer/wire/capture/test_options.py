@@ -20,8 +20,10 @@ def segment(options: bytes, flags: int = SYN) -> bytes:
 
 def scales(*segments: bytes, snap: int = 160) -> list[int]:
     sent = [(number * NS, ethernet(ipv4(each))) for number, each in enumerate(segments, 1)]
-    found: list[int] = read_packets(memoryview(pcap(sent, snap=snap))).window_scale.tolist()
-    return found
+    found = read_packets(memoryview(pcap(sent, snap=snap))).window_scale
+    assert found is not None
+    numbers: list[int] = found.tolist()
+    return numbers
 
 
 @pytest.mark.parametrize(
