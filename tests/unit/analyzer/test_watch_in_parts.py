@@ -101,7 +101,7 @@ def test_a_watch_is_the_same_in_parts(name: str, parts: int, watches: Any) -> No
 @pytest.mark.parametrize("name", WITH_REQUESTS)
 def test_entries_beside_requests_are_the_same_in_parts(name: str, parts: int, watches: Any) -> None:
     whole = same_in_parts(watches(name, left_out="*.pcap"), parts)
-    assert any(row.lifetime_s for row in whole.lifetimes)
+    assert whole.lifetimes  # of entries that have a request's end alone
 
 
 def same_in_parts(run: Path, parts: int) -> Analysis:
