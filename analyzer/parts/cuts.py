@@ -123,8 +123,12 @@ def rows_of_flows(flow: Ints, wanted: Ints) -> Ints:
 
     Args:
         flow: of each row, ascending.
-        wanted: the flows, ascending, each once.
+        wanted: the flows, in any order, also several times.
+
+    Returns:
+        Ascending.
     """
+    wanted = np.unique(np.asarray(wanted, dtype=flow.dtype))  # of another type: all are copied
     first, until = np.searchsorted(flow, wanted), np.searchsorted(flow, wanted, side="right")
     counts = until - first
     step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -99,6 +99,12 @@ class _Records:
         return np.asarray(self.words[at] - earliest_s < np.uint32(2 * _FAR_IN_TIME_S))
 
 
+_HEADS = {
+    order: np.dtype([(name, f"{order}u4") for name in ("s", "fraction", "captured", "length")])
+    for order in "<>"
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PcapChunk:
     """Records, all of one file or of files put behind each other.
@@ -128,13 +134,14 @@ class _PcapChunk:
 
     def frames(self) -> Frames:
         """The records' frames."""
-        file, order, at = self.file, self.order, self.at.astype(np.int64)
+        at = self.at.astype(np.int64)
+        head = self.file.records(at, _HEADS[self.order])
         return Frames(
-            file=file,
-            at_ns=file.numbers(at, 4, order) * NS_PER_S
-            + file.numbers(at + 4, 4, order) * self.unit_ns,
+            file=self.file,
+            at_ns=head["s"].astype(np.int64) * NS_PER_S
+            + head["fraction"].astype(np.int64) * self.unit_ns,
             start=at + RECORD_BYTES,
-            length=file.numbers(at + 8, 4, order),
+            length=head["captured"].astype(np.int64),
             link_type=np.full(len(at), self.link_type, dtype=np.int32),
             unread=self.unread,
             untimed=0,

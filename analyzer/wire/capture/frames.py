@@ -47,6 +47,14 @@ class Bytes:
         """Numbers of 1, 2 or 4 bytes as they are, u1, u2 or u4: for what is kept, not reckoned."""
         return self._gather(at, width, order).astype(f"u{width}")
 
+    def records(self, at: Ints, kind: np.dtype[Any]) -> npt.NDArray[Any]:
+        """The bytes at each offset as fields, copied at once; past the end as ``numbers``."""
+        count = self.size - kind.itemsize + 1
+        if count <= 0 or len(at) == 0:
+            return np.zeros(len(at), dtype=kind)
+        all_of_them = np.ndarray((count,), f"V{kind.itemsize}", self._content, strides=(1,))
+        return all_of_them[at if at.max() < count else np.minimum(at, count - 1)].view(kind)
+
     def overlapping(self, width: int, order: str) -> npt.NDArray[Any]:
         """All numbers of this width, a byte apart; for callers whose offsets are inside."""
         return self._views[width, order]
@@ -123,6 +131,18 @@ class Frames:
     def frames(self) -> Frames:
         """Themselves."""
         return self
+
+    def only(self, chosen: Bools) -> Frames:
+        """Some of them, in the same order."""
+        if chosen.all():
+            return self
+        return replace(
+            self,
+            at_ns=self.at_ns[chosen],
+            start=self.start[chosen],
+            length=self.length[chosen],
+            link_type=self.link_type[chosen],
+        )
 
     def holds(self, end: Ints) -> Bools:
         """Which frames were captured at least to this offset."""

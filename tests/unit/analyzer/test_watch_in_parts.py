@@ -24,7 +24,7 @@ from analyzer.parts import InMemory
 from analyzer.recording.directory import Recording
 from analyzer.recording.spill import spilled
 from analyzer.report import to_json
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 from tests.unit.analyzer.builders_packets import NS, table
 from tests.unit.properties import examples
 

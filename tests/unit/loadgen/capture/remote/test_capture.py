@@ -14,8 +14,8 @@ import pytest
 
 from loadgen.capture.events import NO_PACKETS
 from loadgen.capture.model import CapturePlan
-from loadgen.capture.remote import RemoteCapture
-from loadgen.capture.remote_clock import ClockOffset, measure_offset, offset_of
+from loadgen.capture.remote.capture import RemoteCapture
+from loadgen.capture.remote.clock import ClockOffset, measure_offset, offset_of
 from loadgen.director.links.link import Link, parse_link
 from loadgen.director.links.shell import ShellAnswer
 from loadgen.target import Target
