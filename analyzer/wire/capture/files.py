@@ -2,9 +2,9 @@
 
 A frame's own bytes stay where they are and are gathered later, from many frames at once. A file
 comes in chunks, so that what is made of it at a time is bounded, whatever its size. A file that
-ends in the middle of a record, or is damaged, gives the frames before; ``unread`` says how many
-bytes are left. Format: draft-ietf-opsawg-pcap; ``analyzer.wire.capture.pcapng`` reads the other
-one.
+ends in the middle of a record, is damaged, or is cut off while it is read, gives the frames before;
+``unread`` says how many bytes are left. Format: draft-ietf-opsawg-pcap;
+``analyzer.wire.capture.pcapng`` reads the other one.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def frame_chunks(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterato
 def chunks_of(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
     """As ``frame_chunks``, and raises as it does; other processes may make the frames of them."""
     file = Bytes(content)
+    if not file.is_whole:
+        return iter((_unread(file, "<", 0),))
     magic = bytes(content[:4])
     if magic in MAGIC and file.size >= HEADER_BYTES:
         return _pcap_chunks(file, *MAGIC[magic], chunk_bytes)
@@ -160,6 +162,9 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
         begins = None
         last = False
         while not last and begins is None:
+            if not file.is_whole:
+                yield _unread(file, order, start)
+                return
             at = walk(records, start, min(start + chunk_bytes, limit))
             after = records.next_after(int(at[-1])) if len(at) else start
             begins = _next_file(file, order, at)
@@ -175,6 +180,18 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
                 unread=file.size - after if last and begins is None else 0,
             )
             start = after
+
+
+def _unread(file: Bytes, order: str, start: int) -> _PcapChunk:
+    """No record, and all bytes from there on unread."""
+    return _PcapChunk(
+        file=file,
+        order=order,
+        unit_ns=1,
+        link_type=0,
+        at=np.zeros(0, dtype=np.int64),
+        unread=file.size - start,
+    )
 
 
 def _next_file(file: Bytes, order: str, at: Ints) -> int | None:
