@@ -7,6 +7,8 @@
 
 BIN := .venv/bin
 PYTEST := .ci/as-root $(BIN)/python -m pytest -p no:cacheprovider
+COMPILED := $(BIN)/python -m compileall -q analyzer loadgen reports && \
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c 'from reports.run import page; page.compile_templates()'
 KERNELS := 5.10 6.1 6.12 7.2
 LAW_TESTS := $(addprefix tests/lab/test_,kernels.py engines.py lab_matrix.py weight_zero.py timeouts_changed.py burst.py)
 
@@ -21,7 +23,7 @@ test: ## All checks, then all tests: unit, lab, browser (ARGS='-k burst' goes to
 	@.ci/setup test
 	@$(MAKE) --no-print-directory check
 # Hundreds of processes import the product, and what runs as root keeps no bytecode (.ci/as-root).
-	@$(BIN)/python -m compileall -q analyzer loadgen reports
+	@$(COMPILED)
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/python .ci/suites.py
 else
@@ -51,7 +53,7 @@ bench: ## Measurements in tests/bench; they print numbers and may be slow
 	@if ! ls tests/bench/test_*.py >/dev/null 2>&1; then \
 		echo "bench: there is nothing in tests/bench yet"; \
 	else \
-		.ci/setup test && $(BIN)/python -m compileall -q analyzer loadgen reports && \
+		.ci/setup test && $(COMPILED) && \
 			.ci/as-root $(BIN)/python -m pytest -p no:cacheprovider -s tests/bench $(ARGS); \
 	fi
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
-from loadgen.importing.folder import import_folder
+from loadgen.importing.folder import imported
 from reports.run.page import render_page
 from tests.browser.chromium import chromium, offline, opened
 
@@ -39,8 +39,8 @@ def analyses(scratch: Path) -> Iterator[tuple[str, Analysis]]:
     for name in ("dr-burst-50", "dr-failover"):
         yield name, analyse(Recording.open(DATA / name))
     for folder in sorted((DATA / "ground-truth").iterdir()):
-        import_folder([folder], scratch / folder.name)
-        found = analyse(Recording.open(scratch / folder.name))
+        with imported([folder], scratch / folder.name) as made:
+            found = analyse(Recording.open(scratch / folder.name), read=made.read)
         yield folder.name, replace(found, run=str(folder))
 
 

@@ -6,10 +6,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from analyzer.client.causes import lacks_services
 from analyzer.compared.agreement import Tolerance, agreement
+from analyzer.compared.by_requests import REQUEST_END_UNCERTAINTY_S, with_requests
 from analyzer.compared.curves import predicted_curves
 from analyzer.compared.early_ends import (
     ended_early_rows,
@@ -17,16 +16,11 @@ from analyzer.compared.early_ends import (
     with_outages,
     with_removals,
 )
-from analyzer.compared.join import (
-    REQUEST_END_UNCERTAINTY_S,
-    with_first_packet,
-    with_packets,
-    with_requests,
-)
+from analyzer.compared.join import foreign_entries, with_packets, without_last_packet
 from analyzer.compared.passage import passage_of
 from analyzer.compared.servers import real_servers
 from analyzer.estimate.counters import counted_lifetimes
-from analyzer.estimate.decay import lifetimes, predicted_lifetimes
+from analyzer.estimate.decay import predicted_lifetimes
 from analyzer.estimate.decay_in_parts import lifetimes_in_parts
 from analyzer.estimate.entry_timers import timers_of, unseen_ends
 from analyzer.estimate.falls.bands import earliest_and_latest
@@ -39,7 +33,6 @@ from analyzer.estimate.timer_phase import learn_phase, phase_read, phase_unknown
 from analyzer.measure_netfilter import measure_netfilter
 from analyzer.measured import Measured
 from analyzer.observed.entries import state_samples
-from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import (
     Prediction,
     predict,
@@ -57,6 +50,7 @@ if TYPE_CHECKING:
     from analyzer.estimate.in_force.model import InForce
     from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.timers import TimerPhase
+    from analyzer.observed.parted import Parted
     from analyzer.predicted.replay import DirectorRules
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
@@ -78,10 +72,10 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     if director.conntrack_settings is not None:
         return measure_netfilter(director, director.conntrack_settings, evidence, polled)
     if lacks_services(director, evidence):
-        return _without_service(director, evidence, clock, record.tracked.whole())
+        return _without_service(director, evidence, clock, record.tracked)
     if evidence.segments is None:
         return _without_packets(director, evidence, clock, polled)
-    tracked = record.tracked.whole()
+    tracked = record.tracked
     passage = passage_of(director, evidence, clock, tracked)
     rules = rules_of(director, evidence)
 
@@ -102,15 +96,14 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     prediction = replayed(rules)
     prediction = with_removals(prediction, director, evidence, tracked)
     prediction = with_outages(prediction, passage.outages)
-    joined = with_packets(tracked, prediction, clock.margin_s)
-    joined = with_first_packet(joined, passage.segments)
+    joined = with_packets(tracked, prediction, clock.margin_s, passage.segments)
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     phase = timer_phase(rules, director, inferred)
     director = replace(director, hz=rules.hz)
-    rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=0)
+    rows = lifetimes_in_parts(joined, director, clock, phase, last_packet_uncertainty_s=0)
     servers = real_servers(prediction, joined, evidence, polled)
     predicted = predicted_curves(prediction, servers, evidence.zero_ns, director.kernel)
-    samples = state_samples(record.entries.whole(), record.entry_polls)
+    samples = state_samples(record.entries, record.entry_polls)
     bounds = (
         earliest_and_latest(
             prediction, rules.hz, rules_by_falls.uncertainty_s, phase_known=phase is not None
@@ -120,7 +113,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     )
     return Measured(
         director=director,
-        tracked=Parted.of(joined),
+        tracked=joined,
         prediction=prediction,
         lifetimes=with_sources(
             (by_counters.lifetimes if by_counters else rows)
@@ -145,7 +138,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         if polled
         else None,
         ended_early=ended_early_rows(prediction),
-        foreign_entries=int(joined["last_ns"].isna().sum()),
+        foreign_entries=foreign_entries(joined),
         inferred=inferred,
         rules=rules,
         in_force=in_force,
@@ -189,7 +182,7 @@ def _tolerance(
 
 
 def _without_service(
-    director: Director, evidence: Evidence, clock: DirectorClock, tracked: pd.DataFrame
+    director: Director, evidence: Evidence, clock: DirectorClock, tracked: Parted
 ) -> Measured:
     """Packets to a service that the director does not have make no entry, so none is predicted."""
     what = f"ActiveConn, InActConn and predictions for the service on {director.name}"
@@ -197,7 +190,7 @@ def _without_service(
     in_force = timeouts_in_force(director, evidence, clock)
     return Measured(
         director=director,
-        tracked=Parted.of(tracked.assign(last_ns=pd.array([pd.NA] * len(tracked), dtype="Int64"))),
+        tracked=tracked.map(without_last_packet),
         prediction=None,
         lifetimes=[],
         predicted=[],
@@ -226,11 +219,8 @@ def _without_packets(
         timers = timers_of(record.tracked, in_force.steady)
         tracked, foreign, uncertainty_s = record.tracked.map(timers.added), 0, 0.0
     else:
-        by_requests = with_requests(
-            record.tracked.whole(), record.entries.whole(), evidence.requests
-        )
-        tracked, uncertainty_s = Parted.of(by_requests), REQUEST_END_UNCERTAINTY_S
-        foreign = int(by_requests["last_ns"].isna().sum())
+        tracked = with_requests(record.tracked, record.entries, evidence.requests)
+        foreign, uncertainty_s = foreign_entries(tracked), REQUEST_END_UNCERTAINTY_S
     if rules.changes:
         tracked = tracked.map(lambda rows: with_timeouts(rows, rules, clock))
     phase = phase_read(director)

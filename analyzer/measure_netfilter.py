@@ -11,17 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from analyzer.compared.agreement import Tolerance, agreement
+from analyzer.compared.by_requests import REQUEST_END_UNCERTAINTY_S, with_requests
 from analyzer.compared.curves import predicted_curves
 from analyzer.compared.early_ends import ended_early_rows, with_early_ends, with_outages
-from analyzer.compared.join import (
-    REQUEST_END_UNCERTAINTY_S,
-    with_first_packet,
-    with_packets,
-    with_requests,
-)
+from analyzer.compared.join import foreign_entries, with_packets, without_last_packet
 from analyzer.compared.passage import passage_of, without_untracked
 from analyzer.compared.servers import real_servers
 from analyzer.conntrack.proc import OFFLOAD
@@ -35,7 +30,6 @@ from analyzer.ipvs.states import Timeouts
 from analyzer.measured import Measured
 from analyzer.observed.entries import ns, since_ns, state_samples
 from analyzer.observed.masquerades import hidden_connections, no_hidden_connections
-from analyzer.observed.parted import Parted
 from analyzer.predicted.conntrack import predict
 from analyzer.predicted.evictions import with_evictions
 from analyzer.predicted.rules import rules_of
@@ -43,10 +37,13 @@ from analyzer.predicted.untracked import untracked
 from analyzer.results import NotMeasured
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
     from analyzer.conntrack.settings import ConntrackSettings
     from analyzer.evidence.evidence import Evidence
+    from analyzer.observed.parted import Parted
     from analyzer.observed.record import DirectorRecord
     from analyzer.predicted.entries import Prediction
     from analyzer.recording.director import Director
@@ -83,21 +80,19 @@ def measure_netfilter(
     )
     if evidence.segments is None:
         return _without_packets(director, rules, evidence, polled)
-    passage = passage_of(director, evidence, clock, record.tracked.whole())
+    passage = passage_of(director, evidence, clock, record.tracked)
     apart = untracked(passage.segments, record)
     passage = without_untracked(passage, apart)
     prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
     hidden = _hidden(evidence, director.name)
     prediction = with_evictions(prediction, passage.segments.flows, hidden)
     prediction = with_outages(prediction, passage.outages)
-    joined = with_first_packet(
-        with_packets(record.tracked.whole(), prediction, clock.margin_s), passage.segments
-    )
+    joined = with_packets(record.tracked, prediction, clock.margin_s, passage.segments)
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     offloaded = _offloaded(record.entries)
     unsure = offloaded | _about_changes(prediction, changes)
     rows = conntrack_lifetimes(joined, director.name, settings, clock.uncertainty_s)
-    samples = state_samples(record.entries.whole(), record.entry_polls)
+    samples = state_samples(record.entries, record.entry_polls)
     predicted = (
         predicted_curves(
             prediction,
@@ -110,7 +105,7 @@ def measure_netfilter(
     )
     return Measured(
         director=director,
-        tracked=Parted.of(joined),
+        tracked=joined,
         prediction=prediction,
         lifetimes=rows
         or predicted_conntrack_lifetimes(prediction.entry_parts(), director.name, settings),
@@ -126,7 +121,7 @@ def measure_netfilter(
         if len(record.entry_polls.at_ns)
         else None,
         ended_early=ended_early_rows(prediction),
-        foreign_entries=int(joined["last_ns"].isna().sum()),
+        foreign_entries=foreign_entries(joined),
         inferred=None,
         rules=rules_of(director, evidence),
         in_force=_NOTHING_IN_FORCE,
@@ -148,13 +143,14 @@ def _without_packets(
 ) -> Measured:
     """Lifetimes by the ends of the requests; without those only the states of entries."""
     record = evidence.by_director[director.name]
-    tracked, foreign = record.tracked.map(_without_last_packet), 0
     rows: list[Lifetime] = []
-    if len(evidence.requests):
-        joined = with_requests(record.tracked.whole(), record.entries.whole(), evidence.requests)
-        tracked, foreign = Parted.of(joined), int(joined["last_ns"].isna().sum())
+    if not len(evidence.requests):
+        tracked, foreign = record.tracked.map(without_last_packet), 0
+    else:
+        tracked = with_requests(record.tracked, record.entries, evidence.requests)
+        foreign = foreign_entries(tracked)
         slack_s = record.clock.uncertainty_s + REQUEST_END_UNCERTAINTY_S
-        rows = conntrack_lifetimes(joined, director.name, rules.settings, slack_s)
+        rows = conntrack_lifetimes(tracked, director.name, rules.settings, slack_s)
     offloaded = _offloaded(record.entries)
     return Measured(
         director=director,
@@ -172,10 +168,6 @@ def _without_packets(
         conntrack=rules,
         hidden=_hidden(evidence, director.name),
     )
-
-
-def _without_last_packet(tracked: pd.DataFrame) -> pd.DataFrame:
-    return tracked.assign(last_ns=pd.array([pd.NA] * len(tracked), dtype="Int64"))
 
 
 def _hidden(evidence: Evidence, name: str) -> pd.DataFrame:

@@ -147,9 +147,9 @@ def percentiles(name: str, since: Since, values_ms: Ordered | Floats) -> Percent
     if n == 0:
         return None
     nines = np.linspace(0, np.log10(n), max(int(POINTS_PER_NINE * np.log10(n)), 1) + 1)
-    share = np.unique(np.r_[1 - 10.0**-nines, [q for q in QUANTILES if carries_quantile(q, n)]])
-    share = share[share <= 1 - 1 / n]
     carried = [q for q in QUANTILES if carries_quantile(q, n)]
+    share = np.unique(np.r_[1 - 10.0**-nines, carried])
+    share = share[share <= 1 - 1 / n]
     ms = ordered.at(np.r_[_rank(share, n), _rank(np.array(carried), n)].astype(np.int64))
     at = dict(zip(carried, ms[len(share) :].tolist(), strict=True))
     return Percentiles(

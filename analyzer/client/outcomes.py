@@ -230,7 +230,7 @@ def _of_part(part: RequestRows, zero_ns: int, targets: Sequence[Place]) -> Rows[
             **{name: _filled(each, len(ended)) for name, each in runs.items()},
         },
         _Part(
-            sums=_sums(requests, ended, failed, targets),
+            sums=_sums(requests, ended, failed, [*zip(targets, here, strict=True)]),
             rows=len(ended),
             runs={name: tuple(map(len, each)) for name, each in runs.items()},
         ),
@@ -282,8 +282,12 @@ def has_failed(ended: pd.DataFrame) -> Bools:
 
 
 def _sums(
-    requests: pd.DataFrame, ended: pd.DataFrame, failed: Bools, targets: Sequence[Place]
+    requests: pd.DataFrame,
+    ended: pd.DataFrame,
+    failed: Bools,
+    targets: Sequence[tuple[Place, Bools]],
 ) -> Sums:
+    """What a part adds; ``targets`` with which of ``ended`` are theirs."""
     started = ended["started"].notna().to_numpy(dtype=bool)
     opened = requests["started"].notna().to_numpy(dtype=bool) & ~is_reused(requests)
     sends_and_ends = pd.concat([ended["started"], ended["ended"]])
@@ -296,8 +300,7 @@ def _sums(
         failures=reasons_of(ended[failed & started]),
         by_target=tuple(
             _counts(started[here], failed[here], opened[_is_at(requests, place)])
-            for place in targets
-            for here in [_is_at(ended, place)]
+            for place, here in targets
         ),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from analyzer.compared.join import seen_entries
 from analyzer.compared.states import state_matches
 from analyzer.ipvs.timers import granule_jiffies
 from analyzer.observed.ends import WIDEST_POLL_GAP_S
+from analyzer.parts.mapped import release
 from analyzer.predicted.entries import TIMER
 from analyzer.recording.instants import midway_ns, seconds_since
 from analyzer.results import Agreement
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from analyzer.charts.curves import Curve
     from analyzer.observed.entries import Sampled
+    from analyzer.observed.parted import Parted
     from analyzer.predicted.entries import Prediction
 
     Ints = npt.NDArray[np.int64]
@@ -68,7 +71,7 @@ class Tolerance:
 
 def agreement(
     prediction: Prediction,
-    tracked: pd.DataFrame,
+    tracked: Parted,
     samples: Sampled,
     observed: Sequence[Curve],
     predicted: Sequence[Curve],
@@ -90,7 +93,7 @@ def agreement(
     matches, counted = state_matches(
         prediction, samples.without(tolerance.unsure_flows), tolerance.stamps_s
     )
-    ended = _timed(tracked)
+    ended = tracked.each(_timed)
     residuals, beyond_s = _residuals(ended, tolerance)
     errors = _curve_errors(observed, [predicted, *otherwise], _slack_s(ended, tolerance), tolerance)
     return Agreement(
@@ -111,8 +114,12 @@ def agreement(
 
 def value_at(t_s: Floats, values: Ints, at_s: Floats) -> Ints:
     """A step curve's value at other instants; 0 before its first."""
-    index = np.searchsorted(t_s, at_s, side="right")
-    return np.asarray(np.r_[0, values][index], dtype=np.int64)
+    latest = np.searchsorted(t_s, at_s, side="right") - 1
+    found = np.zeros(len(at_s), dtype=np.int64)
+    found[latest >= 0] = values[latest[latest >= 0]]
+    release(t_s)
+    release(values)
+    return found
 
 
 def _curve_errors(
@@ -207,6 +214,7 @@ def _far_from(at_s: Floats, changes_s: Floats) -> Bools:
     after = np.searchsorted(changes_s, at_s)
     before_s = np.abs(at_s - changes_s[np.maximum(after - 1, 0)])
     after_s = np.abs(changes_s[np.minimum(after, len(changes_s) - 1)] - at_s)
+    release(changes_s)
     return np.asarray(np.minimum(before_s, after_s) > CHANGE_MARGIN_S)
 
 
@@ -228,20 +236,32 @@ def _width_s(ended: pd.DataFrame) -> Floats:
     return np.minimum(np.maximum(width_s, 0.0), WIDEST_POLL_S)
 
 
-def _slack_s(ended: pd.DataFrame, tolerance: Tolerance) -> float:
+def _slack_s(ended: Parted, tolerance: Tolerance) -> float:
     """How far the predicted curves may lie beside the polled ones in time."""
-    if ended.empty:
+    width_s = ended.column(_width_s)
+    if not len(width_s):
         return tolerance.clock_s + tolerance.timeout_s
-    timer_s, width_s = _timer_s(ended, tolerance).max(), np.median(_width_s(ended))
-    return tolerance.clock_s + float(timer_s) + float(width_s)
+    timer_s = max(float(_timer_s(part, tolerance).max(initial=0.0)) for part in ended)
+    return tolerance.clock_s + timer_s + float(np.median(width_s))
 
 
-def _residuals(ended: pd.DataFrame, tolerance: Tolerance) -> tuple[dict[str, int], float | None]:
+def _residuals(ended: Parted, tolerance: Tolerance) -> tuple[dict[str, int], float | None]:
     """The number of expiries by the reason of their difference; the largest unexplained one.
 
     That is how far the expiry lies beside the polls between which the entry expired, in seconds;
     None where none is unexplained.
     """
+    counts, beyond_s = Counter[str](), [-math.inf]
+    for part in ended:
+        reasons, outside_s = _reasons(part, tolerance)
+        counts.update(reasons.tolist())
+        beyond_s.append(float(outside_s[reasons == UNEXPLAINED].max(initial=-math.inf)))
+    worst_s = max(beyond_s)
+    return dict(sorted(counts.items())), worst_s if worst_s > -math.inf else None
+
+
+def _reasons(ended: pd.DataFrame, tolerance: Tolerance) -> tuple[npt.NDArray[np.str_], Floats]:
+    """Why each expiry differs, and how far it lies beside its polls, in seconds."""
     zero_ns = _zero_ns(ended)
     ends_s, seen_s, absent_s = (
         seconds_since(ended[name], zero_ns) for name in ("ends_ns", "seen_ns", "absent_by_ns")
@@ -263,10 +283,7 @@ def _residuals(ended: pd.DataFrame, tolerance: Tolerance) -> tuple[dict[str, int
         ["poll", "outage", "clock", "timer", "poll_width"],
         otherwise,
     )
-    names, counts = np.unique(reasons, return_counts=True)
-    beyond_s = outside_s[reasons == UNEXPLAINED]
-    residuals = dict(zip(names.tolist(), counts.tolist(), strict=True))
-    return residuals, float(beyond_s.max()) if len(beyond_s) else None
+    return reasons, outside_s
 
 
 def _zero_ns(ended: pd.DataFrame) -> int:
@@ -305,11 +322,17 @@ def _other_step_s(
     return other
 
 
-def _worst_expiry_error_s(ended: pd.DataFrame, tolerance: Tolerance) -> float | None:
-    ended = ended[~ended["flow"].isin(tolerance.unsure_flows)]
-    if ended.empty:
-        return None
-    narrow = seconds_since(ended["absent_by_ns"], ended["seen_ns"]) <= WIDEST_POLL_GAP_S
-    ended = ended[narrow] if narrow.any() else ended
-    middle_ns = midway_ns(ended["seen_ns"], ended["absent_by_ns"])
-    return float(np.abs(seconds_since(ended["ends_ns"], middle_ns)).max())
+def _worst_expiry_error_s(ended: Parted, tolerance: Tolerance) -> float | None:
+    """How far an expiry lay from the middle of its polls; by polls near each other, if any are."""
+    worst_s = {True: -math.inf, False: -math.inf}
+    for part in ended:
+        rows = part[~part["flow"].isin(tolerance.unsure_flows)]
+        narrow = seconds_since(rows["absent_by_ns"], rows["seen_ns"]) <= WIDEST_POLL_GAP_S
+        middle_ns = midway_ns(rows["seen_ns"], rows["absent_by_ns"])
+        off_s = np.abs(seconds_since(rows["ends_ns"], middle_ns))
+        for is_narrow, worst in worst_s.items():
+            worst_s[is_narrow] = max(
+                worst, float(off_s[narrow == is_narrow].max(initial=-math.inf))
+            )
+    found_s = worst_s[True] if worst_s[True] > -math.inf else worst_s[False]
+    return found_s if found_s > -math.inf else None

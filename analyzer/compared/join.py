@@ -8,35 +8,39 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.compared.beside import beside
 from analyzer.ipvs.flow_steps import NO_ENTRY
-from analyzer.observed.entries import ns
 from analyzer.recording.clock import REACTION_S
-from analyzer.recording.connections import is_last_of_connection
 from analyzer.recording.instants import latest_row
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from analyzer.observed.parted import Parted
     from analyzer.predicted.entries import Prediction
-    from analyzer.recording.requests import RequestRows
     from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]
 
-REQUEST_END_UNCERTAINTY_S = 0.05
-"""Seconds between the request's end and the last packet, as taken without a capture."""
+_JOINED = {
+    "state": "float64",
+    "last_ns": "Int64",
+    "ends_ns": "Int64",
+    "cause": "str",
+    "timeout_name": "string",
+}
+"""Types in which a value may be missing."""
 
-_TARGET = ["vip", "port"]
-"""A source port may serve several targets at a time."""
-
-_TEXTS = ("cause", "timeout_name")
 _NEVER = np.iinfo(np.int64).max
 
 
 def with_packets(
-    tracked: pd.DataFrame, prediction: Prediction, margin_s: float = REACTION_S
-) -> pd.DataFrame:
+    tracked: Parted,
+    prediction: Prediction,
+    margin_s: float = REACTION_S,
+    segments: Segments | None = None,
+) -> Parted:
     """Each tracked entry of one director beside the predicted entry that it ended as.
 
     Tracked and predicted entries of a flow follow each other in the same order. One ended as the
@@ -48,26 +52,38 @@ def with_packets(
         tracked: as ``observed.entries.tracked_entries`` gives them, one director's.
         prediction: for the same director.
         margin_s: how well the instants of polls and packets can be compared.
+        segments: that passed it, where the first of each flow is asked for.
 
     Returns:
-        ``tracked``, in the order of when they were last seen, with ``last_ns`` (the last packet),
-        ``predicted_state``, ``timeout_s``, ``ends_ns``, ``cause`` and ``entry``; <NA> where no
-        packet was captured.
+        ``tracked`` with ``last_ns`` (the last packet), ``predicted_state``, ``timeout_s``,
+        ``ends_ns``, ``cause`` and ``entry``; with segments ``first_packet_ns``, of the flow; <NA>
+        where no packet was captured.
     """
-    last_seen_ns = tracked["seen_ns"].to_numpy(dtype=np.int64, na_value=_NEVER)
-    left = tracked.iloc[np.argsort(last_seen_ns, kind="stable")].reset_index(drop=True)
-    entry = _entry_of(left, prediction.entries, round(margin_s * NS_PER_S))
-    known = np.unique(entry.dropna().to_numpy(dtype=np.int64))
-    right = prediction.entries.drop(columns=["flow", "first_ns"]).iloc[known]
-    texts = {name: "str" if name == "cause" else "string" for name in _TEXTS if name in right}
-    right = right.astype(texts).rename(columns={"state": "predicted_state"})
-    right = right.astype({"last_ns": "Int64", "ends_ns": "Int64"})
-    found = right.reindex(entry.fillna(NO_ENTRY)).set_index(left.index)
-    return pd.concat([left.assign(entry=entry), found], axis=1)
+    entries, margin_ns = prediction.entries, round(margin_s * NS_PER_S)
+    pairs = beside(tracked, entries["flow"].to_numpy(), prediction.store)
+    joined = (_with_packets(frame, entries.iloc[rows], margin_ns) for frame, rows in pairs)
+    if segments is not None:
+        joined = (_with_first_packet(frame, segments) for frame in joined)
+    return tracked.again(joined)
 
 
-def _entry_of(tracked: pd.DataFrame, entries: pd.DataFrame, margin_ns: int) -> pd.Series:
-    """The number of the predicted entry that each one ended as; <NA> for none."""
+def _with_packets(tracked: pd.DataFrame, entries: pd.DataFrame, margin_ns: int) -> pd.DataFrame:
+    """Some tracked entries beside the predicted entries of their flows."""
+    place = _entry_of(tracked, entries, margin_ns)
+    known = np.unique(place[place != NO_ENTRY])
+    numbers = entries.index.to_numpy(dtype=np.int64)
+    entry = np.full(len(place), NO_ENTRY)
+    entry[place != NO_ENTRY] = numbers[place[place != NO_ENTRY]]
+    right = entries.drop(columns=["flow", "first_ns"]).iloc[known]
+    kinds = {name: kind for name, kind in _JOINED.items() if name in right}
+    found = right.astype(kinds).reindex(entry).set_index(tracked.index)
+    found = found.rename(columns={"state": "predicted_state"})
+    numbered = pd.arrays.IntegerArray(entry, entry == NO_ENTRY)
+    return pd.concat([tracked.assign(entry=numbered), found], axis=1)
+
+
+def _entry_of(tracked: pd.DataFrame, entries: pd.DataFrame, margin_ns: int) -> Ints:
+    """The place of the predicted entry that each one ended as; NO_ENTRY for none."""
     seen_ns = tracked["seen_ns"].to_numpy(dtype=np.int64, na_value=_NEVER)
     flow, began_ns = (entries[name].to_numpy(dtype=np.int64) for name in ("flow", "first_ns"))
     flow_of_row = tracked["flow"].to_numpy(dtype=np.int64)
@@ -79,7 +95,7 @@ def _entry_of(tracked: pd.DataFrame, entries: pd.DataFrame, margin_ns: int) -> p
     if len(unclear):
         rows = tracked.iloc[unclear]
         chosen[unclear] = _by_its_end(rows, surely[unclear], perhaps[unclear], entries, margin_ns)
-    return pd.Series(pd.arrays.IntegerArray(chosen, chosen == NO_ENTRY), index=tracked.index)
+    return chosen
 
 
 def _by_its_end(
@@ -107,7 +123,7 @@ def _by_its_end(
     return chosen
 
 
-def with_first_packet(tracked: pd.DataFrame, segments: Segments) -> pd.DataFrame:
+def _with_first_packet(tracked: pd.DataFrame, segments: Segments) -> pd.DataFrame:
     """``first_packet_ns`` of each entry's flow that passed this director; <NA> if none did."""
     flow = tracked["flow"].to_numpy(dtype=np.int64)
     if not len(flow) or not len(segments.flow):
@@ -170,72 +186,18 @@ class SeenServers:
         return servers
 
 
-def seen_entries(joined: pd.DataFrame, prediction: Prediction) -> int:
+def seen_entries(joined: Parted, prediction: Prediction) -> int:
     """How many of the predicted entries were seen."""
-    seen = SeenServers.of(joined)
-    return sum(int(seen.of_entries(part).notna().sum()) for part in prediction.entry_parts())
+    pairs = beside(joined, prediction.entries["flow"].to_numpy(), prediction.store)
+    parts = ((SeenServers.of(rows), prediction.entries.iloc[place]) for rows, place in pairs)
+    return sum(int(seen.of_entries(entries).notna().sum()) for seen, entries in parts)
 
 
-def with_requests(
-    tracked: pd.DataFrame, entries: pd.DataFrame, requests: RequestRows
-) -> pd.DataFrame:
-    """Each tracked entry beside the end of its connection, without a capture.
-
-    A connection that carried several requests ended with the last of them.
-
-    Args:
-        tracked: one director's.
-        entries: its ``numbered`` changes, which know each flow's client.
-        requests: the recording's.
-
-    Returns:
-        ``tracked`` with ``last_ns``; <NA> where no request of ours had that port.
-    """
-    clients = entries.drop_duplicates("flow")[["flow", "client_ip", "client_port", *_TARGET]]
-    if clients.empty:
-        requests = requests.part(slice(0, 0))
-    target = _TARGET if all(map(_knows_targets, requests.parts())) else []
-    ends = [_ends(part, clients, target) for part in requests.parts()]
-    right = pd.concat(ends).astype({"flow": "int64", "last_ns": "int64"}).sort_values("last_ns")
-    right["at_ns"] = right["last_ns"]
-    joined = pd.merge_asof(
-        tracked.assign(at_ns=tracked["appeared_ns"]).sort_values("at_ns"),
-        right[["flow", "last_ns", "at_ns"]].astype({"last_ns": "Int64"}),  # some find no partner
-        on="at_ns",
-        by="flow",
-        direction="nearest",
-        tolerance=60_000_000_000,
-    )
-    return joined.drop(columns="at_ns")
+def foreign_entries(joined: Parted) -> int:
+    """How many entries are of no packet or request of this run."""
+    return sum(int(part["last_ns"].isna().sum()) for part in joined)
 
 
-def _knows_targets(part: RequestRows) -> bool:
-    """Whether the VIP and port of each connection's end are known."""
-    return bool(_connection_ends(part)[_TARGET].notna().to_numpy().all())
-
-
-def _ends(part: RequestRows, clients: pd.DataFrame, target: list[str]) -> pd.DataFrame:
-    """The flow of each connection that some requests were the last of, and when it ended."""
-    ended = _connection_ends(part)
-    ends = pd.DataFrame(
-        {
-            "client_ip": ended["source_ip"],
-            "client_port": ended["source_port"],
-            **{name: ended[name] for name in target},
-            "last_ns": ns(_closed_or_ended(ended)),
-        }
-    )
-    return ends.merge(clients, on=["client_ip", "client_port", *target])[["flow", "last_ns"]]
-
-
-def _connection_ends(part: RequestRows) -> pd.DataFrame:
-    """The last request of each connection that ended."""
-    requests = part.frame(with_following=True)
-    known = requests["ended"].notna() & requests["source_port"].notna()
-    is_last = known.to_numpy(dtype=bool) & is_last_of_connection(requests)
-    return requests.iloc[: len(part)][is_last[: len(part)]]
-
-
-def _closed_or_ended(requests: pd.DataFrame) -> pd.Series:
-    """When each connection was closed or, if not recorded, its answer complete."""
-    return requests["closed"].fillna(requests["ended"])
+def without_last_packet(tracked: pd.DataFrame) -> pd.DataFrame:
+    """Tracked entries of whose packets nothing is known."""
+    return tracked.assign(last_ns=pd.array([pd.NA] * len(tracked), dtype="Int64"))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.evidence.evidence import Evidence
+    from analyzer.observed.parted import Parted
     from analyzer.observed.record import DirectorRecord
     from analyzer.predicted.outages import Outage
     from analyzer.predicted.replay import Handling
@@ -98,7 +99,7 @@ def passage_of(
     director: Director,
     evidence: Evidence,
     clock: DirectorClock,
-    tracked: pd.DataFrame,
+    tracked: Parted,
     assumed: Bools | None = None,
 ) -> Passage:
     """The segments that passed a director.
@@ -141,7 +142,7 @@ def _handled(
     segments: Segments,
     director: Director,
     evidence: Evidence,
-    tracked: pd.DataFrame,
+    tracked: Parted,
     answered: Answers,
     out: tuple[Outage, ...],
     margin_ns: int,

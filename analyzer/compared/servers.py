@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from analyzer.compared.beside import beside
 from analyzer.compared.curves import UNKNOWN_SERVER
 from analyzer.compared.join import SeenServers
 from analyzer.ipvs.states import Flag
-from analyzer.parts import cuts, rows_of_flows, same_flows
+from analyzer.parts import cuts, same_flows
 from analyzer.parts.columns import Numbering, named, narrowed
 from analyzer.wire.services import service_numbers, services_of
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from analyzer.charts.curves import Curve
     from analyzer.evidence.evidence import Evidence
+    from analyzer.observed.parted import Parted
     from analyzer.predicted.entries import Prediction
     from analyzer.wire.segments import Segments
 
@@ -39,7 +41,7 @@ _NEVER = np.iinfo(np.int64).max
 
 
 def real_servers(
-    prediction: Prediction, joined: pd.DataFrame, evidence: Evidence, observed: list[Curve]
+    prediction: Prediction, joined: Parted, evidence: Evidence, observed: list[Curve]
 ) -> pd.Series:
     """Each predicted entry's real server, by the name that the service lists; categories."""
     listed = {curve.real_server for curve in observed}
@@ -50,7 +52,7 @@ def real_servers(
     return _of_entries(prediction, joined, evidence, names)
 
 
-def servers_known(prediction: Prediction, joined: pd.DataFrame, evidence: Evidence) -> pd.Series:
+def servers_known(prediction: Prediction, joined: Parted, evidence: Evidence) -> pd.Series:
     """Each predicted entry's real server: as polled, else by the MAC that answered; else <NA>.
 
     The names are categories.
@@ -60,16 +62,17 @@ def servers_known(prediction: Prediction, joined: pd.DataFrame, evidence: Eviden
 
 def _of_entries(
     prediction: Prediction,
-    joined: pd.DataFrame,
+    joined: Parted,
     evidence: Evidence,
     renamed: Callable[[pd.Series], pd.Series],
 ) -> pd.Series:
     """Each predicted entry's real server, under another name."""
-    seen = SeenServers.of(joined)
     answerers = _Answerers.of(evidence, joined)
     writer, names = prediction.store.columns(), Numbering()
-    for entries in prediction.entry_parts():
-        servers = seen.of_entries(entries)
+    flows = prediction.entries["flow"].to_numpy()
+    for rows, place in beside(joined, flows, prediction.store):
+        entries = prediction.entries.iloc[place]
+        servers = SeenServers.of(rows).of_entries(entries)
         if servers.isna().any() and answerers.names:
             flow, first_ns = (entries[name].to_numpy() for name in ("flow", "first_ns"))
             by_mac = answerers.nearest(flow, first_ns, itself=True)
@@ -105,7 +108,7 @@ class _Answerers:
     names: dict[int, str]
 
     @classmethod
-    def of(cls, evidence: Evidence, tracked: pd.DataFrame) -> _Answerers:
+    def of(cls, evidence: Evidence, tracked: Parted) -> _Answerers:
         """Those of a recording.
 
         Args:
@@ -117,10 +120,7 @@ class _Answerers:
             return cls(segments=None, services=pd.DataFrame(), table=pd.DataFrame(), names={})
         segments, table = evidence.segments, captured.connections[_ANSWERED]
         services = services_of(segments)
-        flows = np.unique(tracked["flow"].to_numpy(dtype=np.int64))
-        near = table.iloc[rows_of_flows(table["flow"].to_numpy(), flows)]
-        near = near.assign(by=_numbers(near, segments.flows, services))
-        names = _servers_of_macs(near.sort_values("first_ns"), services, evidence, tracked)
+        names = _servers_of_macs(segments, services, evidence, tracked, table)
         return cls(segments=segments, services=services, table=table, names=names)
 
     def nearest(self, flow: Ints, at_ns: Ints, *, itself: bool) -> pd.Series:
@@ -179,19 +179,16 @@ def _numbers(answered: pd.DataFrame, flows: pd.DataFrame, services: pd.DataFrame
 
 
 def _servers_of_macs(
-    answered: pd.DataFrame, services: pd.DataFrame, evidence: Evidence, tracked: pd.DataFrame
+    segments: Segments,
+    services: pd.DataFrame,
+    evidence: Evidence,
+    tracked: Parted,
+    table: pd.DataFrame,
 ) -> dict[int, str]:
     """The real server behind each of ``_numbers``: by entries seen, else by ARP in dr.
 
     A MAC that answers for several real servers is a router's, or a director's in nat.
     """
-    seen = pd.merge_asof(
-        tracked[["flow", "appeared_ns", "real_server"]].sort_values("appeared_ns"),
-        answered,
-        left_on="appeared_ns",
-        right_on="first_ns",
-        by="flow",
-    ).dropna(subset=["by"])
     names: dict[int, str] = {}
     if evidence.facts is not None and evidence.forwarding == "dr":
         ports = services["port"].tolist()
@@ -200,7 +197,11 @@ def _servers_of_macs(
             for mac, ip in evidence.facts.neighbours.items()
             for end, port in enumerate(ports)
         }
-    counted = seen.groupby(["by", "real_server"]).size().reset_index(name="entries")
+    parts = [
+        _counted(rows, table.iloc[place], segments.flows, services)
+        for rows, place in beside(tracked, table["flow"].to_numpy(), segments.store)
+    ]
+    counted = pd.concat(parts).groupby(["by", "real_server"])["entries"].sum().reset_index()
     total = counted.groupby("by")["entries"].transform("sum")
     mostly = (counted["entries"] > MOSTLY * total).to_numpy(dtype=bool)
     answerers = counted["by"].to_numpy(dtype=np.int64)
@@ -210,8 +211,23 @@ def _servers_of_macs(
     return names | dict(known)
 
 
+def _counted(
+    tracked: pd.DataFrame, answered: pd.DataFrame, flows: pd.DataFrame, services: pd.DataFrame
+) -> pd.DataFrame:
+    """How many entries of each real server each of ``_numbers`` answered."""
+    near = answered[answered["flow"].isin(tracked["flow"])].sort_values("first_ns")
+    seen = pd.merge_asof(
+        tracked[["flow", "appeared_ns", "real_server"]].sort_values("appeared_ns"),
+        near.assign(by=_numbers(near, flows, services)),
+        left_on="appeared_ns",
+        right_on="first_ns",
+        by="flow",
+    ).dropna(subset=["by"])
+    return seen.groupby(["by", "real_server"]).size().reset_index(name="entries")
+
+
 def servers_by_segment(
-    segments: Segments, tracked: pd.DataFrame, evidence: Evidence, margin_ns: int
+    segments: Segments, tracked: Parted, evidence: Evidence, margin_ns: int
 ) -> pd.Series:
     """The real server of the entry that each segment finds; <NA> where that is not known.
 
@@ -227,8 +243,9 @@ def servers_by_segment(
     rows = pd.DataFrame({"flow": segments.flow, "at_ns": segments.at_ns})
     is_syn = (segments.flag == Flag.SYN) & segments.to_vip
     sooner = rows.assign(at_ns=segments.at_ns - np.where(is_syn, margin_ns, 0))
-    before = _life_about(sooner, tracked, "backward")
-    after = _life_about(rows, tracked, "forward")
+    lives = tracked.whole(["flow", "appeared_ns", "seen_ns", "real_server"])
+    before = _life_about(sooner, lives, "backward")
+    after = _life_about(rows, lives, "forward")
     last_seen_ns = before["seen_ns"].fillna(_NEVER).to_numpy(dtype=np.int64)
     is_same = before["real_server"].notna() & (last_syn_ns(segments) <= last_seen_ns)
     is_next = ~is_same & ~is_syn  # the entry that a SYN since then made, and that was seen later
@@ -238,14 +255,14 @@ def servers_by_segment(
 
 
 def _life_about(
-    rows: pd.DataFrame, tracked: pd.DataFrame, direction: Literal["backward", "forward"]
+    rows: pd.DataFrame, lives: pd.DataFrame, direction: Literal["backward", "forward"]
 ) -> pd.DataFrame:
     """The latest tracked entry of each row's flow that had appeared, or the first to appear."""
     rows = rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable")
     return (
         pd.merge_asof(
             rows,
-            tracked[["flow", "appeared_ns", "seen_ns", "real_server"]].sort_values("appeared_ns"),
+            lives.sort_values("appeared_ns"),
             left_on="at_ns",
             right_on="appeared_ns",
             by="flow",

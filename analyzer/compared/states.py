@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.parts import same_flows
+from analyzer.compared.beside import beside
 from analyzer.predicted.entries import state_number
 from analyzer.units import NS_PER_S
 
@@ -33,11 +33,12 @@ def state_matches(
         stamps_s: how well a poll's instant is known against a packet's.
     """
     margin_ns = max(PACKET_MARGIN_NS, round(stamps_s * NS_PER_S))
-    flow = samples.held["flow"].to_numpy()
     matches = counted = 0
-    for steps in prediction.parts() if len(flow) else ():
-        held = samples.held.iloc[same_flows(steps["flow"].to_numpy(), flow)]
-        same, common = _matches(steps, held, samples, margin_ns)
+    flow = prediction.steps["flow"].to_numpy()
+    for held, rows in beside(samples.held, flow, prediction.store):
+        if held.empty:
+            continue
+        same, common = _matches(prediction.steps.iloc[rows], held, samples, margin_ns)
         matches, counted = matches + same, counted + common
     return matches, counted
 

@@ -96,7 +96,7 @@ class Packets:
         sequence, acknowledgement: modulo 2^32; the latter counts where ``has_ack``.
         payload_bytes: of TCP's data.
         window: as in the header.
-        window_scale: a SYN's; below 0 as in ``analyzer.wire.capture.options``.
+        window_scale: a SYN's; below 0 as in ``analyzer.conntrack.windows``.
         lost: it never got there: it changes nothing.
     """
 

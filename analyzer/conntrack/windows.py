@@ -24,8 +24,11 @@ WITHIN, LATE, BEYOND = 0, 1, 2
 beyond it, or acknowledges what was never sent. The latter two move nothing."""
 
 MAX_ACK_WINDOW = 66_000
-NO_OPTIONS, CUT_OFF = -2, -3  # as analyzer.wire.capture.options has them
-_NO_SCALE = 0
+NO_SCALE, NO_OPTIONS, CUT_OFF = -1, -2, -3
+"""In place of a SYN's window scale: the options have none; there are no options; they were not
+captured whole, or the segment has no SYN, and nobody reads its options."""
+
+_UNSCALED = 0
 
 
 def follow(flows: Flows, step: Step, liberal: Bools) -> Int8s:
@@ -67,7 +70,7 @@ def keep_options(flows: Flows, step: Step, side: Int8s | int) -> None:
     known = scale != NO_OPTIONS
     flows.lenient[slots] |= scale == CUT_OFF
     old, had = flows.scale[side, slots], flows.has_scale[side, slots]
-    flows.scale[side, slots] = np.where(known, np.maximum(scale, _NO_SCALE), old)
+    flows.scale[side, slots] = np.where(known, np.maximum(scale, _UNSCALED), old)
     flows.has_scale[side, slots] = np.where(known, scale >= 0, had)
     flows.unacked[side, slots] &= ~known
     flows.has_acked[side, slots] &= ~known
@@ -81,7 +84,7 @@ def _begin(flows: Flows, step: Step) -> None:
     keep_options(flows, step, sender)
     one_sided = ~(flows.has_scale[sender, slots] & flows.has_scale[other, slots])
     one_sided &= sender == REPLY
-    flows.scale[:, slots[one_sided]] = _NO_SCALE
+    flows.scale[:, slots[one_sided]] = _UNSCALED
 
 
 def _begin_midway(flows: Flows, step: Step) -> None:

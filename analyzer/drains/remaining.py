@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.drains.changes import Wanted, changes_of_each
 from analyzer.drains.last_entry import EntryTimers, Timers, removal_s
 from analyzer.drains.renewals import renewals
 from analyzer.drains.spells import spells
@@ -69,11 +70,14 @@ def draining(evidence: Evidence) -> Iterator[Draining]:
     """Every real server that has weight 0 at a director's last poll, service by service."""
     for director in evidence.directors:
         record = evidence.by_director[director.name]
-        for spell in spells(record.services):
-            left = None
-            if len(record.entry_polls.at_ns):
-                of_server = record.changes.where(spell.has)
-                left = remaining(of_server, spell.since_ns, director, record)
+        found = list(spells(record.services))
+        if not len(record.entry_polls.at_ns):
+            yield from (Draining(director=director, spell=spell, left=None) for spell in found)
+            continue
+        wanted = [Wanted(has=spell.has, since_ns=spell.since_ns) for spell in found]
+        of_servers = changes_of_each(record.changes, wanted)
+        for spell, changes in zip(found, of_servers, strict=True):
+            left = remaining(changes, spell.since_ns, director, record)
             yield Draining(director=director, spell=spell, left=left)
 
 
@@ -83,7 +87,8 @@ def remaining(
     """What is left of some entries of a director.
 
     Args:
-        changes: of a real server's entries, as recorded.
+        changes: of a real server's entries, as recorded; of those removed up to ``since_ns`` none
+            are needed.
         since_ns: removals and renewals up to then do not count, Unix time.
         director: theirs.
         record: its part of the recording.

@@ -6,10 +6,13 @@ not come back. It is its address that counts: all its ports, and all services of
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.drains.changes import Wanted, changes_of_each
 from analyzer.drains.drains import clients_return
 from analyzer.drains.reboot import ServerUse, reboot_of
 from analyzer.drains.remaining import remaining
@@ -21,7 +24,7 @@ from analyzer.results import SafeToReboot
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -51,7 +54,8 @@ def safe_to_reboot(evidence: Evidence, found: Sequence[Draining]) -> tuple[SafeT
     """
     addresses = _drained(evidence)
     unknown = _lost(evidence) if addresses else []
-    return tuple(_answer(address, evidence, found, unknown) for address in addresses)
+    seen = [_Seen.of(director, evidence, found, addresses) for director in evidence.directors]
+    return tuple(_answer(address, evidence.manifest, seen, unknown) for address in addresses)
 
 
 def _drained(evidence: Evidence) -> list[str]:
@@ -86,23 +90,77 @@ def _lost(evidence: Evidence) -> list[str]:
     return reasons
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SeenServer:
+    """What one director was seen to have of one real server.
+
+    Attributes:
+        draining: its services there in which it has weight 0.
+        removed_ns: since when it is gone from a service for good, Unix time; None where it is not.
+        elsewhere: changes of its entries in none of the services that it drains in.
+    """
+
+    draining: Sequence[Draining]
+    removed_ns: int | None
+    elsewhere: pd.DataFrame
+
+    @property
+    def since_ns(self) -> int:
+        """Since when it drains, or is removed; 0 where it does neither."""
+        return _since_ns(self.draining, self.removed_ns)
+
+
+def _since_ns(draining: Sequence[Draining], removed_ns: int | None) -> int:
+    return max([one.spell.since_ns for one in draining] + [removed_ns or 0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What one director was seen to have of each real server, by its address."""
+
+    director: Director
+    record: DirectorRecord
+    servers: Mapping[str, _SeenServer]
+
+    @classmethod
+    def of(
+        cls,
+        director: Director,
+        evidence: Evidence,
+        found: Sequence[Draining],
+        addresses: Sequence[str],
+    ) -> _Seen:
+        """That of these real servers."""
+        record = evidence.by_director[director.name]
+        of_director = [one for one in found if one.director.name == director.name]
+        draining = {
+            address: [one for one in of_director if one.spell.row.real_server == address]
+            for address in addresses
+        }
+        removed_ns = _removed(record)
+        wanted = [
+            Wanted(
+                has=partial(_elsewhere, address=address, draining=draining[address]),
+                since_ns=_since_ns(draining[address], removed_ns.get(address)),
+            )
+            for address in addresses
+        ]
+        changes = changes_of_each(record.changes, wanted)
+        servers = {
+            address: _SeenServer(
+                draining=draining[address],
+                removed_ns=removed_ns.get(address),
+                elsewhere=elsewhere,
+            )
+            for address, elsewhere in zip(addresses, changes, strict=True)
+        }
+        return cls(director=director, record=record, servers=servers)
+
+
 def _answer(
-    address: str, evidence: Evidence, found: Sequence[Draining], unknown: Sequence[str]
+    address: str, manifest: Manifest, seen: Sequence[_Seen], unknown: Sequence[str]
 ) -> SafeToReboot:
-    uses = [
-        use
-        for director in evidence.directors
-        for use in _uses(
-            address,
-            director,
-            evidence.by_director[director.name],
-            [
-                one
-                for one in found
-                if one.director.name == director.name and one.spell.row.real_server == address
-            ],
-        )
-    ]
+    uses = [use for one in seen for use in _uses(address, one)]
     reboot = reboot_of(address, uses, unknown)
     entries = [use.entries for use in uses]
     gone_by, uncertainty_s = _removal(reboot) if any(entries) else (None, None)
@@ -114,10 +172,10 @@ def _answer(
         uncertainty_s=uncertainty_s,
         entries=None if None in entries else sum(filter(None, entries)),
         why=reboot.obstacles,
-        directors=tuple(director.name for director in evidence.directors),
-        all_services=_all_services(evidence.manifest),
+        directors=tuple(one.director.name for one in seen),
+        all_services=_all_services(manifest),
     )
-    return reboot_in_log_time(row, evidence.manifest.imported.log_clock)
+    return reboot_in_log_time(row, manifest.imported.log_clock)
 
 
 def _removal(reboot: Reboot) -> tuple[str | None, float | None]:
@@ -134,31 +192,27 @@ def _all_services(manifest: Manifest) -> bool:
     return manifest.command == "import" or (manifest.command == "collect" and not named)
 
 
-def _uses(
-    address: str, director: Director, record: DirectorRecord, draining: Sequence[Draining]
-) -> Iterator[ServerUse]:
+def _uses(address: str, seen: _Seen) -> Iterator[ServerUse]:
     """What a director was seen to have of a real server at its last polls."""
+    director, record, server = seen.director, seen.record, seen.servers[address]
     rows = record.services[record.services["real_server"] == address]
     yield from _weights(rows, record, director.name)
-    removed_ns = _removed(record).get(address)
     if not len(record.entry_polls.at_ns):
-        if len(rows) or removed_ns is not None:
+        if len(rows) or server.removed_ns is not None:
             yield _unread(address, director, "were not read")
         return
-    last_read_ns = int(record.entry_polls.at_ns[-1])
-    for one in draining:
+    for one in server.draining:
         if one.left is not None:
             yield _use(address, one.left, one.spell.since_ns, director, one.spell.service)
-    since_ns = [one.spell.since_ns for one in draining] + [removed_ns or 0]
-    if max(since_ns) > last_read_ns:
+    since_ns = server.since_ns
+    if since_ns > int(record.entry_polls.at_ns[-1]):
         yield _unread(address, director, "were not read after it was drained")
-    elsewhere = record.changes.where(lambda rows: _elsewhere(rows, address, draining))
-    if len(elsewhere):  # of services that it was removed from, or that are no more
-        left = remaining(elsewhere, max(since_ns), director, record)
-        yield _use(address, left, max(since_ns), director, "a service that it left")
+    if server.removed_ns is not None or len(server.elsewhere):  # of services that are no more, too
+        left = remaining(server.elsewhere, since_ns, director, record)
+        yield _use(address, left, since_ns, director, "a service that it left")
 
 
-def _elsewhere(changes: pd.DataFrame, address: str, draining: Sequence[Draining]) -> Bools:
+def _elsewhere(changes: pd.DataFrame, *, address: str, draining: Sequence[Draining]) -> Bools:
     """Which changes are of a real server's entries in none of the services that it drains in."""
     chosen = changes["real_server"] == address
     elsewhere = chosen.to_numpy(dtype=bool, na_value=False, copy=True)

@@ -9,15 +9,16 @@ it and the first that had not.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 
 from analyzer.conntrack.states import UDP_STATES, CtState
-from analyzer.estimate.decay import as_seen
-from analyzer.estimate.timeout import agreed
-from analyzer.observed.ends import protocols, seen_to_end
+from analyzer.estimate.groups import Group, as_seen, groups_of
+from analyzer.estimate.timeout import ByPoll, agreed
+from analyzer.observed.ends import protocols
 from analyzer.predicted.entries import TIMER
 from analyzer.predicted.phase import LEAST_EXPLAINED
 from analyzer.recording.clock import REACTION_S
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     from analyzer.conntrack.settings import ConntrackSettings
+    from analyzer.observed.parted import Parted
     from analyzer.results import TimeoutName
 
 SYSCTL = "sysctl"
@@ -40,27 +42,33 @@ _LONGEST_JIFFY_S = 0.01  # at HZ 100: by so much an entry may be gone early
 
 
 def conntrack_lifetimes(
-    tracked: pd.DataFrame, director: str, settings: ConntrackSettings, slack_s: float
+    tracked: Parted, director: str, settings: ConntrackSettings, slack_s: float
 ) -> list[Lifetime]:
     """One row for each protocol, state, timeout and sysctl that entries ended in, largest first.
 
     Args:
-        tracked: the director's tracked entries, from ``join``; those without a last packet are
+        tracked: the director's tracked entries, from ``compared``; those without a last packet are
             left out.
         director: its name.
         settings: its sysctls.
         slack_s: how well the clocks and the last packets are known.
     """
+    groups = groups_of(tracked, partial(_keyed, settings=settings))
+    rows = [
+        _measured(_row(director, settings, group.key, group.n), group, slack_s) for group in groups
+    ]
+    return sorted(rows, key=lambda row: -row.n)
+
+
+def _keyed(
+    tracked: pd.DataFrame, settings: ConntrackSettings
+) -> tuple[pd.DataFrame, list[pd.Series]]:
+    """The entries that say something of a timeout; protocol, state, sysctl and timeout of each."""
     known = tracked[tracked["last_ns"].notna()]
     if "cause" in known:
         known = known[known["cause"].fillna(TIMER) == TIMER]
     waited_s, names = _waited_s(known, settings), _names(known, settings)
-    keys = [protocols(known), known["state"], names, waited_s]
-    rows = [
-        _measured(_row(director, settings, key, len(group)), group, slack_s)
-        for key, group in known.groupby(keys, sort=False, dropna=False)
-    ]
-    return sorted(rows, key=lambda row: -row.n)
+    return known, [protocols(known), known["state"], names, waited_s]
 
 
 def predicted_conntrack_lifetimes(
@@ -134,27 +142,29 @@ def _name_by_value(state: str, waited_s: float, settings: ConntrackSettings) -> 
     return (None if known is None else settings.governing(known, waited_s)) or _FIXED
 
 
-def _measured(row: Lifetime, group: pd.DataFrame, slack_s: float) -> Lifetime:
-    ended = seen_to_end(group)
-    row = replace(row, n_expired=len(ended))
-    if ended.empty:
+def _measured(row: Lifetime, group: Group, slack_s: float) -> Lifetime:
+    row = replace(row, n_expired=group.n_expired)
+    if not row.n_expired:
         return row
-    return as_seen(row, ended, _timeout(ended, slack_s), slack_s)
+    return as_seen(row, group.ended, _timeout(group.ended, slack_s), slack_s)
 
 
-def _timeout(ended: pd.DataFrame, slack_s: float) -> Estimate | None:
+def _timeout(ended: Parted, slack_s: float) -> Estimate | None:
     """The timeout that nearly all polls allow; None where they do not agree on one."""
     open_s = slack_s + REACTION_S
-    low_s = seconds_since(ended["seen_ns"], ended["last_ns"]) - open_s
-    high_s = seconds_since(ended["absent_by_ns"], ended["last_ns"]) + open_s + _LONGEST_JIFFY_S
-    polls, poll = np.unique(ended["absent_by_ns"].to_numpy(dtype=np.int64), return_inverse=True)
-    least_s, most_s = np.zeros(len(polls)), np.full(len(polls), np.inf)
-    np.maximum.at(least_s, poll, low_s)
-    np.minimum.at(most_s, poll, high_s)
+    polls = ByPoll(0.0, np.inf)
+    zero_ns = next(int(part["absent_by_ns"].iloc[0]) for part in ended if len(part))
+    for part in ended:
+        polls.add(
+            seconds_since(part["absent_by_ns"], zero_ns),
+            seconds_since(part["seen_ns"], part["last_ns"]) - open_s,
+            seconds_since(part["absent_by_ns"], part["last_ns"]) + open_s + _LONGEST_JIFFY_S,
+        )
+    least_s, most_s = polls.bounds()
     agrees = least_s <= most_s
     if not agrees.any():
         return None
-    fit = agreed(least_s[agrees], most_s[agrees], len(polls))
+    fit = agreed(least_s[agrees], most_s[agrees], len(least_s))
     if fit.share < LEAST_EXPLAINED:
         return None
     return Estimate(value=(fit.low_s + fit.high_s) / 2, uncertainty=(fit.high_s - fit.low_s) / 2)

@@ -1,4 +1,4 @@
-"""Which timeout governs the decay of InActConn, and what it measures.
+"""Groups of entries that waited for one timeout: which of a director's timeouts that is.
 
 An entry expires at the first step of the timer wheel after ``last packet + timeout`` (see
 ``analyzer.ipvs.timers``), and polls show only that it expired between two of them. What that says
@@ -14,66 +14,23 @@ import numpy as np
 import pandas as pd
 
 from analyzer.estimate.state_timeouts import configured_s, if_read, state_of
-from analyzer.estimate.timeout import measured_timeout
 from analyzer.ipvs.states import (
     TIMEOUT_NAMES,
     State,
     active_states,
 )
 from analyzer.ipvs.timers import granule_s
-from analyzer.observed.ends import kinds_of, lifetimes_s, poll_gap_s, protocols, seen_to_end
+from analyzer.observed.ends import kinds_of, protocols
 from analyzer.predicted.entries import TIMER, groups_of_timed
 from analyzer.predicted.phase import Sightings
 from analyzer.recording.clock import REACTION_S
-from analyzer.recording.instants import midway_ns, seconds_since
-from analyzer.results import ErrorSpread, Estimate, Lifetime, Spread
+from analyzer.results import Estimate, Lifetime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy.typing as npt
-
-    from analyzer.ipvs.timers import TimerPhase
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
-
-    Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
-
-
-def lifetimes(
-    tracked: pd.DataFrame,
-    director: Director,
-    clock: DirectorClock,
-    phase: TimerPhase | None,
-    *,
-    last_packet_uncertainty_s: float,
-) -> list[Lifetime]:
-    """One row for each protocol, state and timeout that entries ended in, the largest group first.
-
-    Args:
-        tracked: this director's tracked entries, from ``join``, or ``entry_timers`` where nothing
-            but entries is known; those of ``join`` that have no last packet are left out.
-        director: its facts.
-        clock: its clock.
-        phase: of its timers, read or inferred; None where not known.
-        last_packet_uncertainty_s: how well ``last_ns`` is known; 0 from a capture, and where
-            ``lifetime_half_s`` gives it for each entry.
-    """
-    known, keys = group_keys(tracked, director)
-    slack_s = clock.uncertainty_s + last_packet_uncertainty_s
-    rows = [
-        _lifetime(
-            group_row(director, str(state), number_of(waited_s), len(group), str(protocol)),
-            group,
-            clock,
-            phase,
-            director.hz,
-            slack_s,
-        )
-        for (protocol, state, waited_s), group in known.groupby(keys, sort=False, dropna=False)
-    ]
-    return sorted(rows, key=lambda row: -row.n)
 
 
 def group_keys(tracked: pd.DataFrame, director: Director) -> tuple[pd.DataFrame, list[pd.Series]]:
@@ -112,78 +69,6 @@ def _waited_s(tracked: pd.DataFrame, director: Director) -> pd.Series:
     names = tracked["predicted_state"].map({int(state): state.name for state in State})
     as_configured = configured.notna() & (names == tracked["state"])
     return configured.where(~as_configured, tracked["timeout_s"]).rename("waited_s")
-
-
-def _lifetime(
-    row: Lifetime,
-    group: pd.DataFrame,
-    clock: DirectorClock,
-    phase: TimerPhase | None,
-    hz: int | None,
-    slack_s: float,
-) -> Lifetime:
-    if "lifetime_s" in group:
-        row = with_bounds(row, group)
-    ended = seen_to_end(group)
-    row = replace(row, n_expired=len(ended))
-    dated = ended[ended["last_ns"].notna()]
-    if dated.empty:
-        return row
-    estimate = narrowest(row.timeout_measured_s, _by_expiries(ended, clock, phase, hz, slack_s))
-    return as_seen(row, dated, estimate, slack_s)
-
-
-def as_seen(
-    row: Lifetime, ended: pd.DataFrame, estimate: Estimate | None, slack_s: float
-) -> Lifetime:
-    """A group with the lifetimes that polls saw of it, and by how much predictions missed them.
-
-    Args:
-        row: the group.
-        ended: those of ``seen_to_end`` whose last packet is known, at least one.
-        estimate: of their timeout.
-        slack_s: how well the clocks and the last packets are known.
-    """
-    lifetime_s, half_s = lifetimes_s(ended)
-    return replace(
-        row,
-        lifetime_s=spread_of(lifetime_s, float(half_s.max()) + slack_s),
-        timeout_measured_s=estimate,
-        prediction_error_s=prediction_error(
-            ended, midway_ns(ended["seen_ns"], ended["absent_by_ns"])
-        ),
-    )
-
-
-def spread_of(values_s: Floats, uncertainty_s: float) -> Spread:
-    """The mean and the extremes of some values, at least one."""
-    return Spread(
-        mean=float(values_s.mean()),
-        min=float(values_s.min()),
-        max=float(values_s.max()),
-        uncertainty=uncertainty_s,
-    )
-
-
-def _by_expiries(
-    ended: pd.DataFrame,
-    clock: DirectorClock,
-    phase: TimerPhase | None,
-    hz: int | None,
-    slack_s: float,
-) -> Estimate | None:
-    """The timeout by the expiries after packets that no timeout was needed to date."""
-    if "window_ns" in ended:
-        ended = ended[ended["window_ns"].notna()]
-        ended = ended.assign(last_ns=ended["window_ns"])
-        slack_s += float(ended["window_half_s"].max()) if len(ended) else 0.0
-    if ended.empty:
-        return None
-    lifetime_s = seconds_since(midway_ns(ended["seen_ns"], ended["absent_by_ns"]), ended["last_ns"])
-    uncertainty_s = float(poll_gap_s(ended).max()) / 2 + slack_s
-    return measured_timeout(
-        [sightings_of(ended, clock)], lifetime_s, hz, phase, slack_s, uncertainty_s
-    )
 
 
 def with_bounds(row: Lifetime, group: pd.DataFrame) -> Lifetime:
@@ -247,16 +132,3 @@ def group_row(
 
 _ACTIVE = ("ESTABLISHED",)
 """States of other protocols that count as active: one of SCTP."""
-
-
-def prediction_error(ended: pd.DataFrame, middle_ns: Ints) -> ErrorSpread | None:
-    """Predicted less observed expiries; None where none was predicted.
-
-    Args:
-        ended: entries that were seen to expire, with ``ends_ns`` where that was predicted.
-        middle_ns: between the two polls about each expiry; shape (ended,).
-    """
-    if "ends_ns" not in ended or ended["ends_ns"].isna().all():
-        return None
-    error_s = seconds_since(ended["ends_ns"], middle_ns)
-    return ErrorSpread(mean=float(error_s.mean()), max=float(np.abs(error_s).max()))

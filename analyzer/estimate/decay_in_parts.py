@@ -1,8 +1,4 @@
-"""The lifetimes of entries of which there are too many for memory: ``decay.lifetimes``, in parts.
-
-Of each group the entries that ended are kept by the store, and what is asked of all of them is
-brought together part by part. The result is the same to the last digit.
-"""
+"""The lifetimes of a director's entries, however many: in memory, or part by part."""
 
 from __future__ import annotations
 
@@ -13,38 +9,28 @@ from typing import TYPE_CHECKING
 from analyzer.estimate.decay import (
     group_keys,
     group_row,
-    lifetimes,
     narrowest,
     number_of,
     sightings_of,
-    spread_of,
     with_bounds,
 )
+from analyzer.estimate.groups import Group, as_seen, groups_of
 from analyzer.estimate.timeout import measured_timeout
-from analyzer.observed.ends import lifetimes_s, poll_gap_s, widest_gap_s, with_end
-from analyzer.observed.parted import Kept, Parted
+from analyzer.observed.ends import poll_gap_s
 from analyzer.recording.instants import midway_ns, seconds_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
 
+    from analyzer.arrays import Bools, Floats
     from analyzer.ipvs.timers import TimerPhase
+    from analyzer.observed.parted import Parted
     from analyzer.predicted.phase import Sightings
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
     from analyzer.results import Estimate, Lifetime
-
-    Floats = npt.NDArray[np.float64]
-    Key = tuple[str, str, float | None]
-
-_ENDED = (
-    *("seen_ns", "absent_ns", "absent_by_ns", "last_ns", "lifetime_s", "lifetime_half_s"),
-    *("window_ns", "window_half_s", "timeout_s"),
-)
 
 
 def lifetimes_in_parts(
@@ -55,113 +41,81 @@ def lifetimes_in_parts(
     *,
     last_packet_uncertainty_s: float,
 ) -> list[Lifetime]:
-    """As ``decay.lifetimes``; entries in more than one part are those of ``entry_timers``."""
-    if tracked.is_one:
-        return lifetimes(
-            tracked.whole(),
-            director,
-            clock,
-            phase,
-            last_packet_uncertainty_s=last_packet_uncertainty_s,
-        )
-    groups: dict[Key, _Group] = {}
-    for part in tracked:
-        known, keys = group_keys(part, director)
-        for key, rows in known.groupby(keys, sort=False, dropna=False):
-            group = _key(*key)
-            if group not in groups:
-                groups[group] = _Group(rows.iloc[:1], Kept(tracked.store))
-            groups[group].add(rows)
-    slack_s = clock.uncertainty_s + last_packet_uncertainty_s
-    made = [
-        group.lifetime(
-            group_row(director, state, waited_s, group.n, protocol),
-            clock,
-            phase,
-            director.hz,
-            slack_s,
-        )
-        for (protocol, state, waited_s), group in groups.items()
-    ]
-    return sorted(made, key=lambda row: -row.n)
+    """One row for each protocol, state and timeout that entries ended in, the largest group first.
 
-
-def _key(protocol: object, state: object, waited_s: object) -> Key:
-    return str(protocol), str(state), number_of(waited_s)
-
-
-@dataclass(slots=True)
-class _Group:
-    """The entries of one protocol, state and timeout.
-
-    Attributes:
-        first: the first of them: what a group agrees on is the same in all.
-        ended: those that ended between two polls.
-        n: how many there are.
+    Args:
+        tracked: this director's tracked entries, from ``compared``, or ``entry_timers`` where
+            nothing but entries is known; those of ``compared`` that have no last packet are left
+            out.
+        director: its facts.
+        clock: its clock.
+        phase: of its timers, read or inferred; None where not known.
+        last_packet_uncertainty_s: how well ``last_ns`` is known; 0 from a capture, and where
+            ``lifetime_half_s`` gives it for each entry.
     """
-
-    first: pd.DataFrame
-    ended: Kept
-    n: int = 0
-
-    def add(self, rows: pd.DataFrame) -> None:
-        """Take some more."""
-        self.n += len(rows)
-        self.ended.append(with_end(rows)[[name for name in _ENDED if name in rows]])
-
-    def lifetime(
-        self,
-        row: Lifetime,
-        clock: DirectorClock,
-        phase: TimerPhase | None,
-        hz: int | None,
-        slack_s: float,
-    ) -> Lifetime:
-        """Its row, as ``decay`` makes it of a group in memory."""
-        row = with_bounds(row, self.first)
-        ended = self.ended.finish()
-        gap_s = ended.column(poll_gap_s)
-        if not len(gap_s):
-            return row
-        usual = ended.only(partial(_is_usual, widest_s=widest_gap_s(gap_s)))
-        row = replace(row, n_expired=sum(map(len, usual)))
-        dated = usual.only(lambda rows: rows["last_ns"].notna())
-        lifetime_s = dated.column(lambda rows: lifetimes_s(rows)[0])
-        if not len(lifetime_s):
-            return row
-        half_s = max(float(lifetimes_s(part)[1].max(initial=0.0)) for part in dated)
-        estimate = narrowest(row.timeout_measured_s, _by_expiries(usual, clock, phase, hz, slack_s))
-        return replace(
-            row,
-            lifetime_s=spread_of(lifetime_s, half_s + slack_s),
-            timeout_measured_s=estimate,
-        )
+    slack_s = clock.uncertainty_s + last_packet_uncertainty_s
+    groups = groups_of(tracked, partial(group_keys, director=director))
+    rows = [_lifetime(group, director, clock, phase, slack_s) for group in groups]
+    return sorted(rows, key=lambda row: -row.n)
 
 
-def _is_usual(rows: pd.DataFrame, widest_s: float) -> npt.NDArray[np.bool_]:
-    return poll_gap_s(rows) <= widest_s
+def _lifetime(
+    group: Group,
+    director: Director,
+    clock: DirectorClock,
+    phase: TimerPhase | None,
+    slack_s: float,
+) -> Lifetime:
+    protocol, state, waited_s = group.key
+    row = group_row(director, str(state), number_of(waited_s), group.n, str(protocol))
+    if "lifetime_s" in group.first:
+        row = with_bounds(row, group.first)
+    row = replace(row, n_expired=group.n_expired)
+    dated = group.ended.only(_is_dated)
+    if dated.empty:
+        return row
+    estimate = _by_expiries(group.ended, clock, phase, director.hz, slack_s)
+    return as_seen(row, dated, narrowest(row.timeout_measured_s, estimate), slack_s)
+
+
+def _is_dated(ended: pd.DataFrame) -> pd.Series:
+    return ended["last_ns"].notna()
 
 
 def _by_expiries(
-    usual: Parted,
+    ended: Parted,
     clock: DirectorClock,
     phase: TimerPhase | None,
     hz: int | None,
     slack_s: float,
 ) -> Estimate | None:
     """The timeout by the expiries after packets that no timeout was needed to date."""
-    ended = usual.only(lambda rows: rows["window_ns"].notna())
-    lifetime_s = ended.column(_since_window_s)
+    ended = ended.only(_has_last_packet)
+    lifetime_s = ended.column(_lasted_s)
     if not len(lifetime_s):
         return None
-    slack_s += max(float(part["window_half_s"].max()) for part in ended if len(part))
     widest_s = max(float(poll_gap_s(part).max(initial=0.0)) for part in ended)
+    slack_s += max(_window_half_s(part) for part in ended if len(part))
     uncertainty_s = widest_s / 2 + slack_s
     return measured_timeout(_Sighted(ended, clock), lifetime_s, hz, phase, slack_s, uncertainty_s)
 
 
-def _since_window_s(ended: pd.DataFrame) -> Floats:
-    return seconds_since(midway_ns(ended["seen_ns"], ended["absent_by_ns"]), ended["window_ns"])
+def _last_packet_ns(ended: pd.DataFrame) -> pd.Series:
+    """The last packets: seen in a capture or by the request; else by the reads of entries alone."""
+    return ended["window_ns" if "window_ns" in ended else "last_ns"]
+
+
+def _window_half_s(ended: pd.DataFrame) -> float:
+    """How well the last packets are known at worst, where it differs from entry to entry."""
+    return float(ended["window_half_s"].max()) if "window_half_s" in ended else 0.0
+
+
+def _has_last_packet(ended: pd.DataFrame) -> Bools:
+    return _last_packet_ns(ended).notna().to_numpy(dtype=bool)
+
+
+def _lasted_s(ended: pd.DataFrame) -> Floats:
+    return seconds_since(midway_ns(ended["seen_ns"], ended["absent_by_ns"]), _last_packet_ns(ended))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,4 +127,4 @@ class _Sighted:
 
     def __iter__(self) -> Iterator[Sightings]:
         for part in self.ended:
-            yield sightings_of(part.assign(last_ns=part["window_ns"]), self.clock)
+            yield sightings_of(part.assign(last_ns=_last_packet_ns(part)), self.clock)

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from analyzer.compared.join import with_packets
 from analyzer.estimate.decay import sightings_of
 from analyzer.ipvs.timers import TimerPhase
+from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import TIMER
 from analyzer.predicted.phase import infer_phase, refine_phase
 from analyzer.results import NotMeasured
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analyzer.predicted.entries import Prediction
     from analyzer.predicted.phase import InferredPhase
     from analyzer.predicted.replay import DirectorRules
@@ -27,7 +26,7 @@ def learn_phase(
     clock: DirectorClock,
     rules: DirectorRules,
     director: Director,
-    tracked: pd.DataFrame,
+    tracked: Parted,
 ) -> tuple[DirectorRules, InferredPhase | None]:
     """Rules with HZ and phase: as read (to within that), else inferred from observed expiries.
 
@@ -36,12 +35,12 @@ def learn_phase(
         clock: the director's.
         rules: its rules, HZ and phase as read.
         director: its facts.
-        tracked: its tracked entries.
+        tracked: its tracked entries, of which many are sampled.
 
     Returns:
         The rules, and the phase where it was inferred.
     """
-    joined = with_packets(tracked, nominal, clock.margin_s)
+    joined = with_packets(Parted.of(tracked.some()), nominal, clock.margin_s).whole()
     timed = joined[(joined["cause"] == TIMER).fillna(value=False)]
     ended = timed[timed["absent_ns"].notna() & timed["seen_ns"].notna()]
     sightings = sightings_of(ended, clock)

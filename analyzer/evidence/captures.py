@@ -64,20 +64,27 @@ class ReadOnce:
     """Packets of captures that more than one asks for: they are read for the first.
 
     Attributes:
-        captures: the files by name, in order of time; each is pcap or pcapng.
+        captures: the files by name, in order of time.
         store: keeps the columns of packets, and of what is made of them.
     """
 
     captures: Mapping[str, memoryview]
-    store: Store
+    store: Store = IN_MEMORY
     _packets: PacketTable | None = None
     took_s: float = 0.0
 
-    def packets(self) -> PacketTable:
-        """All of them; ``took_s`` says how long it took."""
-        if self._packets is None:
+    def packets(self, *, tcp: bool = False) -> PacketTable:
+        """All of those that are pcap or pcapng; ``took_s`` says how long it took.
+
+        Args:
+            tcp: with all that ``segments.TcpHeaders`` has. Who asks for it after others had the
+                packets without it has them read again.
+        """
+        if self._packets is None or (tcp and not self._packets.has_tcp):
             began = time.perf_counter()
-            self._packets = read_packets(*self.captures.values(), store=self.store)
+            self._packets = None
+            usable, _ = readable(self.captures)
+            self._packets = read_packets(*usable.values(), store=self.store, tcp=tcp)
             self.took_s = time.perf_counter() - began
         return self._packets
 
@@ -87,32 +94,29 @@ class ReadOnce:
 
 
 def read_captures(
-    captures: Mapping[str, memoryview],
+    read: ReadOnce,
     ends: Collection[VirtualEnd],
     macs: frozenset[int],
-    store: Store = IN_MEMORY,
-    read: ReadOnce | None = None,
     *,
+    tcp: bool = False,
     asked_again: bool = False,
 ) -> tuple[Captured | None, list[NotMeasured]]:
     """All captures as one, and what was not to be read of them; None where none can be read.
 
     Args:
-        captures: the files by name, in order of time.
+        read: the captures.
         ends: the virtual services.
         macs: the directors', as recorded; none where nobody said.
-        store: keeps the columns of packets and segments.
-        read: the same captures, where somebody else needs their packets too.
+        tcp: whether segments are to have the rest of their headers (``Segments.tcp``).
         asked_again: somebody else does so afterwards; else they are given back as soon as may be.
     """
-    usable, lost = readable(captures)
+    usable, lost = readable(read.captures)
     if not usable:
         return None, lost
-    read = read or ReadOnce(usable, store)
-    packets = read.packets()
+    packets = read.packets(tcp=tcp)
     began = time.perf_counter()
     facts, size = packets.facts(), len(packets.at_ns)
-    ours = dealt_out(packets, ends, store)
+    ours = dealt_out(packets, ends, read.store)
     others = None if size and ours.count == size else packets
     del packets  # where none is of others, their room is for the segments
     if not asked_again:
@@ -175,6 +179,6 @@ def _packets_lost(facts: CaptureFacts) -> list[NotMeasured]:
         if facts.skipped[kind]
     ]
     if facts.unread:
-        why = "no whole packet follows: the capture was cut off while it was written, or is damaged"
+        why = "no whole packet follows: the capture was cut off, or is damaged"
         rows.append(NotMeasured(what=f"the last {facts.unread} bytes of the capture", why=why))
     return rows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.errors import ParseError
-from analyzer.evidence.captures import read_captures, with_host
+from analyzer.evidence.captures import ReadOnce, read_captures, with_host
 from analyzer.evidence.changes import read_changes
 from analyzer.evidence.ends import virtual_ends
 from analyzer.evidence.evidence import Evidence, macs_of, with_records
@@ -26,7 +26,7 @@ from analyzer.wire.vrrp import of_router, read_announcements
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.evidence.captures import Captured, ReadOnce
+    from analyzer.evidence.captures import Captured
     from analyzer.parts import Store
     from analyzer.recording.directory import Recording
     from analyzer.recording.requests import RequestRows
@@ -51,11 +51,13 @@ def gather(
     several = tuple(dict.fromkeys(each.end for each in manifest.services))
     directors = directors_of(manifest)
     polled = read_services(recording, store)
-    captures = read.captures if read else recording.captures()
-    changes = read_changes(recording, store, has_captures=bool(captures))
+    read = read or ReadOnce(recording.captures(), store)
+    changes = read_changes(recording, store)
     ends = virtual_ends(several or ((service,) if service else ())) | polled.ends | changes.ends
     macs = macs_of(directors)
-    captured, packets_lost = read_captures(captures, ends, macs, store, read)
+    by_conntrack = any(director.conntrack_settings is not None for director in directors)
+    captured, packets_lost = read_captures(read, ends, macs, tcp=by_conntrack)
+    entries = changes.numbered(captured.segments.flows if captured else None)
     evidence = Evidence(
         manifest=manifest,
         directors=_in_capture(directors, captured),
@@ -65,7 +67,7 @@ def gather(
         requests=_requests(recording, store),
         services=polled.services,
         counted=polled.counted,
-        entries=changes.numbered(captured.segments.flows if captured else None),
+        entries=entries,
         changes=changes.rows,
         polls=recording.table("polls"),
         events=recording.table("events").sort_values("at"),

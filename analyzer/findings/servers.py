@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analyzer.observed.entries import ns
 from analyzer.results import Finding
 
@@ -108,6 +110,21 @@ def weight_zero_still_served(figures: Figures) -> Finding | None:
     )
 
 
+def _copies(tracked: pd.DataFrame, others: list[Ints]) -> int:
+    """How many entries no packet made here, though their flows passed another director.
+
+    Args:
+        tracked: of this director.
+        others: the flow of each entry predicted on each other director, ascending.
+    """
+    met = tracked["first_packet_ns"] <= tracked["appeared_ns"]  # sloppy_tcp makes entries
+    foreign = tracked.loc[tracked["entry"].isna() & ~met.fillna(value=False), "flow"].to_numpy()
+    passed = np.zeros(len(foreign), dtype=bool)
+    for flow in others:
+        passed |= np.searchsorted(flow, foreign, side="right") > np.searchsorted(flow, foreign)
+    return int(passed.sum())
+
+
 def synced_copies(figures: Figures) -> Finding | None:
     """A director has entries whose packets passed another: copies by the sync daemon."""
     if len(figures.measured) < 2:
@@ -115,16 +132,13 @@ def synced_copies(figures: Figures) -> Finding | None:
     copied = []
     for result in figures.measured:
         others = [
-            set(other.prediction.entries["flow"])
+            other.prediction.entries["flow"].to_numpy()
             for other in figures.measured
             if other is not result and other.prediction is not None
         ]
         if "entry" not in next(iter(result.tracked)):
             continue  # no capture: which director their packets passed is not known
-        tracked = result.tracked.whole()
-        met = tracked["first_packet_ns"] <= tracked["appeared_ns"]  # sloppy_tcp makes entries
-        foreign = tracked[tracked["entry"].isna() & ~met.fillna(value=False)]
-        copies = sum(any(flow in flows for flows in others) for flow in foreign["flow"])
+        copies = sum(_copies(rows, others) for rows in result.tracked)
         if copies:
             copied.append(f"{copies} on {result.director.name}")
     if not copied:

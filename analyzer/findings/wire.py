@@ -198,7 +198,7 @@ def _met_an_older_entry(figures: Figures, delayed: pd.DataFrame) -> Bools:
         if result.prediction is None:
             continue
         entries = result.prediction.entries[["flow", "first_ns", "ends_ns"]]
-        near = rows_of_flows(entries["flow"].to_numpy(), np.unique(delayed["flow"].to_numpy()))
+        near = rows_of_flows(entries["flow"].to_numpy(), delayed["flow"].to_numpy())
         entries = entries.iloc[near].rename(columns={"first_ns": "made_ns"})
         both = delayed.rename_axis("connection").reset_index().merge(entries, on="flow")
         met = (both["made_ns"] < both["first_ns"]) & (both["first_ns"] <= both["ends_ns"])

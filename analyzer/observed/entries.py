@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +11,16 @@ import pandas as pd
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.parts import PART_ROWS, stretches
+from analyzer.parts.columns import alike
 from analyzer.recording.polls import EntryPolls, polls_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from typing import Any
 
     import numpy.typing as npt
+
+    from analyzer.observed.parted import Parted
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
@@ -94,18 +98,9 @@ def _flows_of(rows: pd.DataFrame, flows: pd.DataFrame | None) -> Ints:
         parts.append(near[near["client_ip"].isin(rows["client_ip"])][columns])
     kinds = rows[columns].dtypes.to_dict()
     near = pd.concat([part.astype(kinds) for part in parts])
-    codes = _alike([pd.concat([near[name], rows[name]]) for name in columns])[len(near) :]
+    codes = alike([pd.concat([near[name], rows[name]]) for name in columns])[len(near) :]
     of_near = np.r_[near.index.to_numpy(dtype=np.int64), np.zeros(len(rows), dtype=np.int64)]
     return np.where(codes < len(near), of_near[codes], codes - len(near) + len(flows))
-
-
-def _alike(columns: Sequence[pd.Series]) -> Ints:
-    """A number for each row, the same for rows that are alike, in order of the first of each."""
-    codes = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        numbers, distinct = pd.factorize(column, use_na_sentinel=False)
-        codes, _ = pd.factorize(codes * max(len(distinct), 1) + numbers)
-    return codes
 
 
 def servers_of(rows: pd.DataFrame) -> pd.Series:
@@ -223,29 +218,36 @@ class Sampled:
     Attributes:
         polled_ns: when its entries were polled, ascending.
         answered_ns: when each of these polls had its answer; None where that is not known.
-        held: ``flow, state, first, until``: the state at the polls from ``first`` up to, not
-            including, ``until`` (indices into ``polled_ns``); no two rows of a flow overlap.
+        held: ``flow, state, first, until``, by flow: the state at the polls from ``first`` up to,
+            not including, ``until`` (indices into ``polled_ns``); no two rows of a flow overlap.
     """
 
     polled_ns: Ints
-    held: pd.DataFrame
+    held: Parted
     answered_ns: Ints | None = None
 
     def without(self, flows: Collection[int]) -> Sampled:
         """The samples without some flows."""
-        return replace(self, held=self.held[~self.held["flow"].isin(flows)])
+        if not flows:
+            return self
+        return replace(self, held=self.held.only(lambda rows: ~rows["flow"].isin(flows)))
 
 
-def state_samples(rows: pd.DataFrame, entry_polls: EntryPolls) -> Sampled:
+def state_samples(entries: Parted, entry_polls: EntryPolls) -> Sampled:
     """The state of every entry of a director at every poll of entries.
 
     Changes only are stored; an entry has its last state at each poll until the next change.
 
     Args:
-        rows: its ``numbered`` changes.
+        entries: its ``numbered`` changes.
         entry_polls: its polls of entries.
     """
-    polled_ns = entry_polls.at_ns
+    held = entries.each(partial(_held, polled_ns=entry_polls.at_ns))
+    return Sampled(polled_ns=entry_polls.at_ns, held=held, answered_ns=entry_polls.by_ns)
+
+
+def _held(rows: pd.DataFrame, polled_ns: Ints) -> pd.DataFrame:
+    """The states of some flows' entries, and the polls that they lasted for."""
     flow, at_ns = rows["flow"].to_numpy(), rows["at_ns"].to_numpy()
     until_ns = np.full(len(rows), _NEVER)
     until_ns[:-1] = np.where(flow[1:] == flow[:-1], at_ns[1:], _NEVER)
@@ -253,4 +255,4 @@ def state_samples(rows: pd.DataFrame, entry_polls: EntryPolls) -> Sampled:
     seen = (rows["change"] != "gone").to_numpy(dtype=bool) & (first < until)
     states = rows["state"][seen].reset_index(drop=True)
     held = {"flow": flow[seen], "state": states, "first": first[seen], "until": until[seen]}
-    return Sampled(polled_ns=polled_ns, held=pd.DataFrame(held), answered_ns=entry_polls.by_ns)
+    return pd.DataFrame(held)

@@ -1,12 +1,13 @@
 """Changes of entries in order of flows, where there are too many to be put in order in memory.
 
-They are dealt out twice: by a hash of the connection, which brings the changes of each together and
-shows its first; then by that first change, which numbers the flows as ``entries.numbered`` does.
+They are dealt out twice: by a hash of the connection, which brings the changes of each together,
+and the flow of a capture that is the same; then by that flow, or by the first change of those that
+were not captured, which numbers the flows as ``entries.numbered`` does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,8 @@ import numpy as np
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.observed.entries import ns, numbered, servers_of
 from analyzer.observed.parted import ROWS, Coded, Kept, Parted
-from analyzer.parts import Dealt
+from analyzer.parts import Dealt, stretches
+from analyzer.parts.columns import alike, buckets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,44 +26,77 @@ if TYPE_CHECKING:
     from analyzer.arrays import Ints
     from analyzer.parts import Buckets, Columns, Store
 
-_ROW, _FIRST, _RECORD = "row", "first", "record"
-_MIX = 0x9E3779B1
+_ROW, _PLACE, _FLOW, _RECORD = "row", "place", "flow", "record"
 _CELLS = 1 << 16
 _AT_ONCE = 1 << 19
 """Changes that are dealt out at once, of some 90 bytes each."""
 
 
-def numbered_parts(
-    changes: Parted,
-    rows: int,
-    store: Store,
-    see: Callable[[pd.DataFrame], None],
-    see_flows: Callable[[pd.DataFrame], None],
-) -> Parted:
-    """``entries.numbered`` of changes without a capture, in parts of whole flows.
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Changes that lie together by a hash of their connections; they are read once.
 
-    Within a part the order is that of director, flow and time.
+    Attributes:
+        by_key: they, each with the number of its row.
+        count: of these buckets.
+        size: changes in all.
+        coded: their columns as arrays.
+        store: keeps them.
+    """
+
+    by_key: Buckets
+    count: int
+    size: int
+    coded: Coded
+    store: Store
+
+    def numbered(
+        self, flows: pd.DataFrame | None, see_flows: Callable[[pd.DataFrame], None]
+    ) -> Parted:
+        """``entries.numbered`` of the changes, in parts of whole flows, ascending.
+
+        Within a part the order is that of director, flow and time.
+
+        Args:
+            flows: ``Segments.flows``; None without a capture.
+            see_flows: is shown all changes but templates' as recorded, each connection's in one
+                part.
+        """
+        captured = 0 if flows is None else len(flows)
+        near = None if flows is None else self._near(flows)
+        placing = _Placing(captured, self.size)
+        tasks = placing.places(self, near, see_flows)
+        by_place = self.store.deal(self.count, _as_it_is, tasks)
+        by_range = _at_once(_by_range(by_place, placing.bounds(self.count), self.count))
+        in_order = self.store.deal(self.count, _as_it_is, by_range)
+        return _in_order(in_order, captured, self)
+
+    def _near(self, flows: pd.DataFrame) -> Buckets:
+        """The flows of a capture that may be those of changes, by the same hash."""
+        names = list(CONNECTION_KEY)
+        parts = (flows.iloc[rows] for rows in stretches(len(flows), self.store.part_rows))
+        tasks = (
+            _flows_dealt(self.coded.known(part[names]), part.index.to_numpy(), self.count)
+            for part in parts
+        )
+        return self.store.deal(self.count, _as_it_is, tasks)
+
+
+def gathered(
+    changes: Parted, rows: int, store: Store, see: Callable[[pd.DataFrame], None]
+) -> Gathered:
+    """Changes of entries, but templates', brought together by their connections.
 
     Args:
         changes: as recorded.
         rows: how many there are, about.
-        store: keeps them; of few its memory.
+        store: keeps them.
         see: is shown the changes as recorded, part by part.
-        see_flows: is shown all of them but templates' (all, of few) as recorded, each connection's
-            in one part.
     """
-    count = -(-rows // min(ROWS, store.part_rows))
-    if count <= 1:
-        whole = changes.whole()
-        see(whole)
-        see_flows(whole)
-        return Parted.of(numbered(whole, None))
-    coded, reading = Coded(), _Reading(width=rows // _CELLS + 1)
+    count = -(-rows // min(ROWS, store.part_rows)) or 1
+    coded, reading = Coded(), _Reading()
     by_key = store.deal(count, _as_it_is, _at_once(reading.by_key(changes, coded, count, see)))
-    by_first = store.deal(count, _as_it_is, reading.by_first(by_key, coded, count, see_flows))
-    bounds = reading.bounds(count)
-    in_order = store.deal(count, _as_it_is, _at_once(_by_range(by_first, bounds, count)))
-    return _in_order(in_order, count, coded, store)
+    return Gathered(by_key, count, reading.size, coded, store)
 
 
 def _as_it_is(dealt: Dealt) -> Dealt:
@@ -105,16 +140,9 @@ def _read(buckets: Buckets, number: int) -> Columns:
 
 @dataclass(slots=True)
 class _Reading:
-    """How many changes were read, and how many have connections that began in which of them.
+    """How many changes were read."""
 
-    Attributes:
-        width: changes of a cell of ``counts``; what comes after the last cell is in that.
-        size: changes read.
-    """
-
-    width: int
     size: int = 0
-    counts: Ints = field(default_factory=lambda: np.zeros(_CELLS, dtype=np.int64))
 
     def by_key(
         self, changes: Parted, coded: Coded, count: int, see: Callable[[pd.DataFrame], None]
@@ -127,67 +155,88 @@ class _Reading:
             columns[_ROW] = self.size + np.arange(len(frame))
             self.size += len(frame)
             columns = {name: column[with_port] for name, column in columns.items()}
-            yield _dealt(_hash(columns) % count, columns)
+            yield _dealt(_bucket(columns, count), columns)
 
-    def by_first(
-        self, by_key: Buckets, coded: Coded, count: int, see_flows: Callable[[pd.DataFrame], None]
+
+def _flows_dealt(columns: Columns, numbers: Ints, count: int) -> tuple[Dealt]:
+    """A task of a capture's flows, of which those that no change can be of are left out."""
+    known = np.logical_and.reduce([column >= 0 for column in columns.values()])
+    found = {name: column[known].astype(np.int64) for name, column in columns.items()}
+    found[_FLOW] = numbers[known].astype(np.int64)
+    return _dealt(_bucket(found, count), found)
+
+
+class _Placing:
+    """The place of each connection: its flow; of those not captured, by their first change.
+
+    Args:
+        captured: flows of the capture; the places after them are those of the others.
+        size: changes in all.
+    """
+
+    def __init__(self, captured: int, size: int) -> None:
+        self._captured, self._size = captured, size
+        self._width = (captured + size) // _CELLS + 1
+        self._counts: Ints = np.zeros(_CELLS, dtype=np.int64)  # changes, by their places
+
+    def places(
+        self, changes: Gathered, near: Buckets | None, see_flows: Callable[[pd.DataFrame], None]
     ) -> Iterator[tuple[Dealt]]:
-        """The same changes, with the first of each connection, and as they were dealt out."""
-        for number in range(count):
-            if columns := _read(by_key, number):
-                see_flows(coded.frame(columns))
-                columns[_FIRST] = first = _first_rows(columns)
-                cells = np.minimum(first // self.width, _CELLS - 1)
-                self.counts += np.bincount(cells, minlength=_CELLS)
-                yield _dealt(np.full(len(first), number), columns)
+        """The changes with their places, and as they were dealt out."""
+        for number in range(changes.count):
+            flows = _read(near, number) if near else {}
+            if columns := _read(changes.by_key, number):
+                see_flows(changes.coded.frame(columns))
+                columns[_PLACE] = place = _places(columns, flows, self._captured)
+                self._counts += np.bincount(place // self._width, minlength=_CELLS)
+                yield _dealt(np.full(len(place), number), columns)
 
     def bounds(self, count: int) -> Ints:
-        """First changes that cut the connections into ``count`` parts of about as many changes."""
-        wanted = self.size * np.arange(1, count) // count
-        return (np.searchsorted(np.cumsum(self.counts), wanted) + 1) * self.width
+        """Places that cut the connections into ``count`` parts of about as many changes."""
+        wanted = self._size * np.arange(1, count) // count
+        return (np.searchsorted(np.cumsum(self._counts), wanted) + 1) * self._width
 
 
-def _by_range(by_first: Buckets, bounds: Ints, count: int) -> Iterator[tuple[Dealt]]:
+def _by_range(by_place: Buckets, bounds: Ints, count: int) -> Iterator[tuple[Dealt]]:
     for number in range(count):
-        if columns := _read(by_first, number):
-            yield _dealt(np.searchsorted(bounds, columns[_FIRST], side="right"), columns)
+        if columns := _read(by_place, number):
+            yield _dealt(np.searchsorted(bounds, columns[_PLACE], side="right"), columns)
 
 
-def _hash(columns: Columns) -> Ints:
-    mixed = np.zeros(len(columns[_ROW]), dtype=np.uint64)
-    for name in CONNECTION_KEY:
-        mixed = (mixed + columns[name].astype(np.uint64)) * np.uint64(_MIX)
-        mixed ^= mixed >> np.uint64(29)
-    return (mixed >> np.uint64(8)).astype(np.int64)
+def _bucket(columns: Columns, count: int) -> Ints:
+    return buckets_of([columns[name] for name in CONNECTION_KEY], count)
 
 
-def _first_rows(columns: Columns) -> Ints:
-    """The first row of the connection of each row; rows ascend."""
-    codes = np.zeros(len(columns[_ROW]), dtype=np.int64)
-    for name in CONNECTION_KEY:
-        distinct, numbers = np.unique(columns[name], return_inverse=True)
-        _, codes = np.unique(codes * len(distinct) + numbers, return_inverse=True)
+def _places(columns: Columns, flows: Columns, captured: int) -> Ints:
+    """The place of each row's connection; rows ascend."""
+    own = captured + columns[_ROW]
+    place = np.r_[flows[_FLOW], own] if flows else own
+    tables = [flows, columns] if flows else [columns]
+    codes = alike([np.concatenate([each[name] for each in tables]) for name in CONNECTION_KEY])
     _, first = np.unique(codes, return_index=True)
-    return columns[_ROW][first][codes]
+    return place[first][codes[len(place) - len(own) :]]
 
 
-def _in_order(buckets: Buckets, count: int, coded: Coded, store: Store) -> Parted:
+def _in_order(buckets: Buckets, captured: int, changes: Gathered) -> Parted:
+    coded, store = changes.coded, changes.store
     of_director = coded.texts["director"].numbers
     directors = sorted(of_director)
     places = np.empty(len(directors), dtype=np.int64)
     places[[of_director[name] for name in directors]] = np.arange(len(directors))
-    kept, flows = Kept(store), 0
-    for number in range(count):
+    kept, others = Kept(store), captured
+    for number in range(changes.count):
         columns = _read(buckets, number)
         if not columns:
             continue
-        first, flow = np.unique(columns[_FIRST], return_inverse=True)
-        order = np.lexsort((columns[_ROW], columns["at"], flow, places[columns["director"]]))
+        place, rank = np.unique(columns[_PLACE], return_inverse=True)
+        of_capture = int(np.searchsorted(place, captured))
+        flow = np.r_[place[:of_capture], others + np.arange(len(place) - of_capture)]
+        others += len(place) - of_capture
+        order = np.lexsort((columns[_ROW], columns["at"], rank, places[columns["director"]]))
         frame = coded.frame({name: column[order] for name, column in columns.items()})
-        frame["flow"] = flows + flow[order]
+        frame["flow"] = flow[rank[order]]
         frame["at_ns"] = ns(frame["at"])
         frame["server"] = servers_of(frame)
         kept.append(frame)
-        flows += len(first)
         store.release()
-    return kept.finish() if flows else Parted.of(numbered(coded.empty, None))
+    return kept.finish() if kept.writer else Parted.of(numbered(coded.empty, None))

@@ -15,7 +15,7 @@ from analyzer.parts import IN_MEMORY
 from analyzer.parts.columns import Numbering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 ROWS = 1 << 17
 """Rows of a frame: some hundred bytes each, and as much again while they are worked on."""
 
+SAMPLE_ROWS = 100_000
+"""Rows of a sample that shows what all rows have in common: a clock's phase, a timeout."""
+
+_MIX = 0x9E3779B1
 _TEXTS: Any = pd.arrays.ArrowStringArray
 _STRETCH, _MOST_KNOWN = 1 << 12, 256
 """Rows of texts that are compared, and how many such stretches are looked among."""
@@ -66,9 +70,27 @@ class Parted:
         """Whether it has no row."""
         return all(frame.empty for frame in self)
 
-    def whole(self) -> pd.DataFrame:
-        """The table in memory."""
-        return _joined(list(self.frames()))
+    def whole(self, names: list[str] | None = None) -> pd.DataFrame:
+        """The table in memory, or these columns of it."""
+        return _joined([frame if names is None else frame[names] for frame in self.frames()])
+
+    def some(self, most: int = SAMPLE_ROWS) -> pd.DataFrame:
+        """Rows spread evenly over the table, no more than ``most``; all where there are no more.
+
+        Which they are does not depend on the parts.
+        """
+        kept: list[tuple[pd.DataFrame, npt.NDArray[np.uint32]]] = []
+        size, rows, below = 0, 0, 1 << 32
+        for frame in self:
+            place = _scattered(size, len(frame))
+            size += len(frame)
+            kept.append(_below(frame, place, below))
+            rows += len(kept[-1][0])
+            while rows > most:
+                below //= 2
+                kept = [_below(*each, below) for each in kept]
+                rows = sum(len(each) for each, _ in kept)
+        return _joined([frame for frame, _ in kept])
 
     def where(self, wanted: Callable[[pd.DataFrame], Bools | pd.Series]) -> pd.DataFrame:
         """The rows of all parts that are wanted, in memory."""
@@ -82,9 +104,7 @@ class Parted:
 
     def only(self, wanted: Callable[[pd.DataFrame], Bools | pd.Series]) -> Parted:
         """The same rows, still in parts."""
-        if self.is_one:
-            return Parted.of(self.where(wanted))
-        return Parted(partial(_only, self, wanted), self.store)
+        return self.each(partial(_rows, wanted=wanted))
 
     def column(self, values_of: Callable[[pd.DataFrame], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """A value of each row, as a function makes them of each part, kept."""
@@ -95,24 +115,46 @@ class Parted:
 
     def map(self, function: Callable[[pd.DataFrame], pd.DataFrame]) -> Parted:
         """What a function makes of each part, kept."""
+        return self.again(function(frame) for frame in self)
+
+    def again(self, made: Iterable[pd.DataFrame]) -> Parted:
+        """What was made of it, part by part, kept where it is kept; at least one part."""
         if self.is_one:
-            return Parted.of(function(self.whole()))
+            return Parted.of(_joined(list(made)))
         kept = Kept(self.store)
-        for frame in self:
-            kept.append(function(frame))
+        for frame in made:
+            kept.append(frame)
         return kept.finish()
 
+    def each(self, function: Callable[[pd.DataFrame], pd.DataFrame]) -> Parted:
+        """What a function makes of each part, anew whenever it is read."""
+        if self.is_one:
+            return Parted.of(function(self.whole()))
+        return Parted(partial(_each, self, function), self.store)
 
-def _only(
-    table: Parted, wanted: Callable[[pd.DataFrame], Bools | pd.Series]
+
+def _each(
+    table: Parted, function: Callable[[pd.DataFrame], pd.DataFrame]
 ) -> Iterator[pd.DataFrame]:
     for frame in table.frames():
-        yield _rows(frame, wanted)
+        yield function(frame)
 
 
 def _rows(frame: pd.DataFrame, wanted: Callable[[pd.DataFrame], Bools | pd.Series]) -> pd.DataFrame:
     rows = np.asarray(wanted(frame), dtype=bool)
     return frame if rows.all() else frame[rows]
+
+
+def _scattered(first: int, count: int) -> npt.NDArray[np.uint32]:
+    """A number for each row from ``first`` on, no two alike and in no order."""
+    return np.arange(first, first + count, dtype=np.uint64).astype(np.uint32) * np.uint32(_MIX)
+
+
+def _below(
+    frame: pd.DataFrame, place: npt.NDArray[np.uint32], below: int
+) -> tuple[pd.DataFrame, npt.NDArray[np.uint32]]:
+    chosen = place < below
+    return (frame, place) if chosen.all() else (frame[chosen], place[chosen])
 
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
@@ -150,6 +192,15 @@ class Coded:
             else:
                 made[name] = column.to_numpy()
         return made
+
+    def known(self, frame: pd.DataFrame) -> Columns:
+        """The arrays of some columns of another table; -1 for texts that were not seen before."""
+        return {
+            str(name): self.texts[str(name)].known_of(frame[name])
+            if str(name) in self.texts
+            else frame[name].to_numpy()
+            for name in frame
+        }
 
     def frame(self, columns: Columns, *, repeated: bool = False) -> pd.DataFrame:
         """The frame that arrays were made of; of long ones, stretches of texts alike are shared."""

@@ -202,4 +202,4 @@ def _passage(
     clock = evidence.by_director[result.director.name].clock
     assumed = passed & segments.to_vip | replies
     caveat = None if replies.any() else NO_REPLIES
-    return passage_of(result.director, evidence, clock, result.tracked.whole(), assumed), caveat
+    return passage_of(result.director, evidence, clock, result.tracked, assumed), caveat

@@ -13,7 +13,6 @@ from analyzer.parts.cuts import (
     over_stretches,
     rows_of_flows,
     same_flows,
-    stored,
     stretches,
     taken,
 )
@@ -53,7 +52,6 @@ __all__ = [
     "over_stretches",
     "rows_of_flows",
     "same_flows",
-    "stored",
     "stretches",
     "taken",
 ]

@@ -105,11 +105,6 @@ def taken(store: Store, values: npt.NDArray[Any], places: Ints) -> npt.NDArray[A
     return np.concatenate(found)
 
 
-def stored(store: Store, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """An array, kept by the store."""
-    return by_stretches(store, len(values), lambda rows: values[rows])
-
-
 def same_flows(part: Ints, flow: Ints) -> slice:
     """The rows of another table that are of a part's flows, or lie between them.
 
@@ -128,8 +123,12 @@ def rows_of_flows(flow: Ints, wanted: Ints) -> Ints:
 
     Args:
         flow: of each row, ascending.
-        wanted: the flows, ascending, each once.
+        wanted: the flows, in any order, also several times.
+
+    Returns:
+        Ascending.
     """
+    wanted = np.unique(np.asarray(wanted, dtype=flow.dtype))  # of another type: all are copied
     first, until = np.searchsorted(flow, wanted), np.searchsorted(flow, wanted, side="right")
     counts = until - first
     step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -12,7 +12,7 @@ import pandas as pd
 from analyzer.conntrack.states import CtState
 from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.states import State
-from analyzer.parts import IN_MEMORY, Rows, frames_of, stored
+from analyzer.parts import IN_MEMORY, Rows, frames_of, over_stretches
 from analyzer.parts.columns import code_type, codes_of, columns_of, named, table_of, with_columns
 from analyzer.predicted.replay import handling, replay
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 TIMER, PORT_REUSE = "timer", "port-reuse"
 NO_SEGMENT = -1
+AS_PREDICTED = -1
+"""In place of an instant: an entry ends when it was predicted to."""
+
 EXPIRE_NODEST, DROP_ENTRY, FLUSH = "expire-nodest-conn", "drop-entry", "flush"
 REFUSED = "refused"
 """conntrack deletes an entry whose only answer was a reset."""
@@ -237,15 +240,50 @@ def _ended_by(segments: Segments, beliefs: Beliefs, last: Ints) -> Ints:
     return np.where(ends, after, NO_SEGMENT)
 
 
-def ended_at(prediction: Prediction, chosen: Bools, at_ns: Ints, cause: str) -> Prediction:
-    """The prediction with some entries ended early, at instants of shape (chosen entries,)."""
+def ended_at(
+    prediction: Prediction, when_ns: Callable[[pd.DataFrame], Ints], cause: str
+) -> Prediction:
+    """The prediction with some entries ended at other instants, for another cause.
+
+    Args:
+        prediction: a director's.
+        when_ns: of some of its ``entries``, when each ends; ``AS_PREDICTED`` where that stands.
+        cause: one of ``CAUSES``.
+    """
     entries, store = prediction.entries, prediction.store
-    ends_ns = entries["ends_ns"].to_numpy(copy=True)
-    causes = codes_of(entries["cause"]).copy()
-    ends_ns[chosen], causes[chosen] = at_ns, _CODES[cause]
-    cause_of_each = named(stored(store, causes), CAUSES)
-    changed = with_columns(entries, ends_ns=stored(store, ends_ns), cause=cause_of_each)
-    return replace(prediction, entries=changed)
+    writer = store.columns()
+
+    def ends(rows: slice) -> None:
+        part = entries.iloc[rows]
+        at_ns = when_ns(part)
+        stands = at_ns == AS_PREDICTED
+        writer.append(
+            {
+                "ends_ns": np.where(stands, part["ends_ns"].to_numpy(), at_ns),
+                "cause": np.where(stands, codes_of(part["cause"]), _CODES[cause]),
+            }
+        )
+
+    for _ in over_stretches(store, len(entries), ends):
+        pass
+    columns = writer.finish()
+    causes = named(columns["cause"], CAUSES)
+    return replace(
+        prediction, entries=with_columns(entries, ends_ns=columns["ends_ns"], cause=causes)
+    )
+
+
+def at_instants(places: Ints, at_ns: Ints) -> Callable[[pd.DataFrame], Ints]:
+    """For ``ended_at``: the entries of these places, ascending, end at these instants."""
+
+    def when_ns(part: pd.DataFrame) -> Ints:
+        made = np.full(len(part), AS_PREDICTED)
+        first = int(part.index[0]) if len(part) else 0
+        rows = slice(*np.searchsorted(places, [first, first + len(part)]).tolist())
+        made[places[rows] - first] = at_ns[rows]
+        return made
+
+    return when_ns
 
 
 def groups_of_timed(parts: Iterable[pd.DataFrame], keys: list[str]) -> dict[tuple[Any, ...], int]:

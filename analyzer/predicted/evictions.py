@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
-from analyzer.predicted.entries import PORT_TAKEN, TIMER, ended_at
+from analyzer.predicted.entries import PORT_TAKEN, TIMER, at_instants, ended_at
 from analyzer.recording.instants import latest_row
 
 if TYPE_CHECKING:
@@ -54,5 +54,4 @@ def with_evictions(prediction: Prediction, flows: pd.DataFrame, hidden: pd.DataF
     places, at_ns = np.unique(old[evicted], return_index=True)
     if not len(places):
         return prediction
-    chosen = np.isin(np.arange(len(entries)), places)
-    return ended_at(prediction, chosen, ended_ns[evicted][at_ns], PORT_TAKEN)
+    return ended_at(prediction, at_instants(places, ended_ns[evicted][at_ns]), PORT_TAKEN)

@@ -102,7 +102,9 @@ def _unseen(flow: Ints, since_ns: Ints, record: DirectorRecord) -> Bools:
     polls_ns = np.r_[np.sort(record.entry_polls.at_ns), _NEVER]
     poll_ns = polls_ns[np.searchsorted(polls_ns, since_ns)]
     asked = pd.DataFrame({"flow": flow, "poll_ns": poll_ns, "place": np.arange(len(flow))})
-    entries = record.tracked.whole()[["flow", "appeared_ns", "absent_ns"]]
+    asked_flows = np.unique(flow)
+    entries = record.tracked.where(lambda rows: rows["flow"].isin(asked_flows))
+    entries = entries[["flow", "appeared_ns", "absent_ns"]]
     both = asked.merge(entries, on="flow")
     there = both["appeared_ns"] <= both["poll_ns"]
     there &= both["absent_ns"].fillna(_NEVER).astype("int64") > both["poll_ns"]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.evidence.evidence import Evidence
+    from analyzer.observed.parted import Parted
     from analyzer.predicted.weights import Service, Weights
     from analyzer.recording.director import Director
     from analyzer.wire.segments import Segments
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 
+_LIFE = ["flow", "appeared_ns", "seen_ns", "absent_ns", "absent_by_ns", "real_server"]
+
+
 def weightless(
     segments: Segments,
     weights: Mapping[Service, dict[str, Weights]],
     director: Director,
     evidence: Evidence,
-    tracked: pd.DataFrame,
+    tracked: Parted,
     servers: pd.Series,
     margin_ns: int,
 ) -> dict[str, Bools]:
@@ -59,7 +63,7 @@ def _expire_nodest(
     segments: Segments,
     weights: Mapping[Service, dict[str, Weights]],
     servers: pd.Series,
-    tracked: pd.DataFrame,
+    tracked: Parted,
     margin_ns: int,
 ) -> Bools:
     """SYNs to an entry whose real server surely has weight 0.
@@ -69,7 +73,7 @@ def _expire_nodest(
     """
     is_syn = (segments.flag == Flag.SYN) & segments.to_vip
     chosen = np.zeros(len(is_syn), dtype=bool)
-    moved = _moved(segments, is_syn, tracked, margin_ns)
+    moved = _moved(segments, is_syn, tracked.whole(_LIFE), margin_ns)
     for service, of_service in _rows_by_service(segments, weights):
         for server, weight in service.items():
             theirs = (servers == server).to_numpy(dtype=bool, na_value=False)

@@ -12,7 +12,7 @@ import pandas as pd
 from analyzer.ipvs.addresses import host_port
 from analyzer.parts import by_stretches, cuts, rows_of_flows
 from analyzer.parts.sorting import middle_of
-from analyzer.predicted.entries import PORT_REUSE, state_name
+from analyzer.predicted.entries import state_name
 from analyzer.traces.choose import MOST, Crowd, EntryFates, choose, connection_of
 from analyzer.traces.model import ConnectionTrace, Span
 from analyzer.traces.packets import Hops, packets_of
@@ -91,12 +91,11 @@ def _crowds(
     fates = EntryFates.of(table, measured)
     notable = notable_requests(evidence.requests, segments.flows, table)
     late_s, median_s = _late_s(table, late), _median_s(table, segments.store)
-    after_reuse = False
     for rows in cuts(table["flow"].to_numpy(), segments.store.part_rows):
         part = table.iloc[rows]
         last_state, cause, off_s = fates.of_part(part)
         total_ms, failed = notable.of_part(part)
-        crowd = Crowd(
+        yield Crowd(
             table=part,
             total_ms=total_ms,
             failed=failed,
@@ -105,10 +104,7 @@ def _crowds(
             off_s=off_s,
             late_s=late_s.get(rows.start, rows.stop),
             median_s=median_s,
-            after_reuse=after_reuse,
         )
-        yield crowd
-        after_reuse = bool(cause[-1] == PORT_REUSE)
         segments.store.release()
 
 
@@ -198,7 +194,7 @@ class _DirectorHistory:
             for number, (first, last) in zip(flows.tolist(), edges, strict=True)
         }
         made = result.prediction.entries
-        made = made.iloc[rows_of_flows(made["flow"].to_numpy(), np.unique(flows))]
+        made = made.iloc[rows_of_flows(made["flow"].to_numpy(), flows)]
         columns = {name: steps[name].to_numpy() for name in ("flow", "at_ns", "entry", "state")}
         return cls(
             director=result.director.name,

@@ -51,7 +51,6 @@ class Crowd:
         off_s: by how much its entry's end lies outside the polls around it; 0 where not seen.
         late_s: by how much a packet came after its entry's end; 0 where none did; or one 0 for all.
         median_s: how long connections lasted, of all of the run; by default of these.
-        after_reuse: the connection before the first was ended by the reuse of its port.
     """
 
     table: pd.DataFrame
@@ -62,7 +61,6 @@ class Crowd:
     off_s: Floats
     late_s: Floats = field(default_factory=lambda: np.zeros(1))
     median_s: float | None = None
-    after_reuse: bool = False
 
     @property
     def duration_s(self) -> Floats:
@@ -76,9 +74,11 @@ def _where(mask: npt.ArrayLike, score: Floats | float = 0.0) -> Floats:
 
 
 def _reuses(crowd: Crowd) -> Floats:
-    """A connection whose port was reused, and the one that reused it."""
-    ended = crowd.cause == PORT_REUSE
-    return _where(ended | np.r_[crowd.after_reuse, ended[:-1]] if len(ended) else ended)
+    """A connection whose port was reused, and the one that reused it: the next of its flow."""
+    ended, flow = crowd.cause == PORT_REUSE, crowd.table["flow"].to_numpy()
+    reused_it = np.zeros(len(flow), dtype=bool)
+    reused_it[1:] = ended[:-1] & (flow[1:] == flow[:-1])
+    return _where(ended | reused_it)
 
 
 def _is_usual(cause: Strings) -> npt.NDArray[np.bool_]:
@@ -231,18 +231,23 @@ class EntryFates:
             known = row >= 0
             last_state[row[known]] = entries["state"].to_numpy()[known]
             cause[row[known]] = entries["cause"].to_numpy()[known]
-            place = connection - first
-            here = (place >= 0) & (place < len(table))
-            off_s[place[here]] = outside_s[here]
+            here = slice(*np.searchsorted(connection, [first, first + len(table)]).tolist())
+            off_s[connection[here] - first] = outside_s[here]
         return last_state, cause, off_s
 
 
 def _off_connections(table: pd.DataFrame, result: Measured) -> tuple[Ints, Floats]:
+    """The connections of entries that were seen to expire, ascending; how far off each was."""
     assert result.prediction is not None
-    held, outside_s = _off(result.tracked.whole())
-    entries = result.prediction.entries.iloc[held]
-    row = connection_of(table, entries["flow"].to_numpy(), entries["first_ns"].to_numpy())
-    return row, outside_s
+    writer = result.prediction.store.columns()
+    for tracked in result.tracked:
+        held, outside_s = _off(tracked)
+        entries = result.prediction.entries.iloc[held]
+        row = connection_of(table, entries["flow"].to_numpy(), entries["first_ns"].to_numpy())
+        order = np.argsort(row, kind="stable")
+        writer.append({"row": row[order], "outside_s": outside_s[order]})
+    columns = writer.finish()
+    return columns["row"], columns["outside_s"]
 
 
 def _off(tracked: pd.DataFrame) -> tuple[Ints, Floats]:

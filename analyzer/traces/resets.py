@@ -141,7 +141,7 @@ def _stages(segments: Segments, rows: Ints, table: pd.DataFrame, connection: Int
 
 def _asked(segments: Segments, rows: Ints) -> dict[str, npt.NDArray[Any]]:
     """The packet that caused each reset: when it came, and after which pause."""
-    near = rows_of_flows(segments.flow, np.unique(segments.flow[rows]))
+    near = rows_of_flows(segments.flow, segments.flow[rows])
     segments, rows = segments.of_flows(segments.flow[rows]), np.searchsorted(near, rows)
     numbers = np.arange(len(segments.flow))
     latest = np.maximum.accumulate(np.where(segments.to_vip, numbers, -1))
@@ -176,7 +176,7 @@ def _by_legs(captured: Captured, rows: Ints) -> pd.Series:
     of_rows = pd.DataFrame({"flow": segments.flow[rows], "at_ns": segments.at_ns[rows]})
     if legs.empty:
         return pd.Series(pd.NA, index=of_rows.index, dtype="string")
-    legs = legs.iloc[rows_of_flows(legs["flow"].to_numpy(), np.unique(segments.flow[rows]))]
+    legs = legs.iloc[rows_of_flows(legs["flow"].to_numpy(), segments.flow[rows])]
     known = legs.loc[legs["partner"] != NO_PARTNER, ["flow", "at_ns", "server"]]
     latest = pd.merge_asof(
         of_rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),
@@ -188,10 +188,11 @@ def _by_legs(captured: Captured, rows: Ints) -> pd.Series:
 
 
 def _as_polled(flow: pd.Series, at_ns: Ints, measured: Sequence[Measured]) -> pd.Series:
-    tracked = [
-        result.tracked.whole()[["flow", "appeared_ns", "real_server"]] for result in measured
-    ]
-    known = pd.concat(tracked) if tracked else pd.DataFrame()
+    flows = flow.unique()
+    tracked = [result.tracked.where(lambda rows: rows["flow"].isin(flows)) for result in measured]
+    known = (
+        pd.concat(tracked)[["flow", "appeared_ns", "real_server"]] if tracked else pd.DataFrame()
+    )
     if known.empty:
         return pd.Series(pd.NA, index=flow.index, dtype="string")
     of_rows = pd.DataFrame({"flow": flow.to_numpy(dtype=np.int64), "at_ns": at_ns})

@@ -40,21 +40,25 @@ class Ends:
 def ends_of(file: Bytes, network: Ints, is_v6: Bools) -> Ends:
     """Read the addresses of IP headers that begin at ``network``."""
     if not is_v6.any():
-        return _ends_v4(file, network)
+        return _ends_v4_of(file, network)
     four, six = np.flatnonzero(~is_v6), np.flatnonzero(is_v6)
-    v4, v6 = _ends_v4(file, network[four]), _ends_v6(file, network[six])
+    v4, v6 = _ends_v4_of(file, network[four]), _ends_v6(file, network[six])
     source, destination = np.empty((2, len(network)), dtype=np.int64)
     source[four], destination[four] = v4.source, v4.destination
     source[six], destination[six] = v6.source + len(v4.book), v6.destination + len(v4.book)
     return Ends(np.concatenate([v4.book, v6.book]), source, destination)
 
 
-def _ends_v4(file: Bytes, at: Ints) -> Ends:
-    both = np.concatenate([file.numbers(at + 12, 4), file.numbers(at + 16, 4)])
-    code, distinct = pd.factorize(both)
+def _ends_v4_of(file: Bytes, at: Ints) -> Ends:
+    return ends_v4(file.numbers(at + 12, 4), file.numbers(at + 16, 4))
+
+
+def ends_v4(sources: Ints, destinations: Ints) -> Ends:
+    """IPv4 addresses, by their numbers."""
+    code, distinct = pd.factorize(np.concatenate([sources, destinations]))
     book = np.zeros((len(distinct), 3), dtype=np.uint64)
     book[:, 0], book[:, 2] = _V4, distinct
-    return Ends(book, code[: len(at)], code[len(at) :])
+    return Ends(book, code[: len(sources)], code[len(sources) :])
 
 
 def _ends_v6(file: Bytes, at: Ints) -> Ends:

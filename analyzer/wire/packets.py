@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, fields, replace
-from ipaddress import IPv4Address
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from analyzer.parts import IN_MEMORY, Rows, stretches
-from analyzer.wire.addresses import ends_of, shared
-from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
+from analyzer.wire.addresses import shared
 from analyzer.wire.capture.files import CHUNK_BYTES, chunks_of
-from analyzer.wire.capture.links import NO_MAC, THIS_HOST, Link, link_layer
-from analyzer.wire.capture.network import SKIPPED, TCP, UDP, VRRP, Network, network_layer
-from analyzer.wire.capture.options import window_scales
+from analyzer.wire.capture.links import NO_MAC, THIS_HOST
+from analyzer.wire.capture.network import SKIPPED, TCP, UDP
+from analyzer.wire.decode import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
     from analyzer.arrays import Bools, Ints
     from analyzer.parts import Columns, Store
-    from analyzer.wire.addresses import UInts
-    from analyzer.wire.capture.frames import Bytes, Chunk, Frames
+    from analyzer.wire.capture.frames import Chunk
+    from analyzer.wire.decode import Decoded
 
     UInt8s = npt.NDArray[np.uint8]
     Indices = npt.NDArray[np.int32]
@@ -44,9 +43,6 @@ __all__ = [
     "mac_number",
     "read_packets",
 ]
-
-_ARP_LENGTH = 28
-_MOST_BYTES = 65_535  # of an IP packet, by its length field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +73,12 @@ class PacketTable(CaptureFacts):
         protocol: TCP or UDP, by their IP protocol numbers.
         source, destination: indices into ``addresses``.
         flags: the TCP flag byte; 0 of a datagram.
-        sequence, acknowledgement: the TCP numbers; 0 of a datagram.
-        payload_bytes: of TCP's data, by the IP header's length; 0 of a datagram.
-        window: as in the TCP header, not scaled; 0 of a datagram.
-        window_scale: of a SYN, by how many bits its sender scales later windows
-            (``options.window_scales``).
+        sequence: the TCP number; 0 of a datagram.
         ttl: the time to live (IPv4), or hop limit (IPv6).
         source_mac, destination_mac: as 48-bit numbers, NO_MAC where the link has none; THIS_HOST
             where the link says that the capturing host sent or took it, whatever its interface.
+        acknowledgement, payload_bytes, window, window_scale: as in ``segments.TcpHeaders``; None
+            where they were not asked for.
     """
 
     at_ns: Ints
@@ -95,13 +89,18 @@ class PacketTable(CaptureFacts):
     destination_port: Ports
     flags: UInt8s
     sequence: npt.NDArray[np.uint32]
-    acknowledgement: npt.NDArray[np.uint32]
-    payload_bytes: npt.NDArray[np.uint16]
-    window: npt.NDArray[np.uint16]
-    window_scale: npt.NDArray[np.int8]
     ttl: UInt8s
     source_mac: Ints
     destination_mac: Ints
+    acknowledgement: npt.NDArray[np.uint32] | None = None
+    payload_bytes: npt.NDArray[np.uint16] | None = None
+    window: npt.NDArray[np.uint16] | None = None
+    window_scale: npt.NDArray[np.int8] | None = None
+
+    @property
+    def has_tcp(self) -> bool:
+        """Whether what only ``segments.TcpHeaders`` has was read."""
+        return self.window is not None
 
     def facts(self) -> CaptureFacts:
         """The rest, without the packets."""
@@ -118,6 +117,7 @@ def read_packets(
     *captures: memoryview,
     chunk_bytes: int = CHUNK_BYTES,
     store: Store = IN_MEMORY,
+    tcp: bool = True,
 ) -> PacketTable:
     """The segments and datagrams of capture files, one after another, as one table.
 
@@ -125,6 +125,7 @@ def read_packets(
         captures: the files' bytes.
         chunk_bytes: how much is decoded at once.
         store: keeps the columns.
+        tcp: whether to read what only ``segments.TcpHeaders`` has.
 
     Raises:
         ParseError: neither pcap nor pcapng.
@@ -132,7 +133,7 @@ def read_packets(
     writer, chunks = store.columns(), []
     packets, read_bytes, size_bytes = 0, 0, sum(map(len, captures))
     tasks = ((chunk.alone(),) for chunk in _chunks_of(captures, chunk_bytes))
-    for chunk in store.fill(writer, _decoded, tasks):
+    for chunk in store.fill(writer, partial(decoded, tcp=tcp), tasks):
         chunks.append(chunk)
         packets, read_bytes = packets + chunk.frames, read_bytes + chunk.read_bytes
         store.reading(packets, read_bytes / max(size_bytes, 1))
@@ -147,85 +148,6 @@ def read_packets(
 def _chunks_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Chunk]:
     for content in captures:
         yield from chunks_of(content, chunk_bytes)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Chunk:
-    """What is known of a chunk beside its packets.
-
-    Attributes:
-        rows: how many packets it has.
-        frames: that were decoded.
-        read_bytes: of the file, about.
-        book: the chunk's addresses as numbers.
-        neighbours, host_macs, skipped, unread: as in PacketTable.
-    """
-
-    rows: int
-    frames: int
-    read_bytes: int
-    book: UInts
-    neighbours: Mapping[int, str]
-    host_macs: frozenset[int]
-    skipped: Mapping[str, int]
-    unread: int
-
-
-def _decoded(part: Chunk) -> Rows[_Chunk]:
-    """The arrays of PacketTable, and ``tunnelled`` (it came in a tunnel).
-
-    ``source`` and ``destination`` are rows of the chunk's book.
-    """
-    frames = part.frames()
-    link = link_layer(frames)
-    network = network_layer(frames, link)
-    whole = np.flatnonzero(network.whole)
-    transport = network.transport[whole]
-    is_tcp = network.protocol[whole] == TCP
-    file = frames.file
-    is_v6 = link.ethertype[whole] == IPV6
-    ttl_at = link.network[whole] + np.where(is_v6, 7, 8)
-    ends = ends_of(file, link.network[whole], is_v6)
-    columns: dict[str, npt.NDArray[Any]] = {
-        "at_ns": frames.at_ns[whole],
-        "protocol": network.protocol[whole].astype(np.uint8),
-        "source": ends.source.astype(np.int32),
-        "destination": ends.destination.astype(np.int32),
-        "source_port": file.unsigned(transport, 2),
-        "destination_port": file.unsigned(transport + 2, 2),
-        "flags": np.where(is_tcp, file.unsigned(transport + 13, 1), 0),
-        "sequence": np.where(is_tcp, file.unsigned(transport + 4, 4), 0),
-        "acknowledgement": np.where(is_tcp, file.unsigned(transport + 8, 4), 0),
-        "payload_bytes": _payload_bytes(file, link.network[whole], transport, is_tcp, is_v6),
-        "window": np.where(is_tcp, file.unsigned(transport + 14, 2), 0),
-        "window_scale": window_scales(frames, whole, transport, is_tcp),
-        "ttl": file.unsigned(ttl_at, 1),
-        "source_mac": np.where(link.went_out, THIS_HOST, link.source_mac)[whole],
-        "destination_mac": np.where(link.came_in, THIS_HOST, link.destination_mac)[whole],
-        "tunnelled": link.tunnelled[whole],
-    }
-    chunk = _Chunk(
-        rows=len(whole),
-        frames=len(frames.start),
-        read_bytes=int(frames.start[-1] - frames.start[0]) if len(frames.start) else 0,
-        book=ends.book,
-        neighbours=_arp_senders(frames, link) | _vrrp_senders(frames, link, network),
-        host_macs=frozenset(np.unique(link.source_mac[link.went_out]).tolist()) - {NO_MAC},
-        skipped=network.skipped,
-        unread=frames.unread,
-    )
-    return Rows(columns, chunk)
-
-
-def _payload_bytes(
-    file: Bytes, network: Ints, transport: Ints, is_tcp: Bools, is_v6: Bools
-) -> npt.NDArray[np.uint16]:
-    """The bytes of each segment's data, which the capture need not hold; 0 of a datagram."""
-    ends = network + np.where(
-        is_v6, 40 + file.numbers(network + 4, 2), file.numbers(network + 2, 2)
-    )
-    begins = transport + 4 * (file.numbers(transport + 12, 1) >> 4)
-    return np.where(is_tcp, np.clip(ends - begins, 0, _MOST_BYTES), 0).astype(np.uint16)
 
 
 def _numbered(
@@ -255,7 +177,7 @@ def _renumbered(number: Indices, columns: Columns) -> Rows[None]:
 
 
 def _table(
-    chunks: Sequence[_Chunk], columns: Mapping[str, Any], addresses: tuple[str, ...]
+    chunks: Sequence[Decoded], columns: Mapping[str, Any], addresses: tuple[str, ...]
 ) -> PacketTable:
     """The chunks as one table."""
     neighbours: dict[int, str] = {}
@@ -316,24 +238,3 @@ def _columns(table: PacketTable) -> list[str]:
     """The names of the arrays with a value for each packet."""
     names = (column.name for column in fields(PacketTable))
     return [name for name in names if isinstance(getattr(table, name), np.ndarray)]
-
-
-def _arp_senders(frames: Frames, link: Link) -> dict[int, str]:
-    is_arp = link.ethertype == ARP
-    if not is_arp.any():
-        return {}
-    at = link.network[is_arp & frames.holds(link.network + _ARP_LENGTH)]
-    return _pairs(frames.file.numbers(at + 8, 6), frames.file.numbers(at + 14, 4))
-
-
-def _vrrp_senders(frames: Frames, link: Link, network: Network) -> dict[int, str]:
-    at = np.flatnonzero((network.protocol == VRRP) & (link.ethertype == IPV4))
-    return _pairs(link.source_mac[at], frames.file.numbers(link.network[at] + 12, 4))
-
-
-def _pairs(macs: Ints, addresses: Ints) -> dict[int, str]:
-    """Each MAC's last address."""
-    distinct, from_end = np.unique(macs[::-1], return_index=True)
-    last = addresses[::-1][from_end]
-    known = zip(distinct.tolist(), last.tolist(), strict=True)
-    return {mac: str(IPv4Address(address)) for mac, address in known if address and mac}

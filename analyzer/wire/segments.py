@@ -57,7 +57,7 @@ class TcpHeaders:
         payload_bytes: of data.
         window: not scaled.
         window_scale: of a SYN, by how many bits its sender scales later windows; else, and where
-            the options do not say, below 0 (``capture.options``).
+            the options do not say, below 0 (``conntrack.windows``).
     """
 
     flags: npt.NDArray[np.uint8]
@@ -79,7 +79,7 @@ class Segments:
         sequence: the TCP sequence number.
         ttl, source_mac, destination_mac: as in PacketTable.
         flows: one row per flow, with ``CONNECTION_KEY``.
-        tcp: the rest of their headers.
+        tcp: the rest of their headers; None where nobody goes by it.
         store: what keeps the arrays, and those of what is chosen of them.
     """
 
@@ -139,7 +139,7 @@ class Segments:
 
     def of_flows(self, flows: Ints) -> Segments:
         """The rows of some flows, in memory."""
-        rows = rows_of_flows(self.flow, np.unique(flows))
+        rows = rows_of_flows(self.flow, flows)
         own = {name: array[rows] for name, array in self._columns().items()}
         return replace(self._with(own), store=IN_MEMORY)
 
@@ -171,9 +171,14 @@ class Segments:
         return own | tcp
 
     def _with(self, columns: Mapping[str, npt.NDArray[Any]]) -> Segments:
-        tcp = {name: columns[f"tcp.{name}"] for name in _OF_TCP} if self.tcp else None
         own: dict[str, Any] = {name: columns[name] for name in _OWN}
-        return replace(self, **own, tcp=TcpHeaders(**tcp) if tcp else None)
+        return replace(self, **own, tcp=_tcp_of(columns))
+
+
+def _tcp_of(columns: Mapping[str, npt.NDArray[Any]]) -> TcpHeaders | None:
+    """The rest of the headers, where the columns have it."""
+    values = {name: columns[f"tcp.{name}"] for name in _OF_TCP if f"tcp.{name}" in columns}
+    return TcpHeaders(**values) if values else None
 
 
 def _chosen(columns: Columns, chosen: Bools) -> Rows[None]:
@@ -184,13 +189,6 @@ _OF_TCP = tuple(field.name for field in fields(TcpHeaders))
 _OWN = tuple(
     field.name for field in fields(Segments) if field.name not in ("flows", "tcp", "store")
 )
-
-
-def service_segments(
-    packets: PacketTable, ends: Iterable[VirtualEnd], store: Store = IN_MEMORY
-) -> Segments:
-    """The packets between any client and the given virtual services; as ``dealt_out``."""
-    return dealt_out(packets, ends, store).segments()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +217,7 @@ class ServicePackets:
         return Segments(
             **{name: columns[name] for name in _OWN},
             flows=names.table(of_flows.finish()),
-            tcp=TcpHeaders(**{name: columns[f"tcp.{name}"] for name in _OF_TCP}),
+            tcp=_tcp_of(columns),
             store=store,
         )
 
@@ -279,14 +277,15 @@ def _numbers_of(packets: PacketTable, known: list[VirtualEnd]) -> _EndNumbers:
 
 _READ = (
     *("at_ns", "protocol", "source", "destination", "source_port", "destination_port", "flags"),
-    *("sequence", "acknowledgement", "payload_bytes", "window", "window_scale", "ttl"),
-    *("source_mac", "destination_mac"),
+    *("sequence", "ttl", "source_mac", "destination_mac"),
 )
+_TCP_READ = tuple(name for name in _OF_TCP if name not in _READ)
 
 
 def _rows(packets: PacketTable, rows: slice) -> Columns:
     """Some packets, without what they have in common."""
-    return {name: getattr(packets, name)[rows] for name in _READ}
+    names = (*_READ, *(_TCP_READ if packets.has_tcp else ()))
+    return {name: getattr(packets, name)[rows] for name in names}
 
 
 def _dealt(packets: Columns, ends: _EndNumbers, bounds: Ints) -> Dealt:
@@ -312,7 +311,7 @@ def _of_services(packets: Columns, ends: _EndNumbers) -> Columns:
     end = np.where(to_vip, forth, back)
     client = np.where(to_vip, here["source"], here["destination"]).astype(np.int64)
     port = np.where(to_vip, here["source_port"], here["destination_port"])
-    is_udp = here["protocol"] == UDP
+    is_udp, has_tcp = here["protocol"] == UDP, set(_TCP_READ) <= set(here)
     return {
         "key": (client * _PORTS + port) * max(ends.count, 1) + end,
         "at_ns": here["at_ns"],
@@ -322,7 +321,7 @@ def _of_services(packets: Columns, ends: _EndNumbers) -> Columns:
         "ttl": here["ttl"],
         "source_mac": here["source_mac"],
         "destination_mac": here["destination_mac"],
-        **{f"tcp.{name}": here[name] for name in _OF_TCP},
+        **({f"tcp.{name}": here[name] for name in _OF_TCP} if has_tcp else {}),
     }
 
 

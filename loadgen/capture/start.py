@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from loadgen.capture.events import NO_PACKETS
 from loadgen.capture.local import Capture
 from loadgen.capture.model import CapturePlan, CaptureRefused
-from loadgen.capture.remote import RemoteCapture
+from loadgen.capture.remote.capture import RemoteCapture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

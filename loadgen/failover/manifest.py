@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loadgen.failover.sanity import holders
+from loadgen.failover.sanity.rules import holders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

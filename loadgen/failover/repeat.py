@@ -12,7 +12,7 @@ from loadgen.burst.progress import RunProgress
 from loadgen.errors import RunFailed
 from loadgen.failover.conclude import conclude_repeats, print_repeats, run_name
 from loadgen.failover.run import failover
-from loadgen.failover.sanity_check import until_sane
+from loadgen.failover.sanity.check import until_sane
 from loadgen.session.output.conclude import conclude, exit_code, print_summary
 from loadgen.session.terminal import print_document
 

@@ -25,7 +25,7 @@ from loadgen.failover.manifest import manifest_of
 from loadgen.failover.masters_log import MastersLog
 from loadgen.failover.options import scheduled
 from loadgen.failover.phases import FaultSchedule, Hooks
-from loadgen.failover.sanity_check import by_name, why_insane
+from loadgen.failover.sanity.check import by_name, why_insane
 from loadgen.failover.vrrp_captures import VrrpCaptures
 from loadgen.load.engines.activity import Burst
 from loadgen.load.plan import ClosedModel

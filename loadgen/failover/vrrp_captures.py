@@ -15,7 +15,7 @@ from analyzer.recording.directory import vrrp_capture_name
 from loadgen.capture import tcpdump
 from loadgen.capture.files import clock_time
 from loadgen.capture.model import CaptureRefused
-from loadgen.capture.remote import FarCapture
+from loadgen.capture.remote.capture import FarCapture
 from loadgen.director.links.complaints import recorded
 from loadgen.director.links.shell import LinkLost
 

@@ -110,7 +110,7 @@ def placed_by_events(
         read: the captures, at least one.
     """
     ends = _ends(polls())
-    captured, _ = read_captures(read.captures, ends, macs, read.store, read, asked_again=True)
+    captured, _ = read_captures(read, ends, macs, asked_again=True)
     at_ns = read.packets().at_ns
     if captured is None or not len(at_ns):
         return place(unmatched("the capture has no packet"), stamps, overlap=True)

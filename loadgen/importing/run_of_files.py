@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from analyzer.errors import RecordingError
-from analyzer.recording.directory import MANIFEST
+from analyzer.recording.directory import MANIFEST, capture_files
 from analyzer.recording.spill import ALONE, temporary_folder
 from loadgen.errors import UsageProblem
 from loadgen.importing.sources.find import expanded
 from loadgen.session.files import new_run_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from analyzer.evidence.captures import ReadOnce
@@ -69,6 +70,25 @@ def run_of(paths: Sequence[Path], *, keep: bool, means: Means = ALONE) -> Iterat
             run = closing.enter_context(temporary_folder()) / "run"
             made = _made(found, run, means, closing, thrown_away=True)
             yield Run(path=run, thrown_away=_name(found), doubts=made.doubts, read=made.read)
+
+
+def captured_bytes(paths: Sequence[Path]) -> int:
+    """The size of a run's captures, or of files, packed ones as they are; nothing is opened.
+
+    Raises:
+        UsageProblem: nothing there.
+    """
+    found = expanded(paths)
+    runs = [run for path in found if (run := _named_run(path))]
+    if runs:
+        files: Iterable[Path] = chain.from_iterable(map(capture_files, runs))
+    else:
+        files = chain.from_iterable(path.iterdir() if path.is_dir() else (path,) for path in found)
+    total = 0
+    with suppress(OSError):  # what cannot be looked at is refused by who reads it
+        for file in files:
+            total += file.stat().st_size
+    return total
 
 
 def _kept(paths: Sequence[Path], run: Path, means: Means, closing: ExitStack) -> Imported:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 
 def home_directory() -> Path | None:
@@ -51,16 +50,6 @@ def read_text(path: Path, most_bytes: int) -> str:
         return content.decode()
     except UnicodeDecodeError as error:
         raise UsageProblem(f"{path}: not UTF-8: {error}") from error
-
-
-def size_bytes(paths: Iterable[Path]) -> int:
-    """The size of files, and of those directly in folders; what cannot be looked at has none."""
-    total = 0
-    for path in paths:
-        with suppress(OSError):
-            for file in path.iterdir() if path.is_dir() else (path,):
-                total += file.stat().st_size
-    return total
 
 
 def new_run_directory(command: str, folder: Path = Path("runs")) -> Path:

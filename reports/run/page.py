@@ -27,6 +27,7 @@ from reports.charts import wording
 from reports.charts.figure import encoded
 from reports.charts.sequence_diagram import LANES
 from reports.charts.theme import PALETTE
+from reports.compiled_templates import CompiledTemplates
 from reports.run.sections import sections
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ COMMANDS = ("command_line", "command", "argv")  # lists of words in the manifest
 STYLES = ("templates/page.css", "templates/sequence_diagram.css")
 MANY = 200  # items of a list in the manifest that are shown
 MAX_TEXT = 1000  # characters of a text that are shown
+SYNTAX: Mapping[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
 _NUMBERS_AS_TEXT = "bdata"  # plotly's arrays, in base 64
 
 
@@ -167,6 +169,12 @@ def text_of(path: str) -> str:
     return files("reports").joinpath(path).read_text(encoding="utf-8")
 
 
+def compile_templates() -> None:
+    """Compile each template that is not kept compiled."""
+    for name in environment().list_templates(extensions=("html", "svg")):
+        environment().get_template(name)
+
+
 @cache
 def environment() -> Environment:
     """Jinja's, with the filters that the templates use."""
@@ -175,8 +183,8 @@ def environment() -> Environment:
         autoescape=True,
         undefined=StrictUndefined,
         finalize=short,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        bytecode_cache=CompiledTemplates(SYNTAX),
+        **SYNTAX,
     )
     made.filters |= {
         "seconds": wording.seconds,

@@ -16,8 +16,8 @@ from scapy.utils import PcapReader, RawPcapReader
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
-from loadgen.importing.folder import import_folder
 from tests.bench.captures import PACKETS_EACH, write_capture
+from tests.importing import import_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

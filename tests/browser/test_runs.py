@@ -12,11 +12,11 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
-from loadgen.importing.folder import import_folder
 from reports.run.page import render_page
 from tests.bench.long_run import LongRun
 from tests.browser import chromium
 from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS, SIDEWAYS, Opened, eventually
+from tests.importing import import_folder
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer.evidence.captures import read_captures
+from analyzer.evidence.captures import ReadOnce, read_captures
 from analyzer.wire.packets import read_packets
 from analyzer.wire.services import busiest_end
 from analyzer.wire.vrrp import read_announcements
@@ -25,7 +25,7 @@ def attempt(chance: random.Random, _folder: Path) -> None:
     capture = chance.choice(CAPTURES)
     content = memoryview(damaged(as_pcapng(capture) if chance.random() < 0.5 else capture, chance))
     end = busiest_end(read_packets(content))
-    read_captures({"capture.pcap": content}, {end} if end else set(), frozenset())
+    read_captures(ReadOnce({"capture.pcap": content}), {end} if end else set(), frozenset())
     read_announcements(content)
 
 

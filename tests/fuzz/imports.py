@@ -11,9 +11,9 @@ from analyzer.errors import AnalyzerError
 from analyzer.recording.directory import Recording
 from analyzer.recording.tables import TABLES
 from loadgen.errors import LoadgenError
-from loadgen.importing.folder import import_folder
 from tests.fuzz.captures import CAPTURES
 from tests.fuzz.mutate import OF_TEXT, damaged, damaged_json, to_bytes
+from tests.importing import import_folder
 from tests.unit.loadgen.importing.sources.builders_packed import PACKERS
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from analyzer.observed.entries import ns
 from analyzer.recording.directory import Recording
 from analyzer.wire.connections import connections
 from analyzer.wire.packets import read_packets
-from analyzer.wire.segments import VirtualEnd, service_segments
+from analyzer.wire.segments import VirtualEnd, dealt_out
 from loadgen.errors import LoadgenError
 from loadgen.lab.lab import Lab
 from loadgen.lab.topology.model import exercise
@@ -170,7 +170,7 @@ def test_the_decay_is_watched_down_to_nothing(demo: Ran) -> None:
 
 def test_the_client_closes_every_connection_first(demo: Ran) -> None:
     packets = read_packets(*demo.recording.captures().values())
-    rows = connections(service_segments(packets, [VirtualEnd("TCP", VIP, 80)]))
+    rows = connections(dealt_out(packets, [VirtualEnd("TCP", VIP, 80)]).segments())
     assert list(rows["closer"].unique()) == ["client"]
     assert list(rows["holds_time_wait"].unique()) == ["client"]
     assert len(rows) == 50

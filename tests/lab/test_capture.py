@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.recording.directory import Recording
 from analyzer.wire.connections import connections
 from analyzer.wire.packets import read_packets
-from analyzer.wire.segments import VirtualEnd, service_segments
+from analyzer.wire.segments import VirtualEnd, dealt_out
 
 if TYPE_CHECKING:
     from loadgen.lab.lab import Lab
@@ -47,7 +47,7 @@ def test_a_director_shows_what_came_and_what_it_forwarded(lab: Lab, tmp_path: Pa
     assert (capture["host"], capture["with"], capture["failure"]) == ("bal01", "tcpdump", None)
     assert capture["dropped"] == 0
     assert capture["packets"] > 0
-    segments = service_segments(packets(tmp_path / "run"), [VirtualEnd("TCP", VIP, 80)])
+    segments = dealt_out(packets(tmp_path / "run"), [VirtualEnd("TCP", VIP, 80)]).segments()
     rows = connections(segments)
     assert len(rows) == REQUESTS
     assert set(rows["closer"]) == {"client"}
@@ -61,6 +61,6 @@ def test_a_director_shows_what_came_and_what_it_forwarded(lab: Lab, tmp_path: Pa
 
 def test_a_server_shows_its_share_of_the_burst(lab: Lab, tmp_path: Path) -> None:
     burst(lab, tmp_path / "run", "--capture-on", "srv01")
-    segments = service_segments(packets(tmp_path / "run"), [VirtualEnd("TCP", VIP, 80)])
+    segments = dealt_out(packets(tmp_path / "run"), [VirtualEnd("TCP", VIP, 80)]).segments()
     assert len(connections(segments)) == REQUESTS / 2
     assert (~segments.to_vip).any()  # in dr its replies pass it, and not the director

@@ -16,7 +16,7 @@ from analyzer.ipvs.states import Timeouts
 from analyzer.recording.directory import Recording
 from analyzer.wire.connections import connections
 from analyzer.wire.packets import read_packets
-from analyzer.wire.segments import VirtualEnd, service_segments
+from analyzer.wire.segments import VirtualEnd, dealt_out
 from loadgen.lab.lab import Lab
 from loadgen.lab.topology.layout import HostCounts, lay_out
 from loadgen.lab.topology.model import exercise
@@ -85,7 +85,9 @@ class Ran:
     def wire(self) -> dict[int, str]:
         """By source port: who closed first, in the captured packets."""
         packets = read_packets(*self.recording.captures().values())
-        segments = service_segments(packets, [VirtualEnd("TCP", vip, 80) for vip in (VIP, VIP6)])
+        segments = dealt_out(
+            packets, [VirtualEnd("TCP", vip, 80) for vip in (VIP, VIP6)]
+        ).segments()
         rows = connections(segments)
         ports = segments.flows.loc[rows["flow"], "client_port"]
         return dict(zip(ports, rows["closer"], strict=True))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.estimate.decay import group_row, spread_of
+from analyzer.estimate.decay import group_row
 from analyzer.estimate.falls.bounds import ExpiryBounds, Misfit, expiry_bounds
 from analyzer.estimate.falls.counted import Services, counted_by_service
 from analyzer.estimate.falls.timeout import timeout_of
+from analyzer.estimate.groups import spread_of
 from analyzer.estimate.state_timeouts import if_read
 from analyzer.ipvs.states import State
 from analyzer.predicted.entries import TIMER

@@ -11,6 +11,7 @@ from analyzer.estimate.in_force.model import timeouts_in_force
 from analyzer.estimate.in_force.readings import rows_read
 from analyzer.estimate.in_force.settle import settled
 from analyzer.ipvs.states import State, timeout_by_state_s
+from analyzer.observed.parted import Parted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ def learn_timeouts(
     rules: DirectorRules,
     director: Director,
     evidence: Evidence,
-    tracked: pd.DataFrame,
+    tracked: Parted,
 ) -> InForce:
     """The timeouts in force over time.
 
@@ -41,16 +42,17 @@ def learn_timeouts(
         rules: the director's, its timeouts as reported.
         director: its facts.
         evidence: the recording.
-        tracked: its tracked entries.
+        tracked: its tracked entries, of which many are sampled.
     """
     rows = rows_read(evidence.by_director[director.name])
     by_polls = timeouts_in_force(director, evidence, clock, rows=rows)
     prediction = replayed(by_polls.rules(rules, clock))
-    in_force = timeouts_in_force(director, evidence, clock, prediction.steps, rows)
+    in_force = timeouts_in_force(director, evidence, clock, prediction, rows)
     if not in_force.changes:
         return in_force
-    joined = with_packets(tracked, prediction, clock.margin_s)
-    return settled(in_force, joined, director.hz, clock.uncertainty_s)
+    some = Parted.of(tracked.some())
+    joined = with_packets(some, prediction, clock.margin_s)
+    return settled(in_force, joined.whole(), director.hz, clock.uncertainty_s)
 
 
 def with_timeouts(

@@ -19,6 +19,7 @@ from analyzer.recording.directory.layout import (
     MANIFEST,
     REPORT,
     SCHEMA_VERSION,
+    capture_files,
     vrrp_capture_name,
 )
 from analyzer.recording.directory.reader import Recording
@@ -35,6 +36,7 @@ __all__ = [
     "Part",
     "Recording",
     "RecordingWriter",
+    "capture_files",
     "not_written",
     "vrrp_capture_name",
     "write_derived",

@@ -133,6 +133,11 @@ class Means:
     progress: Callable[[int, float], None] | None = None
     requests_progress: Callable[[int, float], None] | None = None
 
+    def uses_workers(self, long_bytes: int) -> bool:
+        """Whether workers run the parts of what is about so many bytes; in memory nobody does."""
+        from_bytes = max(SPILLED_BYTES, self.workers_from_bytes)
+        return self.workers is not None and long_bytes >= from_bytes
+
 
 ALONE = Means()
 
@@ -152,7 +157,7 @@ def store_for(beside: Path, long_bytes: int, means: Means = ALONE) -> Iterator[S
     if long_bytes < SPILLED_BYTES:
         yield IN_MEMORY
         return
-    if long_bytes < means.workers_from_bytes:
+    if not means.uses_workers(long_bytes):
         means = replace(means, workers=None)
     with spilled(beside, means=means) as store:
         yield store

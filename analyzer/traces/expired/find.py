@@ -112,8 +112,7 @@ def _after_their_end(result: Measured, rows: pd.DataFrame, slack_ns: int) -> Ite
     if rows.empty:
         return ()
     entries = result.prediction.entries
-    flows = np.unique(rows["flow"].to_numpy(dtype=np.int64))
-    entries = entries.iloc[rows_of_flows(entries["flow"].to_numpy(), flows)]
+    entries = entries.iloc[rows_of_flows(entries["flow"].to_numpy(), rows["flow"].to_numpy())]
     began = entries.rename_axis("entry").reset_index().sort_values("first_ns", kind="stable")
     late = pd.merge_asof(
         rows.astype({"flow": "int64"}).sort_values("at_ns", kind="stable"),

@@ -88,8 +88,7 @@ def _after_their_packets(result: Measured, rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
         return rows
     steps = result.prediction.steps
-    flows = np.unique(rows["flow"].to_numpy(dtype=np.int64))
-    near = rows_of_flows(steps["flow"].to_numpy(), flows)
+    near = rows_of_flows(steps["flow"].to_numpy(), rows["flow"].to_numpy())
     steps = steps[["flow", "at_ns", "entry", "state"]].iloc[near]
     steps = steps.assign(last_ns=steps["at_ns"]).sort_values("at_ns", kind="stable")
     met = pd.merge_asof(

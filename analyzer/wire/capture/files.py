@@ -2,9 +2,9 @@
 
 A frame's own bytes stay where they are and are gathered later, from many frames at once. A file
 comes in chunks, so that what is made of it at a time is bounded, whatever its size. A file that
-ends in the middle of a record, or is damaged, gives the frames before; ``unread`` says how many
-bytes are left. Format: draft-ietf-opsawg-pcap; ``analyzer.wire.capture.pcapng`` reads the other
-one.
+ends in the middle of a record, is damaged, or is cut off while it is read, gives the frames before;
+``unread`` says how many bytes are left. Format: draft-ietf-opsawg-pcap;
+``analyzer.wire.capture.pcapng`` reads the other one.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def frame_chunks(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterato
 def chunks_of(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
     """As ``frame_chunks``, and raises as it does; other processes may make the frames of them."""
     file = Bytes(content)
+    if not file.is_whole:
+        return iter((_unread(file, "<", 0),))
     magic = bytes(content[:4])
     if magic in MAGIC and file.size >= HEADER_BYTES:
         return _pcap_chunks(file, *MAGIC[magic], chunk_bytes)
@@ -99,6 +101,12 @@ class _Records:
         return np.asarray(self.words[at] - earliest_s < np.uint32(2 * _FAR_IN_TIME_S))
 
 
+_HEADS = {
+    order: np.dtype([(name, f"{order}u4") for name in ("s", "fraction", "captured", "length")])
+    for order in "<>"
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PcapChunk:
     """Records, all of one file or of files put behind each other.
@@ -128,13 +136,14 @@ class _PcapChunk:
 
     def frames(self) -> Frames:
         """The records' frames."""
-        file, order, at = self.file, self.order, self.at.astype(np.int64)
+        at = self.at.astype(np.int64)
+        head = self.file.records(at, _HEADS[self.order])
         return Frames(
-            file=file,
-            at_ns=file.numbers(at, 4, order) * NS_PER_S
-            + file.numbers(at + 4, 4, order) * self.unit_ns,
+            file=self.file,
+            at_ns=head["s"].astype(np.int64) * NS_PER_S
+            + head["fraction"].astype(np.int64) * self.unit_ns,
             start=at + RECORD_BYTES,
-            length=file.numbers(at + 8, 4, order),
+            length=head["captured"].astype(np.int64),
             link_type=np.full(len(at), self.link_type, dtype=np.int32),
             unread=self.unread,
             untimed=0,
@@ -153,6 +162,9 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
         begins = None
         last = False
         while not last and begins is None:
+            if not file.is_whole:
+                yield _unread(file, order, start)
+                return
             at = walk(records, start, min(start + chunk_bytes, limit))
             after = records.next_after(int(at[-1])) if len(at) else start
             begins = _next_file(file, order, at)
@@ -168,6 +180,18 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
                 unread=file.size - after if last and begins is None else 0,
             )
             start = after
+
+
+def _unread(file: Bytes, order: str, start: int) -> _PcapChunk:
+    """No record, and all bytes from there on unread."""
+    return _PcapChunk(
+        file=file,
+        order=order,
+        unit_ns=1,
+        link_type=0,
+        at=np.zeros(0, dtype=np.int64),
+        unread=file.size - start,
+    )
 
 
 def _next_file(file: Bytes, order: str, at: Ints) -> int | None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from analyzer.parts.mapped import is_whole
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -37,6 +39,11 @@ class Bytes:
     def __reduce__(self) -> tuple[type[Bytes], tuple[memoryview]]:
         return Bytes, (self._content,)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether none of them was cut off since: who reads asks now and then."""
+        return is_whole(self._content)
+
     def numbers(self, at: Ints, width: int, order: str = ">") -> Ints:
         """Unsigned numbers of 1, 2, 4 or 6 bytes at each offset; of 8, modulo 2^64 (``wide``)."""
         if width == 6:  # as the end of eight: what is before a frame is its record's header
@@ -46,6 +53,14 @@ class Bytes:
     def unsigned(self, at: Ints, width: int, order: str = ">") -> npt.NDArray[Any]:
         """Numbers of 1, 2 or 4 bytes as they are, u1, u2 or u4: for what is kept, not reckoned."""
         return self._gather(at, width, order).astype(f"u{width}")
+
+    def records(self, at: Ints, kind: np.dtype[Any]) -> npt.NDArray[Any]:
+        """The bytes at each offset as fields, copied at once; past the end as ``numbers``."""
+        count = self.size - kind.itemsize + 1
+        if count <= 0 or len(at) == 0:
+            return np.zeros(len(at), dtype=kind)
+        all_of_them = np.ndarray((count,), f"V{kind.itemsize}", self._content, strides=(1,))
+        return all_of_them[at if at.max() < count else np.minimum(at, count - 1)].view(kind)
 
     def overlapping(self, width: int, order: str) -> npt.NDArray[Any]:
         """All numbers of this width, a byte apart; for callers whose offsets are inside."""
@@ -123,6 +138,18 @@ class Frames:
     def frames(self) -> Frames:
         """Themselves."""
         return self
+
+    def only(self, chosen: Bools) -> Frames:
+        """Some of them, in the same order."""
+        if chosen.all():
+            return self
+        return replace(
+            self,
+            at_ns=self.at_ns[chosen],
+            start=self.start[chosen],
+            length=self.length[chosen],
+            link_type=self.link_type[chosen],
+        )
 
     def holds(self, end: Ints) -> Bools:
         """Which frames were captured at least to this offset."""

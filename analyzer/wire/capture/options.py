@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.conntrack.windows import CUT_OFF, NO_OPTIONS, NO_SCALE
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -14,12 +16,10 @@ if TYPE_CHECKING:
 
     Int8s = npt.NDArray[np.int8]
 
-NO_SCALE, NO_OPTIONS, CUT_OFF = -1, -2, -3
-"""In place of a scale: the options have none; there are no options; they were not captured whole,
-or the segment has no SYN, and nobody reads its options."""
-
 LARGEST_SCALE = 14
-_SYN = 0x02
+SYN = 0x02
+"""TCP's flag."""
+
 _HEADER = 20
 _END, _FILLER, _SCALE = 0, 1, 3
 _SCALE_BYTES = 3
@@ -27,7 +27,7 @@ _MOST_OPTIONS = 40
 
 
 def window_scales(
-    frames: Frames, rows: Ints, transport: Ints, is_tcp: npt.NDArray[np.bool_]
+    frames: Frames, rows: Ints, transport: Ints, is_syn: npt.NDArray[np.bool_]
 ) -> Int8s:
     """By how many bits each SYN's sender will scale its windows; 0 to 14, or one of the above.
 
@@ -38,11 +38,11 @@ def window_scales(
         frames: of the capture.
         rows: the frames of these segments and datagrams.
         transport: where their headers begin in the file.
-        is_tcp: which are segments.
+        is_syn: which are segments with SYN.
     """
     file = frames.file
     scales = np.full(len(rows), CUT_OFF, dtype=np.int8)
-    syns = np.flatnonzero(is_tcp & ((file.numbers(transport + 13, 1) & _SYN) != 0))
+    syns = np.flatnonzero(is_syn)
     if not len(syns):
         return scales
     at = transport[syns] + _HEADER

@@ -39,7 +39,7 @@ def anonymise(run: Path, output: Path, key_file: Path | None) -> None:
     from analyzer.anonymous.substitution import KEY_BYTES
     from analyzer.recording.directory import Recording
     from loadgen.errors import UsageProblem
-    from loadgen.session.reading import COPYING, ReadingProgress
+    from loadgen.session.means.progress import COPYING, ReadingProgress
     from loadgen.session.terminal import print_line, report_progress
 
     if output.exists():

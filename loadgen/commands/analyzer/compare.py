@@ -31,8 +31,8 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     from analyzer.across_runs.document import to_json
     from analyzer.analysis import analyse
     from analyzer.recording.directory import COMPARISON, Recording, write_derived
+    from loadgen.session.means.progress import progress_of
     from loadgen.session.output.links import report_links
-    from loadgen.session.reading import progress_of
     from loadgen.session.terminal import columns, print_document, print_lines, report_progress
     from reports.across_runs.comparison import comparison_document
     from reports.document.html import page_of

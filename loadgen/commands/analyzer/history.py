@@ -54,7 +54,7 @@ def _read(folder: Path) -> History:
     from analyzer.errors import AnalyzerError
     from analyzer.recording.directory import Recording
     from loadgen.errors import UsageProblem
-    from loadgen.session.reading import READING_RUNS, ReadingProgress
+    from loadgen.session.means.progress import READING_RUNS, ReadingProgress
     from loadgen.session.terminal import report_progress
 
     try:

@@ -22,8 +22,8 @@ def import_(paths: tuple[Path, ...], output: Path) -> None:
     or a folder of them. `analyzer report PATHS` also analyses them.
     """
     from loadgen.importing.folder import imported
-    from loadgen.session.heap import keep_freed_memory
-    from loadgen.session.reading import progress_of
+    from loadgen.session.means.heap import keep_freed_memory
+    from loadgen.session.means.progress import progress_of
     from loadgen.session.terminal import print_line, report_progress
 
     keep_freed_memory()

@@ -84,7 +84,7 @@ def report(
     --repeat`, the page of each run and of all together.
     """
     from loadgen.importing.run_of_files import run_of
-    from loadgen.session.heap import keep_freed_memory
+    from loadgen.session.means.heap import keep_freed_memory
 
     if no_run and output is None and form != "html":
         raise click.UsageError(f"--no-run with --format {form} needs -o.")
@@ -106,10 +106,9 @@ def _means(
     closing: ExitStack,
 ) -> Means:
     """What the analysis of a long capture may use; it is closed with ``closing``."""
-    from analyzer.recording.spill import SPILLED_BYTES
-    from loadgen.session.files import size_bytes
-    from loadgen.session.reading import progress_of
-    from loadgen.session.workers import FASTER_FROM_BYTES, LocalWorkers, cores
+    from loadgen.importing.run_of_files import captured_bytes
+    from loadgen.session.means.progress import progress_of
+    from loadgen.session.means.workers import FASTER_FROM_BYTES, LocalWorkers, cores
 
     means = progress_of("analyzer report", report_progress)
     if cluster:
@@ -120,13 +119,11 @@ def _means(
     if count == 1:
         return means
     workers = closing.enter_context(LocalWorkers(count))
-    if size_bytes(paths) >= (SPILLED_BYTES if processes else FASTER_FROM_BYTES):
+    from_bytes = 0 if processes else FASTER_FROM_BYTES
+    means = replace(means, workers=workers, workers_from_bytes=from_bytes)
+    if means.uses_workers(captured_bytes(paths)):
         workers.prepare()
-    return replace(
-        means,
-        workers=workers,
-        workers_from_bytes=0 if processes else FASTER_FROM_BYTES,
-    )
+    return means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,17 +138,10 @@ class _Wanted:
 def _report(run: Run, wanted: _Wanted) -> None:
     from analyzer.other_settings.what_if import parse_assumption
     from analyzer.report import to_json
-    from loadgen.capacity_proof.conclude import conclude_if_proof, print_proof
-    from loadgen.failover.conclude import conclude_repeats, is_repeats, print_repeats
     from loadgen.session.output.conclude import analyse_run, conclude, print_summary
 
     output, form, as_json = wanted.output, wanted.form, wanted.as_json
-    if form == "html" and is_repeats(run.path):
-        print_repeats(conclude_repeats(run.path, output), as_json=as_json)
-        return
-    proof = conclude_if_proof(run.path, output) if form == "html" else None
-    if proof:
-        print_proof(*proof, as_json=as_json)
+    if form == "html" and (_repeats_reported(run, wanted) or _proof_reported(run, wanted)):
         return
     assumptions = [parse_assumption(text) for text in wanted.assumed]
     where: Path | None = None
@@ -168,6 +158,32 @@ def _report(run: Run, wanted: _Wanted) -> None:
     if as_json:
         print_document(to_json(analysis))
     print_summary(analysis, where, err=as_json, what=WHAT[form])
+
+
+def _repeats_reported(run: Run, wanted: _Wanted) -> bool:
+    """Whether it was a folder of repeated fail-overs."""
+    from analyzer.recording.directory import MANIFEST
+
+    if (run.path / MANIFEST).exists():
+        return False
+    from loadgen.failover.conclude import conclude_repeats, is_repeats, print_repeats
+
+    if is_repeats(run.path):
+        print_repeats(conclude_repeats(run.path, wanted.output), as_json=wanted.as_json)
+        return True
+    return False
+
+
+def _proof_reported(run: Run, wanted: _Wanted) -> bool:
+    """Whether it was a run that proves a capacity."""
+    from analyzer.recording.directory import Recording
+
+    if Recording.open(run.path).manifest.proof is None:
+        return False
+    from loadgen.capacity_proof.conclude import conclude_proof, print_proof
+
+    print_proof(*conclude_proof(run.path, wanted.output), as_json=wanted.as_json)
+    return True
 
 
 WHAT = {"html": "page", "md": "summary", "csv": "tables", "parquet": "tables"}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 from tests.unit.analyzer.builders_packets import (
     ACK,
     BOOT_NS,

@@ -11,7 +11,7 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 from tests.unit.analyzer.builders_capture import DATAGRAM, Net, Step, capture, finding, imported
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ import pytest
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
 from analyzer.report import to_json
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,7 +29,7 @@ from analyzer.wire.answers import answers
 from analyzer.wire.connections import connections
 from analyzer.wire.copies import each_once
 from analyzer.wire.segments import sides
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 from tests.unit.analyzer.builders_packets import DIRECTOR_MAC, Seg, clock, rules, segments
 from tests.unit.properties import examples
 

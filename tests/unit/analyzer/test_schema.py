@@ -28,7 +28,7 @@ from analyzer.schema import DIALECT, DOCUMENTS, schema_of
 from analyzer.sweep.points import sweep_of
 from loadgen.commands.analyzer import group
 from loadgen.commands.analyzer.schema import NAMES
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 from tests.unit.analyzer.test_health import OTHER, WELL
 
 if TYPE_CHECKING:

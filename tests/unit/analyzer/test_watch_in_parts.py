@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,20 +18,18 @@ from pandas.testing import assert_frame_equal
 from analyzer.analysis import analyse
 from analyzer.documents import as_text
 from analyzer.observed.entries import numbered
-from analyzer.observed.numbering import numbered_parts
+from analyzer.observed.numbering import gathered
 from analyzer.observed.parted import Parted
 from analyzer.parts import InMemory
 from analyzer.recording.directory import Recording
 from analyzer.recording.spill import spilled
 from analyzer.report import to_json
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 from tests.unit.analyzer.builders_packets import NS, table
 from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pandas as pd
 
     from analyzer.report import Analysis
 
@@ -48,19 +47,21 @@ RECORDINGS = (
     "ground-truth/k72-dr-tcpfin-changed-midrun",
 )
 
+WITH_REQUESTS = ("dr-burst-50", "dr-failover", "conntrack-mix", "conntrack-port-reuse")
+
 
 @pytest.fixture(scope="module")
 def watches(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Recordings without their packets and requests, by name."""
+    """Recordings without their packets and, unless asked for, without their requests, by name."""
     folder = tmp_path_factory.mktemp("watches")
 
     @lru_cache
-    def watch(name: str) -> Path:
-        original, copy = DATA / name, folder / Path(name).name
+    def watch(name: str, left_out: str = "requests") -> Path:
+        original, copy = DATA / name, folder / f"{Path(name).name}-without-{left_out}"
         if not (original / "run.json").exists():
             import_folder([original], folder / "imported" / copy.name)
             original = folder / "imported" / copy.name
-        shutil.copytree(original, copy, ignore=shutil.ignore_patterns("*.pcap", "requests"))
+        shutil.copytree(original, copy, ignore=shutil.ignore_patterns("*.pcap", left_out))
         return copy
 
     return watch
@@ -92,12 +93,24 @@ def drawn(found: Analysis) -> list[Any]:
 @pytest.mark.parametrize("parts", [2, SPILLED])
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_a_watch_is_the_same_in_parts(name: str, parts: int, watches: Any) -> None:
-    run = watches(name)
+    whole = same_in_parts(watches(name), parts)
+    assert bool(whole.lifetimes) is not name.startswith("conntrack")  # by packets or requests alone
+
+
+@pytest.mark.parametrize("parts", [2, SPILLED])
+@pytest.mark.parametrize("name", WITH_REQUESTS)
+def test_entries_beside_requests_are_the_same_in_parts(name: str, parts: int, watches: Any) -> None:
+    whole = same_in_parts(watches(name, left_out="*.pcap"), parts)
+    assert whole.lifetimes  # of entries that have a request's end alone
+
+
+def same_in_parts(run: Path, parts: int) -> Analysis:
+    """The analysis of the whole, if that in parts is the same."""
     whole, cut = whole_of(run), analysis(run, parts)
-    texts = (as_text(to_json(replace(each, run=name, timings_s={}))) for each in (whole, cut))
+    texts = (as_text(to_json(replace(each, run="", timings_s={}))) for each in (whole, cut))
     assert next(texts) == next(texts)
     assert drawn(whole) == drawn(cut)
-    assert bool(whole.lifetimes) is not name.startswith("conntrack")  # by packets or requests alone
+    return whole
 
 
 def test_a_damaged_part_of_a_watch_is_reported_once(tmp_path: Path, watches: Any) -> None:
@@ -136,16 +149,31 @@ CHANGES = st.lists(
 )
 
 
+def flows_of(ports: list[int]) -> pd.DataFrame:
+    """A capture's flows, from clients as those of the changes, and from another."""
+    clients = [f"10.0.0.{port % 4}" for port in ports]
+    flows = pd.DataFrame({"protocol": "TCP", "client_ip": clients, "client_port": ports})
+    return flows.assign(vip="10.9.9.9", port=80).astype(
+        {"protocol": "category", "client_ip": "category", "vip": "category"}
+    )
+
+
 def is_of(part: pd.DataFrame, name: str) -> Any:
     return part["director"] == name
 
 
 @examples(30)
-@given(rows=CHANGES, part_rows=st.integers(1, 20), read=st.integers(1, 9))
+@given(
+    rows=CHANGES,
+    part_rows=st.integers(1, 20),
+    read=st.integers(1, 9),
+    captured=st.none() | st.lists(st.integers(0, 9), unique=True),
+)
 def test_changes_in_parts_are_in_the_order_of_the_whole(
-    rows: list[dict[str, Any]], part_rows: int, read: int
+    rows: list[dict[str, Any]], part_rows: int, read: int, captured: list[int] | None
 ) -> None:
     changes = table("entries", rows)
+    flows = None if captured is None else flows_of(captured)
     store, seen, flows_seen = InMemory(part_rows), 0, 0
 
     def frames() -> Iterator[pd.DataFrame]:
@@ -159,13 +187,13 @@ def test_changes_in_parts_are_in_the_order_of_the_whole(
         nonlocal flows_seen
         flows_seen += len(part[["client_ip", "client_port"]].drop_duplicates())
 
-    found = numbered_parts(Parted(frames, store), len(rows), store, see, see_flows)
-    whole = numbered(changes, None)
+    found = gathered(Parted(frames, store), len(rows), store, see).numbered(flows, see_flows)
+    whole = numbered(changes, flows)
     for director in ("bal01", "bal02"):
         of_director = found.only(partial(is_of, name=director))
         expected = whole[whole["director"] == director].reset_index(drop=True)
         assert_frame_equal(of_director.whole().reset_index(drop=True), expected)
     assert seen == len(rows)
     assert flows_seen >= whole["flow"].nunique()
-    flows = [set(part["flow"]) for part in found]
-    assert sum(map(len, flows)) == len(set().union(*flows))
+    of_parts = [set(part["flow"]) for part in found]
+    assert sum(map(len, of_parts)) == len(set().union(*of_parts))

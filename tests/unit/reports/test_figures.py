@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
 from loadgen.commands.analyzer import group
-from loadgen.importing.folder import import_folder
 from reports.run.page import render_page
+from tests.importing import import_folder
 from tests.unit.reports.builders_figure import validated
 
 DATA = Path("tests/data")

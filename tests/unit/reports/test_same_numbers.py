@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from loadgen.commands.analyzer.report import report
-from loadgen.importing.folder import import_folder
 from reports.charts.wording import LATENCIES, milliseconds, seconds, share
+from tests.importing import import_folder
 
 DATA = Path(__file__).parents[2] / "data"
 RUNS = ("dr-burst-50", "dr-burst-killed", "nat-client-close-tcpfin10", "dr-client-reset")

@@ -31,7 +31,7 @@ from analyzer.report import to_json
 from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.packets import read_packets
 from analyzer.wire.vrrp import read_announcements
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 from tests.unit.analyzer.builders_conntrack import Node, closed
 from tests.unit.analyzer.builders_packets import NS, pcap
 

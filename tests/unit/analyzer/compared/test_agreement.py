@@ -15,6 +15,7 @@ from analyzer.compared.agreement import Tolerance, agreement, value_at
 from analyzer.compared.states import state_matches
 from analyzer.ipvs.states import Flag, Timeouts
 from analyzer.observed.entries import Sampled
+from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import DROP_ENTRY, PORT_REUSE, TIMER, Prediction, predict
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, clock, rules, segments
 from tests.unit.properties import examples
@@ -60,7 +61,7 @@ def samples(*seen: tuple[float, str], flow: int = 0) -> Sampled:
     first = np.arange(len(seen))
     states = pd.Series([state for _, state in seen], dtype="string")
     held = {"flow": flow, "state": states, "first": first, "until": first + 1}
-    return Sampled(polled_ns=polled_ns, held=pd.DataFrame(held))
+    return Sampled(polled_ns=polled_ns, held=Parted.of(pd.DataFrame(held)))
 
 
 def judged(
@@ -73,7 +74,7 @@ def judged(
 ) -> Agreement:
     return agreement(
         prediction(),
-        tracked() if found is None else found,
+        Parted.of(tracked() if found is None else found),
         samples() if seen is None else seen,
         observed or [],
         predicted or [],
@@ -108,7 +109,7 @@ def test_polls_of_one_state_count_as_if_each_were_judged_alone(at_s: list[float]
     at_s.sort()
     alone = [judged(seen=samples((at, "FIN_WAIT"))) for at in at_s]
     together = samples(*((at, "FIN_WAIT") for at in at_s))
-    held = together.held.iloc[:1].assign(first=0, until=len(at_s))
+    held = together.held.map(lambda rows: rows.iloc[:1].assign(first=0, until=len(at_s)))
     found = judged(seen=Sampled(polled_ns=together.polled_ns, held=held))
     assert found.state_samples == sum(one.state_samples for one in alone)
     assert found.state_matches == sum(one.state_matches for one in alone)

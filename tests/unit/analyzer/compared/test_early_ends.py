@@ -7,6 +7,7 @@ import pytest
 
 from analyzer.compared.early_ends import with_early_ends
 from analyzer.ipvs.states import Flag
+from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import DROP_ENTRY, TIMER, predict
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, clock, director, rules, segments
 
@@ -26,7 +27,8 @@ def cause(sooner_ns: int, uncertainty_s: float = 0.0) -> str:
     tracked = tracked.assign(cause=TIMER, state="ESTABLISHED")
     predicted = predict(sent, about, rules(), "bal01")
     dropping = director(drop_entry=1)
-    prediction, joined = with_early_ends(predicted, tracked, dropping, about)
+    prediction, found = with_early_ends(predicted, Parted.of(tracked), dropping, about)
+    joined = found.whole()
     assert prediction.entries["cause"].tolist() == joined["cause"].tolist()
     return str(joined["cause"].iloc[0])
 

@@ -8,45 +8,20 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
 
-from analyzer.compared.join import SeenServers, with_packets, with_requests
+from analyzer.compared.join import SeenServers, with_packets
 from analyzer.ipvs.states import Flag, State, Timeouts
-from analyzer.observed.entries import TRACKED_COLUMNS
+from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import Prediction, predict
-from analyzer.recording.requests import RequestRows
+from analyzer.recording.clock import REACTION_S
 from tests.unit.analyzer.builders_packets import (
-    BOOT_NS,
-    CLIENT,
-    NS,
-    PORT,
-    VIP,
     Seg,
     clock,
     rules,
     segments,
 )
-
-
-def at(seconds: float | None) -> int | None:
-    return None if seconds is None else BOOT_NS + round(seconds * NS)
-
-
-def life(
-    flow: int, appeared_s: float, seen_s: float | None, absent_s: float | None
-) -> list[object]:
-    """As ``observed.tracked_entries`` has it; it came to its last state as it appeared."""
-    began, seen, ended = at(appeared_s), at(seen_s), at(absent_s)
-    first = [began, None, began, began, 20]
-    return [
-        *("bal01", flow, "TCP", "192.168.10.21:80", "FIN_WAIT"),
-        *first,
-        *(seen, seen, None if ended is None else 0),
-        *(ended, ended),
-    ]
-
-
-def tracked(*rows: list[object]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=list(TRACKED_COLUMNS)).astype(TRACKED_COLUMNS)
+from tests.unit.analyzer.builders_tracked import at, life, tracked
 
 
 def prediction(*began: tuple[int, float]) -> Prediction:
@@ -60,8 +35,20 @@ def prediction(*began: tuple[int, float]) -> Prediction:
     return predict(segments(rows), clock(), by, "bal01")
 
 
+def joined(
+    lives: pd.DataFrame, predicted: Prediction, margin_s: float = REACTION_S
+) -> pd.DataFrame:
+    """Lives with their packets: the same together as flow by flow."""
+    lives = lives.sort_values("flow", kind="stable", ignore_index=True)
+    found = with_packets(Parted.of(lives), predicted, margin_s).whole()
+    each = [rows for _, rows in lives.groupby("flow")] or [lives]
+    apart = with_packets(Parted(lambda: iter(each)), predicted, margin_s).whole()
+    assert_frame_equal(apart.reset_index(drop=True), found)
+    return found
+
+
 def test_a_life_finds_the_packets_of_its_own_port() -> None:
-    found = with_packets(
+    found = joined(
         tracked(life(1, 1001.1, 1021.0, 1021.25), life(0, 1000.1, 1020.0, 1020.25)),
         prediction((1, 1000.0), (2, 1001.0)),
     )
@@ -72,19 +59,19 @@ def test_a_life_finds_the_packets_of_its_own_port() -> None:
 
 
 def test_an_entry_of_somebody_else_has_no_packets() -> None:
-    found = with_packets(tracked(life(7, 1000.1, 1020.0, 1020.25)), prediction((1, 1000.0)))
+    found = joined(tracked(life(7, 1000.1, 1020.0, 1020.25)), prediction((1, 1000.0)))
     assert found["last_ns"].isna().all()
     assert found["entry"].isna().all()
 
 
 def test_an_entry_that_went_before_our_packets_is_not_ours() -> None:
     """The same port, used by an earlier run."""
-    found = with_packets(tracked(life(0, 900.0, 950.0, 950.25)), prediction((1, 1000.0)))
+    found = joined(tracked(life(0, 900.0, 950.0, 950.25)), prediction((1, 1000.0)))
     assert found["last_ns"].isna().all()
 
 
 def test_two_lives_of_a_port_have_each_their_own_packets() -> None:
-    found = with_packets(
+    found = joined(
         tracked(life(0, 1000.1, 1020.25, 1020.5), life(0, 1100.1, 1120.25, 1120.5)),
         prediction((1, 1000.0), (1, 1100.0)),
     )
@@ -106,7 +93,7 @@ def reused(*began_s: float) -> Prediction:
 @pytest.mark.parametrize("off_s", [-0.015, -0.001, 0.0, 0.001, 0.015])
 def test_a_life_last_seen_just_as_its_port_was_used_again_is_the_old_one(off_s: float) -> None:
     """The clocks of polls and packets do not agree to the millisecond: neither order is sure."""
-    found = with_packets(
+    found = joined(
         tracked(life(0, 1000.1, 1005.0 + off_s, 1005.1), life(0, 1005.1, 1015.0, 1015.2)),
         reused(1000.0, 1005.0),
         margin_s=0.02,
@@ -118,21 +105,21 @@ def test_a_life_last_seen_just_as_its_port_was_used_again_is_the_old_one(off_s: 
 def test_a_life_last_seen_long_after_its_port_was_used_again_is_the_new_one() -> None:
     """The successor went to the same server, so the polls show one entry that goes on."""
     predicted = reused(1000.0, 1005.0)
-    found = with_packets(tracked(life(0, 1000.1, 1015.0, 1015.2)), predicted)
+    found = joined(tracked(life(0, 1000.1, 1015.0, 1015.2)), predicted)
     assert found["entry"].tolist() == [1]
     assert SeenServers.of(found).of_entries(predicted.entries).tolist() == ["192.168.10.21:80"] * 2
 
 
 def test_an_entry_between_two_polls_was_not_seen() -> None:
     predicted = reused(1000.0, 1000.2)
-    found = with_packets(tracked(life(0, 1000.3, 1010.3, 1010.5)), predicted)
+    found = joined(tracked(life(0, 1000.3, 1010.3, 1010.5)), predicted)
     seen = SeenServers.of(found).of_entries(predicted.entries)
     assert seen.tolist() == [pd.NA, "192.168.10.21:80"]
 
 
 def test_a_life_that_our_first_packet_ended_is_somebody_elses() -> None:
     """It was there before, and was last seen a millisecond after our SYN made a new entry."""
-    found = with_packets(
+    found = joined(
         tracked(life(0, 990.0, 1000.001, 1000.1), life(0, 1000.1, 1010.0, 1010.2)), reused(1000.0)
     )
     assert found["entry"].tolist() == [pd.NA, 0]
@@ -141,7 +128,7 @@ def test_a_life_that_our_first_packet_ended_is_somebody_elses() -> None:
 def test_a_life_seen_once_as_it_began_is_that_of_its_packets() -> None:
     """Whichever of the SYN and the poll that saw its entry the clocks put first."""
     for seen_s in (999.99, 1000.0, 1000.01):
-        found = with_packets(tracked(life(0, seen_s, seen_s, 1011.0)), reused(1000.0))
+        found = joined(tracked(life(0, seen_s, seen_s, 1011.0)), reused(1000.0))
         assert found["entry"].tolist() == [0]
 
 
@@ -163,112 +150,23 @@ def test_lives_and_entries_of_a_flow_come_in_the_same_order(
         row[-2:] = [at(last_s + poll_s + off_ms / 1000)] * 2
         row[2] = f"192.168.10.{servers[number]}:80"
         seen.append(row)
-    found = with_packets(tracked(*seen), reused(*began_s), margin_s=0.02)
+    found = joined(tracked(*seen), reused(*began_s), margin_s=0.02)
     assert found["entry"].tolist() == list(range(len(began_s)))
 
 
 def test_what_is_still_there_has_its_latest_packets() -> None:
-    found = with_packets(tracked(life(0, 1100.1, None, None)), prediction((1, 1000.0), (1, 1100.0)))
+    found = joined(tracked(life(0, 1100.1, None, None)), prediction((1, 1000.0), (1, 1100.0)))
     assert found["last_ns"].tolist() == [at(1100.2)]
 
 
 def test_no_lives_and_no_packets_join_to_nothing() -> None:
-    assert len(with_packets(tracked(), prediction((1, 1000.0)))) == 0
-    found = with_packets(tracked(life(0, 1000.1, None, None)), prediction())
+    assert len(joined(tracked(), prediction((1, 1000.0)))) == 0
+    found = joined(tracked(life(0, 1000.1, None, None)), prediction())
     assert found["last_ns"].isna().all()
 
 
 def test_an_entry_finds_why_and_when_it_was_to_go() -> None:
-    (row,) = with_packets(
-        tracked(life(0, 1000.1, 1020.0, 1020.25)), prediction((1, 1000.0))
-    ).to_dict("records")
+    (row,) = joined(tracked(life(0, 1000.1, 1020.0, 1020.25)), prediction((1, 1000.0))).to_dict(
+        "records"
+    )
     assert (row["entry"], row["cause"], row["ends_ns"]) == (0, "timer", at(1020.2))
-
-
-def requests(
-    *rows: tuple[int | None, float | None], reused: int | None = None, vip: str | None = VIP
-) -> pd.DataFrame:
-    """Of requests (source port, end in seconds), the first of which has a connection of its own."""
-    return pd.DataFrame(
-        {
-            "id": range(len(rows)),
-            "reused": pd.array([None, *[reused] * (len(rows) - 1)][: len(rows)], dtype="Int64"),
-            "source_ip": [CLIENT if port else None for port, _ in rows],
-            "source_port": pd.array([port for port, _ in rows], dtype="Int64"),
-            "vip": pd.array([vip] * len(rows), dtype="string"),
-            "port": pd.array([PORT] * len(rows), dtype="Int64"),
-            "closed": pd.Series([None] * len(rows), dtype="datetime64[ns, UTC]"),
-            "ended": pd.Series([at(ended) for _, ended in rows], dtype="Int64").astype(
-                "datetime64[ns, UTC]"
-            ),
-        }
-    )
-
-
-def changes(*flows: tuple[int, int], vip: str = VIP) -> pd.DataFrame:
-    """``observed.numbered`` changes, as far as they show a client: (flow, port)."""
-    rows = [(flow, CLIENT, port, vip, PORT) for flow, port in flows for _ in range(2)]
-    frame = pd.DataFrame(rows, columns=["flow", "client_ip", "client_port", "vip", "port"])
-    return frame.astype(
-        {"client_ip": "string", "client_port": "Int64", "vip": "string", "port": "Int64"}
-    )
-
-
-def test_without_a_capture_the_request_of_that_port_stands_for_the_last_packet() -> None:
-    found = with_requests(
-        tracked(life(0, 1000.1, 1020.0, 1020.25), life(7, 1000.1, 1020.0, 1020.25)),
-        changes((0, 40001), (7, 40007)),
-        RequestRows.of(requests((40001, 1000.2), (40002, 1000.3), (None, None))),
-    )
-    by_flow = {row["flow"]: row["last_ns"] for row in found.to_dict("records")}
-    assert by_flow[0] == at(1000.2)
-    assert pd.isna(by_flow[7])  # not ours
-
-
-def test_a_port_that_serves_two_targets_at_a_time_has_a_request_of_each() -> None:
-    other = "192.168.10.102"
-    found = with_requests(
-        tracked(life(0, 1000.1, 1020.0, 1020.25), life(1, 1000.1, 1020.0, 1020.25)),
-        pd.concat([changes((0, 40001)), changes((1, 40001), vip=other)]),
-        RequestRows.of(
-            pd.concat([requests((40001, 1000.2)), requests((40001, 1000.9), vip=other)])
-        ),
-    )
-    assert found.set_index("flow")["last_ns"].to_dict() == {0: at(1000.2), 1: at(1000.9)}
-
-
-def test_a_request_whose_target_is_not_known_is_joined_by_its_port() -> None:
-    found = with_requests(
-        tracked(life(0, 1000.1, 1020.0, 1020.25)),
-        changes((0, 40001)),
-        RequestRows.of(requests((40001, 1000.2), vip=None)),
-    )
-    assert found["last_ns"].tolist() == [at(1000.2)]
-
-
-def test_of_two_requests_of_a_port_the_nearer_one_counts() -> None:
-    found = with_requests(
-        tracked(life(0, 1030.0, None, None)),
-        changes((0, 1)),
-        RequestRows.of(requests((1, 1000.2), (1, 1029.9), (1, 1060.0))),
-    )
-    assert found["last_ns"].tolist() == [at(1029.9)]
-
-
-def test_of_the_requests_of_one_connection_the_last_counts() -> None:
-    found = with_requests(
-        tracked(life(0, 1000.1, None, None)),
-        changes((0, 1)),
-        RequestRows.of(requests((1, 1000.2), (1, 1020.0), (1, 1045.0), reused=1)),
-    )
-    assert found["last_ns"].tolist() == [at(1045.0)]
-
-
-@pytest.mark.parametrize("rows", [(), ((1, None),), ((None, None),)])
-def test_requests_that_never_ended_stand_for_nothing(
-    rows: tuple[tuple[int | None, float | None], ...],
-) -> None:
-    found = with_requests(
-        tracked(life(0, 1000.1, None, None)), changes((0, 1)), RequestRows.of(requests(*rows))
-    )
-    assert found["last_ns"].isna().all()

@@ -162,6 +162,12 @@ def test_a_server_that_was_removed_is_waited_for_as_one_of_weight_0(tmp_path: Pa
     assert 25.5 < seconds_of(found.gone_by) < 27
 
 
+def test_a_server_without_entries_is_safe_since_it_was_removed(tmp_path: Path) -> None:
+    found = answer(tmp_path, bal01=Polled(zero_s=(NEVER_S, NEVER_S), gone_s=8))
+    assert (found.answer, found.entries, found.gone_by) == ("safe", 0, None)
+    assert seconds_of(found.safe_after) == 8
+
+
 def test_entries_of_a_service_that_has_it_no_more_count_as_well(tmp_path: Path) -> None:
     other = Polled(changes=[FIN_WAIT], port=443, gone_s=7)
     found = answer(tmp_path, bal01=Polled(), bal02=other)

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from analyzer.estimate.decay import lifetimes, predicted_lifetimes
+from analyzer.estimate.decay import predicted_lifetimes
+from analyzer.estimate.decay_in_parts import lifetimes_in_parts
 from analyzer.findings.figures import agrees
 from analyzer.ipvs.states import State, Timeouts
 from analyzer.ipvs.timers import TimerPhase, expiry_uptime_s, granule_s, timeouts_of_granule_s
 from analyzer.observed.ends import WIDEST_POLL_GAP_S
+from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import PORT_REUSE, TIMER
 from analyzer.recording.clock import REACTION_S
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, clock, director
@@ -68,8 +70,8 @@ class Decay:
     ) -> Lifetime:
         """The one row; HZ and phase are the true ones unless given."""
         hz = self.hz if hz == -1 else hz
-        found = lifetimes(
-            self.tracked(),
+        found = lifetimes_in_parts(
+            Parted.of(self.tracked()),
             director(timeouts=timeouts or Timeouts(tcpfin_s=self.timeout_s), hz=hz),
             clock(uncertainty_s=clock_uncertainty_s),
             phase_of(hz, self.phase_s if phase_s == -1 else phase_s, phase_uncertainty_s),
@@ -94,7 +96,7 @@ TCPFIN_20 = Timeouts(tcpfin_s=20)
 def rows_of(tracked: pd.DataFrame, timeouts: Timeouts | None = TCPFIN_20) -> list[Lifetime]:
     """At a director of HZ 100 whose phase is known."""
     by = director(timeouts=timeouts)
-    return lifetimes(tracked, by, clock(), PHASE, last_packet_uncertainty_s=0)
+    return lifetimes_in_parts(Parted.of(tracked), by, clock(), PHASE, last_packet_uncertainty_s=0)
 
 
 def unix_ns(uptime_s: np.ndarray) -> pd.Series:
@@ -366,7 +368,9 @@ def test_an_inferred_phase_measures_as_a_read_one_does() -> None:
     inferred = TimerPhase(hz=100, phase_s=0.31, uncertainty_s=0.004)
     decay = Decay(timeout_s=20, phase_s=0.313)
     by = director(hz=100, phase_s=None)
-    (row,) = lifetimes(decay.tracked(), by, clock(), inferred, last_packet_uncertainty_s=0)
+    (row,) = lifetimes_in_parts(
+        Parted.of(decay.tracked()), by, clock(), inferred, last_packet_uncertainty_s=0
+    )
     assert row.timeout_measured_s is not None
     assert abs(row.timeout_measured_s.value - 20) <= row.timeout_measured_s.uncertainty < 0.2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analyzer.evidence.captures import Captured, read_captures
+from analyzer.evidence.captures import Captured, ReadOnce, read_captures
 from analyzer.evidence.virtual_macs import by_master
 from analyzer.ipvs.states import Flag
 from tests.unit.analyzer.builders_packets import BOOT_NS, Seg, pcap, segments
@@ -22,7 +22,7 @@ def captured(*at_s: float) -> Captured:
     seen = [Seg(at_s=at, port=1000 + n, flag=Flag.SYN, mac=VIRTUAL) for n, at in enumerate(at_s)]
     made = segments(seen)
     made = replace(made, at_ns=made.at_ns - BOOT_NS + ZERO_NS)
-    read, _ = read_captures({"capture.pcap": memoryview(pcap([]))}, [], frozenset())
+    read, _ = read_captures(ReadOnce({"capture.pcap": memoryview(pcap([]))}), [], frozenset())
     assert read is not None
     return replace(read, segments=made, once=made)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.errors import RecordingError
-from analyzer.evidence.captures import Captured, read_captures
+from analyzer.evidence.captures import Captured, ReadOnce, read_captures
 from analyzer.failover.describe import failover
 from analyzer.findings import failover as found
 from analyzer.ipvs.states import Flag
@@ -452,7 +452,7 @@ def passed(*packets: tuple[float, int, str]) -> Captured:
         ]
     )
     made = replace(made, at_ns=made.at_ns - BOOT_NS + ZERO_NS)
-    read, lost = read_captures({"capture.pcap": memoryview(pcap([]))}, [], frozenset())
+    read, lost = read_captures(ReadOnce({"capture.pcap": memoryview(pcap([]))}), [], frozenset())
     assert read is not None
     assert lost == []
     return replace(read, segments=made)

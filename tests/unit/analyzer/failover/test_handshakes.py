@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from analyzer.failover.handshakes import by_the_wire
 from analyzer.observed.entries import ns
 from analyzer.wire.packets import read_packets
-from analyzer.wire.segments import Segments, VirtualEnd, service_segments
+from analyzer.wire.segments import Segments, VirtualEnd, dealt_out
 from tests.unit.analyzer.builders_packets import (
     ACK,
     CLIENT,
@@ -41,7 +41,7 @@ def captured(*packets: tuple[int, str, int]) -> Segments:
     }
     frames = [(AT_NS + ms * MS, make[word](port)) for ms, word, port in packets]
     read = read_packets(memoryview(pcap(sorted(frames))))
-    return service_segments(read, [VirtualEnd("TCP", VIP, PORT)])
+    return dealt_out(read, [VirtualEnd("TCP", VIP, PORT)]).segments()
 
 
 def sent(*rows: tuple[int, int | None, int]) -> pd.DataFrame:

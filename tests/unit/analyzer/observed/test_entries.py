@@ -16,6 +16,7 @@ from analyzer.observed.entries import (
     state_samples,
     tracked_entries,
 )
+from analyzer.observed.parted import Parted
 from tests.unit.analyzer.builders_packets import BOOT_NS, CLIENT, NS, PORT, VIP, flows, table
 
 
@@ -138,10 +139,10 @@ def samples(
 ) -> list[tuple[int, float, str]]:
     entries = numbered(table("entries", changes), None)
     mine = entries[entries["director"] == director]
-    found = state_samples(mine, entry_polls_of(table("polls", polled), director))
+    found = state_samples(Parted.of(mine), entry_polls_of(table("polls", polled), director))
     return sorted(
         (row["flow"], (at_ns - BOOT_NS) / NS, row["state"])
-        for row in found.held.to_dict("records")
+        for row in found.held.whole().to_dict("records")
         for at_ns in found.polled_ns[row["first"] : row["until"]]
     )
 

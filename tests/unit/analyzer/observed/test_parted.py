@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from analyzer.observed.entries import numbered
@@ -13,6 +15,7 @@ from analyzer.observed.parted import Kept, Parted
 from analyzer.parts import InMemory
 from analyzer.recording.spill import spilled
 from tests.unit.analyzer.builders_packets import NS, table
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +52,27 @@ _SOME = [
     }
     for change, server in (("appeared", "10.0.1.1"), ("gone", None))
 ]
+
+
+@examples(60)
+@given(rows=st.integers(0, 60), at_once=st.integers(1, 60), most=st.integers(1, 60))
+def test_a_sample_is_the_same_in_any_parts(rows: int, at_once: int, most: int) -> None:
+    table = pd.DataFrame({"row": np.arange(rows)})
+    parts = [table.iloc[first : first + at_once] for first in range(0, rows + 1, at_once)]
+    found = Parted(lambda: iter(parts)).some(most)["row"].tolist()
+    assert found == Parted.of(table).some(most)["row"].tolist()
+    assert found == sorted(set(found))
+    assert min(rows, max(most // 4, 1)) <= max(len(found), 1) <= max(most, 1)
+    assert len(found) == rows or rows > most
+
+
+def test_a_sample_is_spread_evenly() -> None:
+    """A table of two rows for each flow has both in it, from its start to its end."""
+    rows = np.arange(100_000)
+    found = Parted.of(pd.DataFrame({"row": rows})).some(2000)["row"].to_numpy()
+    assert 1000 <= len(found) <= 2000
+    assert np.diff(found).max() < 300
+    assert abs((found % 2).mean() - 0.5) < 0.1
 
 
 def polls(first: int, count: int) -> pd.DataFrame:

@@ -48,10 +48,10 @@ def test_the_same_flows_of_another_table_are_found(flow: np.ndarray, part: np.nd
     assert chosen == inside
 
 
-@given(flow=FLOWS, wanted=st.sets(st.integers(0, 12)))
-def test_the_rows_of_some_flows_are_found(flow: np.ndarray, wanted: set[int]) -> None:
-    rows = rows_of_flows(flow, np.array(sorted(wanted), dtype=int))
-    assert rows.tolist() == np.flatnonzero(np.isin(flow, list(wanted))).tolist()
+@given(flow=FLOWS, wanted=st.lists(st.integers(0, 12), max_size=9))
+def test_the_rows_of_some_flows_are_found(flow: np.ndarray, wanted: list[int]) -> None:
+    rows = rows_of_flows(flow, np.array(wanted, dtype=int))
+    assert rows.tolist() == np.flatnonzero(np.isin(flow, wanted)).tolist()
 
 
 @given(size=st.integers(0, 20), part_rows=st.integers(1, 9))

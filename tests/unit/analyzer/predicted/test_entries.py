@@ -15,6 +15,7 @@ from analyzer.predicted.entries import (
     PORT_REUSE,
     TIMER,
     Prediction,
+    at_instants,
     ended_at,
     predict,
     state_name,
@@ -158,7 +159,8 @@ def test_a_syn_dropped_for_an_old_conntrack_entry_is_counted() -> None:
 
 def test_an_end_that_was_earlier_takes_the_place_of_the_timers() -> None:
     found = predicted(closed(1, 1000.0) + closed(2, 1001.0))
-    ended = ended_at(found, np.array([True, False]), np.array([BOOT_NS + 1005 * NS]), DROP_ENTRY)
+    first_ends = at_instants(np.array([0]), np.array([BOOT_NS + 1005 * NS]))
+    ended = ended_at(found, first_ends, DROP_ENTRY)
     assert ended.entries["cause"].tolist() == [DROP_ENTRY, TIMER]
     assert seconds(ended.entries["ends_ns"].to_numpy()) == [1005.0, 1021.4]
     assert found.entries["cause"].tolist() == [TIMER, TIMER]  # the old one is as it was

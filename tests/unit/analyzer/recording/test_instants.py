@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.compared.agreement import Tolerance, agreement
-from analyzer.compared.join import with_first_packet, with_packets, with_requests
+from analyzer.compared.by_requests import with_requests
+from analyzer.compared.join import with_packets
 from analyzer.failover.handshakes import by_the_wire
 from analyzer.ipvs.states import Flag, State
 from analyzer.observed.absences import absences
@@ -22,6 +23,7 @@ from analyzer.observed.entries import (
     state_samples,
     tracked_entries,
 )
+from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import Prediction
 from analyzer.recording.directory import Recording, RecordingWriter
 from analyzer.recording.instants import midway_ns, seconds_since
@@ -108,7 +110,7 @@ def test_when_an_entry_went_is_kept_to_the_nanosecond_beside_one_that_stays(
 def test_states_and_absences_have_the_instants_of_their_polls(at_ns: list[int]) -> None:
     seen: list[tuple[int, int | None, int]] = [(at_ns[0], None, 0)]
     changes, polls = recorded([*seen, *((at, None, 0) for at in at_ns[1:])])
-    sampled = state_samples(numbered(changes, None), entry_polls_of(polls, "bal01"))
+    sampled = state_samples(Parted.of(numbered(changes, None)), entry_polls_of(polls, "bal01"))
     assert sampled.polled_ns.tolist() == sorted(at_ns)
     removed, added = sorted(at_ns)[:2]
     events = [
@@ -147,11 +149,6 @@ def test_an_entry_beside_strangers_has_the_very_instants_of_its_packets(
     seen: list[tuple[int, int | None, int]] = [(first, gone_ns, 0)]
     changes, polls = recorded(seen + [(first + 1, None, 0)] * strangers)
     lives = tracked_entries(numbered(changes, flows([(1, "TCP")])), polls)
-    joined = with_packets(lives, predicted((first, first + spans[0])))
-    ours = joined[joined["entry"].notna()].to_dict("records")
-    assert [(row["last_ns"], row["ends_ns"]) for row in ours] == [(first + 1, first + spans[0])]
-    assert len(joined) == 1 + strangers
-    assert joined["last_ns"].isna().sum() == strangers
     near = np.array([first], dtype=np.int64)
     mine = Segments(
         flow=np.array([0]),
@@ -164,7 +161,13 @@ def test_an_entry_beside_strangers_has_the_very_instants_of_its_packets(
         destination_mac=np.array([0]),
         flows=flows([(1, "TCP")]),
     )
-    firsts = with_first_packet(joined, mine)["first_packet_ns"]
+    found = with_packets(Parted.of(lives), predicted((first, first + spans[0])), segments=mine)
+    joined = found.whole()
+    ours = joined[joined["entry"].notna()].to_dict("records")
+    assert [(row["last_ns"], row["ends_ns"]) for row in ours] == [(first + 1, first + spans[0])]
+    assert len(joined) == 1 + strangers
+    assert joined["last_ns"].isna().sum() == strangers
+    firsts = joined["first_packet_ns"]
     assert firsts.dropna().tolist() == [first]
     assert firsts.isna().sum() == strangers
 
@@ -178,8 +181,10 @@ def test_an_entry_beside_strangers_has_the_very_end_of_its_request(
     entries = numbered(changes, None)
     request = {"started": ended - 5, "ended": ended, "source_ip": CLIENT, "source_port": 1}
     joined = with_requests(
-        tracked_entries(entries, polls), entries, RequestRows.of(table("requests", [request]))
-    )
+        Parted.of(tracked_entries(entries, polls)),
+        Parted.of(entries),
+        RequestRows.of(table("requests", [request])),
+    ).whole()
     assert joined["last_ns"].dropna().tolist() == [ended]
     assert joined["last_ns"].isna().sum() == strangers
 
@@ -234,9 +239,9 @@ def test_an_end_within_its_look_is_put_down_to_the_poll_to_the_nanosecond(
     instants_of = {name: "Int64" for name in row if name.endswith("_ns")}
     lives = pd.DataFrame(row).astype(instants_of | {"appeared_ns": "int64"})
     nothing = pd.DataFrame({"flow": [], "state": [], "first": [], "until": []})
-    sampled = Sampled(polled_ns=np.zeros(0, dtype=np.int64), held=nothing)
+    sampled = Sampled(polled_ns=np.zeros(0, dtype=np.int64), held=Parted.of(nothing))
     doubt = Tolerance(clock_s=0.0, phase_is_known=True, unseen_packets=False, hz=100)
-    found = agreement(predicted((seen, seen)), lives, sampled, [], [], doubt)
+    found = agreement(predicted((seen, seen)), Parted.of(lives), sampled, [], [], doubt)
     assert found.residuals == {"poll": 1}
 
 

@@ -12,7 +12,7 @@ from analyzer.errors import RecordingError
 from analyzer.parts import Dealt, Rows
 from analyzer.recording.spill import Means, spilled
 from analyzer.recording.spill.turns import Filling
-from loadgen.session.workers import LocalWorkers
+from loadgen.session.means.workers import LocalWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -45,9 +45,9 @@ def test_the_longest_repetition_comes_first() -> None:
 
 
 def test_both_connections_of_a_reused_port_are_chosen() -> None:
-    cause = np.array([TIMER, PORT_REUSE, TIMER, TIMER], dtype="U24")
-    chosen = choose([crowd(4, cause=cause)])
-    assert sorted(row for row, reasons in chosen if "port-reuse" in reasons) == [1, 2]
+    cause = np.array([TIMER, PORT_REUSE, TIMER, PORT_REUSE, TIMER], dtype="U24")
+    chosen = choose([crowd(5, flow=[0, 1, 1, 2, 3], cause=cause)])
+    assert sorted(row for row, reasons in chosen if "port-reuse" in reasons) == [1, 2, 3]
 
 
 def test_a_run_where_all_are_alike_still_offers_one() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from analyzer.wire.connections import connections
 from analyzer.wire.packets import read_packets
-from analyzer.wire.segments import VirtualEnd, service_segments
+from analyzer.wire.segments import VirtualEnd, dealt_out
 from tests.unit.analyzer.builders_packets import (
     ACK,
     DIRECTOR_MAC,
@@ -46,7 +46,7 @@ def captured(*lives: str) -> bytes:
 
 def seen(*lives: str) -> pd.DataFrame:
     packets = read_packets(memoryview(captured(*lives)))
-    segments = service_segments(packets, [VirtualEnd("TCP", VIP, PORT)])
+    segments = dealt_out(packets, [VirtualEnd("TCP", VIP, PORT)]).segments()
     return connections(segments).reset_index(drop=True)
 
 

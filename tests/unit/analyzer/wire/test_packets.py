@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +59,11 @@ def read(content: bytes) -> PacketTable:
     return read_packets(memoryview(content))
 
 
+def values(found: PacketTable, name: str) -> list[int]:
+    numbers: list[int] = getattr(found, name).tolist()
+    return numbers
+
+
 def frames(*sent: bytes) -> bytes:
     """A capture with a millisecond between frames."""
     return pcap((AT_NS + index * 1_000_000, frame) for index, frame in enumerate(sent))
@@ -102,9 +108,9 @@ def test_numbers_and_lengths_of_tcp_are_by_the_headers_however_little_was_captur
         ethernet(ipv4(udp(payload=bytes(9)), protocol=17)),
     )
     found = read(pcap(((AT_NS + at, frame) for at, frame in enumerate(sent)), snap=80))
-    assert found.payload_bytes.tolist() == [1000, 1000, 0, 0]
-    assert found.acknowledgement.tolist() == [0xFFFFFFFF, 0xFFFFFFFF, 0, 0]
-    assert found.window.tolist() == [501, 501, 8192, 0]
+    assert values(found, "payload_bytes") == [1000, 1000, 0, 0]
+    assert values(found, "acknowledgement") == [0xFFFFFFFF, 0xFFFFFFFF, 0, 0]
+    assert values(found, "window") == [501, 501, 8192, 0]
 
 
 def test_a_file_with_its_header_alone_is_empty() -> None:
@@ -256,9 +262,43 @@ def test_chunks_of_any_size_give_the_same_table(sent: list[bytes], chunk_bytes: 
     assert same(whole, pieces)
 
 
+VLAN = bytes.fromhex("81000029")
+
+
+@given(st.data())
+def test_a_frame_is_read_the_same_at_once_and_layer_by_layer(data: st.DataObject) -> None:
+    """A VLAN's tag takes it from the one to the other; so may a byte of its headers."""
+    plain, tagged = [], []
+    for _ in range(data.draw(st.integers(0, 6))):
+        options = data.draw(st.sampled_from((b"", bytes.fromhex("01030307"), bytes(8))))
+        segment = bytearray(tcp(data.draw(st.integers(0, 255)), sequence=3_000_000_000) + options)
+        segment[12] = data.draw(st.sampled_from((0, 0x50, 0x60, 0x70, 0xF0)))
+        frame = bytearray(ethernet(ipv4(bytes(segment), ttl=data.draw(st.integers(0, 255)))))
+        if data.draw(st.booleans()):
+            frame[data.draw(st.integers(14, 53))] = data.draw(st.integers(0, 255))
+        del frame[data.draw(st.integers(14, len(frame))) :]
+        plain.append(bytes(frame))
+        tagged.append(bytes(frame[:12] + VLAN + frame[12:]))
+    assert same(read(frames(*plain)), read(frames(*tagged)))
+
+
+@given(st.lists(st.sampled_from(MIXED), max_size=10))
+def test_what_is_not_asked_for_is_not_there_and_the_rest_as_ever(sent: list[bytes]) -> None:
+    content = memoryview(frames(*sent))
+    found, less = read_packets(content), read_packets(content, tcp=False)
+    names = ("acknowledgement", "payload_bytes", "window", "window_scale")
+    assert [getattr(less, name) for name in names] == [None] * len(names)
+    shared = {column.name for column in fields(found)} - set(names)
+    assert all(alike(getattr(found, name), getattr(less, name)) for name in shared)
+
+
 def same(one: PacketTable, other: PacketTable) -> bool:
-    values = ((getattr(one, column.name), getattr(other, column.name)) for column in fields(one))
-    return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in values)
+    names = (column.name for column in fields(one))
+    return all(alike(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def alike(one: Any, other: Any) -> bool:
+    return bool(np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other)
 
 
 # UDP ----------------------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ from analyzer.wire.packets import NO_MAC, read_packets
 from analyzer.wire.segments import (
     Segments,
     VirtualEnd,
+    dealt_out,
     forwarders,
     passed,
-    service_segments,
     without_copies,
 )
 from tests.unit.analyzer.builders_packets import (
@@ -46,7 +46,7 @@ SERVER = "192.168.20.21"
 def cut(*sent: bytes, ends: tuple[VirtualEnd, ...] = (SERVICE,), link: int = 1) -> Segments:
     """Of frames a millisecond apart."""
     content = pcap([(AT_NS + n * 1_000_000, frame) for n, frame in enumerate(sent)], link=link)
-    return service_segments(read_packets(memoryview(content)), ends)
+    return dealt_out(read_packets(memoryview(content)), ends).segments()
 
 
 def forth(
@@ -124,7 +124,7 @@ def test_each_client_port_and_virtual_end_is_a_flow() -> None:
 def test_segments_stand_by_flow_and_then_by_time() -> None:
     sent = [(3, 40001, SYN), (2, 40000, ACK), (1, 40000, SYN), (4, 40001, ACK)]
     content = pcap((AT_NS + at, forth(flag, port=port)) for at, port, flag in sent)
-    found = service_segments(read_packets(memoryview(content)), [SERVICE])
+    found = dealt_out(read_packets(memoryview(content)), [SERVICE]).segments()
     assert (found.at_ns - AT_NS).tolist() == [1, 2, 3, 4]
     assert found.flow.tolist() == [0, 0, 1, 1]
     assert found.starts().tolist() == [0, 2]
@@ -132,7 +132,7 @@ def test_segments_stand_by_flow_and_then_by_time() -> None:
 
 def test_of_packets_at_one_instant_the_captures_order_holds() -> None:
     content = pcap([(AT_NS, forth(SYN)), (AT_NS, forth(ACK)), (AT_NS, forth(FIN))])
-    found = service_segments(read_packets(memoryview(content)), [SERVICE])
+    found = dealt_out(read_packets(memoryview(content)), [SERVICE]).segments()
     assert found.flag.tolist() == [Flag.SYN, Flag.ACK, Flag.FIN]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from analyzer.parts import IN_MEMORY, InMemory
 from analyzer.wire.packets import UDP, PacketTable, read_packets
-from analyzer.wire.segments import VirtualEnd, service_segments
+from analyzer.wire.segments import VirtualEnd, dealt_out
 from analyzer.wire.services import (
     busiest_datagram_end,
     busiest_end,
@@ -58,7 +58,7 @@ def test_conversations_count_not_datagrams(store: InMemory) -> None:
 def test_services_are_in_the_order_of_their_flows(store: InMemory) -> None:
     ends = [VirtualEnd("TCP", VIP, port) for port in (80, 443)]
     sent = packets((0, syn(2, 80)), (1, syn(1, 443)), (2, syn(3, 443)))
-    found = service_segments(sent, ends, store)
+    found = dealt_out(sent, ends, store).segments()
     services = services_of(found)
     assert services["port"].tolist() == [443, 80]
     assert service_numbers(found.flows, services).tolist() == [0, 1, 0]

@@ -17,7 +17,7 @@ import pytest
 from analyzer.ipvs.states import Flag
 from analyzer.wire.connections import connections
 from analyzer.wire.packets import PacketTable, read_packets
-from analyzer.wire.segments import VirtualEnd, service_segments
+from analyzer.wire.segments import VirtualEnd, dealt_out
 from loadgen.capture.local import Capture
 from loadgen.capture.model import SNAP_BYTES, CapturePlan, CaptureRefused
 from loadgen.target import Target
@@ -131,7 +131,7 @@ def test_the_targets_packets_are_there_and_no_others(captured: Captured) -> None
 @needs_root
 def test_each_connection_is_whole_and_seen_once_also_on_loopback(captured: Captured) -> None:
     capture, packets, _, ports = captured
-    segments = service_segments(packets, [VirtualEnd("TCP", HOST, _port(capture))])
+    segments = dealt_out(packets, [VirtualEnd("TCP", HOST, _port(capture))]).segments()
     rows = connections(segments)
     client_ports = segments.flows.loc[rows["flow"], "client_port"]
     assert sorted(client_ports) == sorted(ports)

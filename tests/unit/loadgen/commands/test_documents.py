@@ -18,7 +18,7 @@ from analyzer.health import checks
 from analyzer.health.document import to_json as health_to_json
 from analyzer.recording.directory import RecordingWriter
 from loadgen.commands.analyzer import group
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 from tests.unit.analyzer.capacity.builders_experiment import DIRECTORS, datagrams, experiment, links
 from tests.unit.analyzer.test_health import OTHER, WELL
 

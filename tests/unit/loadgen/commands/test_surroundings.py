@@ -95,3 +95,26 @@ def test_an_output_that_is_not_utf_8_gets_escapes(monkeypatch: pytest.MonkeyPatc
     shown = run("analyzer", "check", "--quantities")  # with an ellipsis, which Latin-1 has not
     assert shown.returncode == 0, shown.stderr
     assert "first_byte_p50, \\u2026" in shown.stdout
+
+
+def test_the_last_step_comes_after_all_others_and_leaves_objects_to_the_kernel() -> None:
+    program = """if True:
+        import atexit, sys, threading, time
+        from loadgen.commands.surroundings import LastStep
+        class Kept:
+            def __del__(self):
+                print("taken apart")
+        last, kept = LastStep(), Kept()
+        atexit.register(print, "registered")
+        threading.Thread(target=lambda: (time.sleep(0.02), print("thread"))).start()
+        last.exit_code = None if sys.argv[1] == "-" else int(sys.argv[1])
+        sys.exit(3)
+    """
+
+    def shown(code: str) -> tuple[int, str]:
+        argv = [sys.executable, "-c", program, code]
+        ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+        return ended.returncode, ended.stdout
+
+    assert shown("3") == (3, "thread\nregistered\n")
+    assert shown("-") == (3, "thread\nregistered\ntaken apart\n")

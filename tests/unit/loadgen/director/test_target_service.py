@@ -6,7 +6,7 @@ import pytest
 
 from loadgen.director.target_service import has_service, server_ports, service_facts
 from loadgen.target import Target
-from tests.unit.loadgen.failover.test_sanity import TABLE, VIP, facts
+from tests.unit.loadgen.failover.sanity.test_rules import TABLE, VIP, facts
 
 TCP80 = "TCP  C0A80A02:0050 rr"
 

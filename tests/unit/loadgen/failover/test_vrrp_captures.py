@@ -1,6 +1,6 @@
 """Captures of VRRP on directors: in the client's time, and what each of them misses is said.
 
-A tcpdump of ours stands in for theirs; ``test_remote`` has the real one.
+A tcpdump of ours stands in for theirs; ``capture.remote.test_capture`` has the real one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from scapy.layers.vrrp import VRRP
 
 from analyzer.recording.directory import Recording, RecordingWriter
 from analyzer.wire.vrrp import read_announcements
-from loadgen.capture import remote
 from loadgen.capture.model import CaptureRefused
-from loadgen.capture.remote_clock import ClockOffset
+from loadgen.capture.remote import capture as remote
+from loadgen.capture.remote.clock import ClockOffset
 from loadgen.director.links.link import Link
 from loadgen.director.links.shell import LinkLost
 from loadgen.failover.vrrp_captures import VrrpCaptures
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from loadgen.capture.stream import Packet
+    from loadgen.capture.remote.stream import Packet
 
 NS = 1_000_000_000
 SEEN_NS = 1_700_000_000 * NS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analyzer.analysis import analyse
 from analyzer.ipvs.timers import expiry_uptime_s
 from analyzer.recording.directory import Recording
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -11,7 +11,7 @@ import pytest
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
 from loadgen.errors import UsageProblem
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 from tests.unit.analyzer.builders_packets import (
     ACK,
     BOOT_NS,

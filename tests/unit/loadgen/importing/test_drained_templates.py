@@ -10,7 +10,7 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 from tests.unit.loadgen.importing.builders_log import (
     SERVER,
     VIP,

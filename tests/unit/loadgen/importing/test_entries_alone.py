@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
 from analyzer.units import KNOWN_HZ
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 from tests.unit.loadgen.importing.builders_log import Logged, Packet, analysed, every, log_text
 from tests.unit.properties import examples
 

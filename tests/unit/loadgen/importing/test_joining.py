@@ -19,7 +19,8 @@ from analyzer.recording.directory import Recording
 from analyzer.recording.log_clock import LogClock
 from analyzer.report import Analysis, to_json
 from analyzer.units import KNOWN_HZ
-from loadgen.importing.folder import NOT_JOINED, import_folder
+from loadgen.importing.folder import NOT_JOINED
+from tests.importing import import_folder
 from tests.unit.analyzer.builders_packets import (
     ACK,
     CLIENT_MAC,

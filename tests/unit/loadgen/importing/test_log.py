@@ -20,8 +20,8 @@ from analyzer.ipvs.timers import expiry_uptime_s
 from analyzer.recording.directory import Recording
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
-from loadgen.importing.folder import import_folder
 from loadgen.importing.log import LogPoll, polls_in
+from tests.importing import import_folder
 from tests.unit.properties import examples
 
 if TYPE_CHECKING:

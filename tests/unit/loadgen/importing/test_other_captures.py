@@ -8,7 +8,7 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, ethernet, ipv4, pcap, udp
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 from analyzer.ipvs.proc.formats import Destination, Entry, EntryTable, Service
 from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.recording.directory import Recording
-from loadgen.importing.folder import import_folder
 from loadgen.importing.proofs import Proofs, table_resizes
+from tests.importing import import_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -81,9 +81,9 @@ def test_a_capture_is_decoded_once(
 ) -> None:
     decoded: list[int] = []
 
-    def counted(*captures: memoryview, store: Store) -> PacketTable:
+    def counted(*captures: memoryview, store: Store, tcp: bool) -> PacketTable:
         decoded.append(len(captures))
-        return read_packets(*captures, store=store)
+        return read_packets(*captures, store=store, tcp=tcp)
 
     monkeypatch.setattr("analyzer.evidence.captures.read_packets", counted)
     for paths in ([folder], [folder / "capture.pcap"]):  # beside its log, and alone
@@ -99,12 +99,12 @@ def test_a_capture_that_grows_or_is_deleted_meanwhile_is_reported_as_it_was(
     content = capture.read_bytes()
     expected = json.loads(run_in_process("analyzer", "report", folder, "--no-run", "--json").stdout)
 
-    def meanwhile(*captures: memoryview, store: Store) -> PacketTable:
+    def meanwhile(*captures: memoryview, store: Store, tcp: bool) -> PacketTable:
         if words:
             capture.unlink()
         else:
             capture.write_bytes(content * 2)
-        return read_packets(*captures, store=store)
+        return read_packets(*captures, store=store, tcp=tcp)
 
     monkeypatch.setattr("analyzer.evidence.captures.read_packets", meanwhile)
     shown = json.loads(run_in_process("analyzer", "report", folder, *words, "--json").stdout)
@@ -139,7 +139,7 @@ run_in_process("analyzer", "report", {str(packed)!r}, *{words!r})
 def test_a_disk_that_is_full_while_a_capture_is_read_is_what_the_error_names(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: memoryview, store: Store) -> PacketTable:
+    def full(*_: memoryview, store: Store, tcp: bool) -> PacketTable:
         raise RecordingError("/var/tmp/x: cannot be written: No space left on device")
 
     monkeypatch.setattr("analyzer.evidence.captures.read_packets", full)
@@ -171,7 +171,7 @@ def test_a_line_says_how_far_the_reading_of_a_long_capture_is(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("loadgen.session.reading.FIRST_S", 0.0)
+    monkeypatch.setattr("loadgen.session.means.progress.FIRST_S", 0.0)
     in_chunks = partial(read_packets, chunk_bytes=2000)
     monkeypatch.setattr("analyzer.evidence.captures.read_packets", in_chunks)
     monkeypatch.setattr("analyzer.recording.spill.store.SPILLED_BYTES", 0)

@@ -11,8 +11,8 @@ from analyzer.ipvs.states import Timeouts
 from analyzer.observed.entries import ns
 from analyzer.recording.director import directors_of
 from analyzer.recording.directory import Recording
-from loadgen.importing.folder import import_folder
 from loadgen.importing.timeouts import given_timeouts
+from tests.importing import import_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where a run goes, and how large files are."""
+"""Where a run goes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadgen.session.files import new_run_directory, size_bytes
+from loadgen.session.files import new_run_directory
 
 if TYPE_CHECKING:
     import pytest
@@ -22,10 +22,3 @@ def test_a_run_directory_is_named_after_the_utc_time_and_the_command(
     first.mkdir(parents=True)
     assert new_run_directory("burst") == Path("runs/20261122T090807Z-burst-2")
     assert new_run_directory("sweep") == Path("runs/20261122T090807Z-sweep")
-
-
-def test_the_size_is_of_files_and_of_those_in_folders(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(bytes(5))
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "b").write_bytes(bytes(7))
-    assert size_bytes([tmp_path / "a", tmp_path / "folder", tmp_path / "none"]) == 12

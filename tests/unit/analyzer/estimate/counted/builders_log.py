@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 
 if TYPE_CHECKING:
     from analyzer.estimate.counted.series import CounterSeries

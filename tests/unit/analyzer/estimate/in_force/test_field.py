@@ -17,7 +17,7 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
-from loadgen.importing.folder import import_folder
+from tests.importing import import_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analyzer.wire.capture.options import CUT_OFF, NO_OPTIONS, NO_SCALE
+from analyzer.conntrack.windows import CUT_OFF, NO_OPTIONS, NO_SCALE
 from analyzer.wire.packets import read_packets
 from tests.unit.analyzer.builders_packets import ACK, NS, SYN, ethernet, ipv4, pcap, tcp
 
@@ -20,8 +20,10 @@ def segment(options: bytes, flags: int = SYN) -> bytes:
 
 def scales(*segments: bytes, snap: int = 160) -> list[int]:
     sent = [(number * NS, ethernet(ipv4(each))) for number, each in enumerate(segments, 1)]
-    found: list[int] = read_packets(memoryview(pcap(sent, snap=snap))).window_scale.tolist()
-    return found
+    found = read_packets(memoryview(pcap(sent, snap=snap))).window_scale
+    assert found is not None
+    numbers: list[int] = found.tolist()
+    return numbers
 
 
 @pytest.mark.parametrize(

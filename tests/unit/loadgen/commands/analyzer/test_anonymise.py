@@ -36,7 +36,7 @@ def test_a_new_key_each_time_and_the_same_with_a_file(tmp_path: Path) -> None:
     keys = {"a": (), "b": (), "c": ("--key-file", hexadecimal), "d": ("--key-file", raw)}
     for name, options in keys.items():
         result = ran(RUN, "-o", tmp_path / name, *options)
-        assert (result.exit_code, result.output) == (0, f"{tmp_path / name}\n")
+        assert (result.exit_code, result.stdout) == (0, f"{tmp_path / name}\n")
     addresses = [vip(tmp_path / name) for name in keys]
     assert len(set(addresses)) == 3
     assert addresses[2] == addresses[3]
@@ -45,7 +45,7 @@ def test_a_new_key_each_time_and_the_same_with_a_file(tmp_path: Path) -> None:
 def test_a_line_says_how_far_a_long_copy_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loadgen.session.reading.FIRST_S", 0.0)
+    monkeypatch.setattr("loadgen.session.means.progress.FIRST_S", 0.0)
     shown = ran(RUN, "-o", tmp_path / "copy")
     assert shown.exit_code == 0
     (line,) = [line for line in shown.stderr.splitlines() if "packets copied" in line]

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
+from analyzer.recording.spill import SPILLED_BYTES
+from loadgen.errors import UsageProblem
+from loadgen.importing import run_of_files
+from loadgen.session.means.workers import FASTER_FROM_BYTES, LocalWorkers
 from reports.export.sheets import SHEETS
 from tests.unit.loadgen.commands.in_process import run_in_process
 
@@ -82,3 +86,37 @@ def test_what_cannot_be_written_is_one_line(recording: Path, tmp_path: Path) -> 
 
 def test_an_unknown_form_is_wrong_usage(recording: Path) -> None:
     assert report(recording, "--format", "pdf").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "least_bytes"), [((), FASTER_FROM_BYTES), (("--processes", "3"), SPILLED_BYTES)]
+)
+@pytest.mark.parametrize("name", ["capture.pcap", "folder/a.pcap", "run/capture-00001.pcap"])
+def test_processes_begin_to_start_before_a_capture_that_needs_them_is_opened(
+    name: str,
+    words: tuple[str, ...],
+    least_bytes: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = []
+
+    def opened(*_: object, **__: object) -> None:
+        done.append("opened")
+        raise UsageProblem("that is enough")
+
+    monkeypatch.setattr("loadgen.session.means.workers.cores", lambda: 2)
+    monkeypatch.setattr(LocalWorkers, "prepare", lambda _: done.append("prepared"))
+    monkeypatch.setattr(run_of_files, "run_of", opened)
+    capture = tmp_path / name
+    capture.parent.mkdir(exist_ok=True)
+    if name.startswith("run"):
+        (capture.parent / "run.json").write_text("{}")
+        (capture.parent / "report.html").write_text("no packets")
+    for size, expected in ((least_bytes - 1, ["opened"]), (least_bytes, ["prepared", "opened"])):
+        with capture.open("wb") as file:
+            file.truncate(size)  # a hole
+        done.clear()
+        path = capture if capture.parent == tmp_path else capture.parent
+        assert report(path, *words).returncode == 2
+        assert done == expected

@@ -10,8 +10,8 @@ import pytest
 from analyzer.recording.directory import Recording
 from analyzer.wire.packets import read_packets
 from loadgen.errors import UsageProblem
-from loadgen.importing.folder import import_folder
 from loadgen.importing.sources.find import expanded, find_sources, unpacked
+from tests.importing import import_folder
 from tests.unit.analyzer.builders_packets import ACK, BOOT_NS, NS, SYN, pcap, request
 from tests.unit.loadgen.importing.sources.builders_packed import PACKERS
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from analyzer.recording.directory import Recording
 from loadgen.errors import UsageProblem
-from loadgen.importing.folder import import_folder
 from loadgen.importing.sources.refusals import foreign_line
+from tests.importing import import_folder
 from tests.unit.loadgen.commands.in_process import run_in_process
 
 if TYPE_CHECKING:

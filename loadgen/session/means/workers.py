@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import ExitStack
 from importlib import import_module
 from multiprocessing import get_context, parent_process
 from multiprocessing.forkserver import ensure_running
+from multiprocessing.util import get_temp_dir
 from threading import Thread
 from typing import TYPE_CHECKING, Self
 
 from loadgen.errors import RunFailed
-from loadgen.session.heap import keep_freed_memory
+from loadgen.session.means.heap import keep_freed_memory
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -69,7 +71,9 @@ class LocalWorkers:
             self.prepare()
             for module in _PRELOADED:  # this process needs them too, and the server takes as long
                 import_module(module)
-            pool = ProcessPoolExecutor(self.count, mp_context=_CONTEXT, initializer=_begin)
+            pool = ProcessPoolExecutor(
+                self.count, mp_context=_CONTEXT, initializer=_begin, initargs=(get_temp_dir(),)
+            )
             self._closing.callback(pool.shutdown, wait=True, cancel_futures=True)
             self._executor = pool
         return self._executor
@@ -81,17 +85,22 @@ class LocalWorkers:
         self._closing.close()
 
 
-def _begin() -> None:
-    """Leave Ctrl-C to the process that this one works for; end when that was killed."""
+def _begin(folder: str) -> None:
+    """Leave Ctrl-C to the process that this one works for; end when that was killed.
+
+    Args:
+        folder: has the fork server's socket; who was killed did not delete it.
+    """
     keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     employer = parent_process()
     if employer is not None:
-        Thread(target=_end_with, args=(employer,), daemon=True).start()
+        Thread(target=_end_with, args=(employer, folder), daemon=True).start()
 
 
-def _end_with(employer: ParentProcess) -> None:
+def _end_with(employer: ParentProcess, folder: str) -> None:
     employer.join()
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 

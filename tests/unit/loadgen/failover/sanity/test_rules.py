@@ -5,7 +5,7 @@ from __future__ import annotations
 from analyzer.ipvs.proc.formats import parse_services
 from loadgen.director.boot_facts import BootFacts
 from loadgen.director.settings import DirectorSettings
-from loadgen.failover.sanity import insanities
+from loadgen.failover.sanity.rules import insanities
 from loadgen.target import Target
 
 VIP = "192.168.10.2"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadgen.session import reading
-from loadgen.session.reading import COPYING, ReadingProgress, progress_of
+from loadgen.session.means import progress
+from loadgen.session.means.progress import COPYING, ReadingProgress, progress_of
 
 if TYPE_CHECKING:
     import pytest
@@ -73,7 +73,7 @@ def test_what_begins_later_is_timed_from_then() -> None:
 
 
 def test_packets_and_requests_have_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "FIRST_S", 0.0)
+    monkeypatch.setattr(progress, "FIRST_S", 0.0)
     said: list[str] = []
     told = progress_of("report", said.append)
     assert told.progress is not None

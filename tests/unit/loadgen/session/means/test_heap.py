@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from loadgen.session.heap import keep_freed_memory
+from loadgen.session.means.heap import keep_freed_memory
 
 if TYPE_CHECKING:
     import pytest
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PROGRAM = """
 import ctypes, resource, sys
 import numpy as np
-from loadgen.session.heap import keep_freed_memory
+from loadgen.session.means.heap import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
 def faults():

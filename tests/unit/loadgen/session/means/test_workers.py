@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from analyzer.analysis import analyse
@@ -22,14 +24,14 @@ from analyzer.recording.spill.tasks import in_other_processes
 from analyzer.report import to_json
 from loadgen.cluster.parts import ClusterWorkers
 from loadgen.errors import RunFailed
-from loadgen.session.workers import LocalWorkers
+from loadgen.session.means.workers import LocalWorkers
 from tests.unit.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
-RECORDING = Path(__file__).resolve().parents[3] / "data" / "dr-burst-50"
+RECORDING = Path(__file__).resolve().parents[4] / "data" / "dr-burst-50"
 PART_ROWS = 60
 
 
@@ -105,22 +107,45 @@ def test_a_process_that_is_killed_is_a_failed_run() -> None:
             list(in_other_processes(workers, abs, [(-1,)]))  # none is left for the next
 
 
-def test_processes_end_with_the_one_that_started_them_when_that_is_killed(tmp_path: Path) -> None:
+def test_processes_of_one_that_is_killed_end_with_it_and_leave_no_file(tmp_path: Path) -> None:
     script = tmp_path / "starts.py"
     script.write_text(
         "import os, signal\n"
-        "from loadgen.session.workers import LocalWorkers\n"
+        "from loadgen.session.means.workers import LocalWorkers\n"
         "if __name__ == '__main__':\n"
         "    workers = LocalWorkers(1)\n"
         "    print(workers.executor().submit(os.getpid).result(), flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
+    (tmp_path / "t").mkdir()
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"TMPDIR": str(tmp_path / "t")},
     )
     assert done.returncode == -signal.SIGKILL
     assert wait_until(lambda: not Path(f"/proc/{int(done.stdout)}").exists())
+    assert not list((tmp_path / "t").iterdir())
 
 
 def _end() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_keeps_the_memory_that_arrays_give_back(workers: LocalWorkers) -> None:
+    pages = 20 * 8 * (1 << 20) // os.sysconf("SC_PAGE_SIZE")
+    assert workers.executor().submit(_faults).result() < pages / 10
+
+
+def _faults() -> int:
+    """Pages that are asked for by 20 times 8 arrays of 1 MiB each, after the first."""
+    before = 0
+    for number in range(21):
+        if number == 1:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        arrays = [np.ones(1 << 17) for _ in range(8)]
+        del arrays
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from analyzer.wire.capture.pcap import HEADER_BYTES, MAX_FRAME_BYTES, pcap_header
 from loadgen.capture.files import cut_record
 from loadgen.capture.model import SNAP_BYTES
-from loadgen.capture.remote_tcpdump import READABLE_LINK_TYPES
-from loadgen.capture.stream import NotPcap, PcapStream
+from loadgen.capture.remote.stream import NotPcap, PcapStream
+from loadgen.capture.remote.tcpdump import READABLE_LINK_TYPES
 
 NS = 1_000_000_000
 packets = st.lists(

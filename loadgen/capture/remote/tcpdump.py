@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from analyzer.wire.capture.pcap import HEADER_BYTES
 from loadgen.capture import tcpdump
 from loadgen.capture.model import CaptureRefused
-from loadgen.capture.stream import NotPcap, PcapStream
+from loadgen.capture.remote.stream import NotPcap, PcapStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from loadgen.capture.stream import Packet
+    from loadgen.capture.remote.stream import Packet
     from loadgen.director.links.link import Link
 
 READABLE_LINK_TYPES = frozenset({1, 101, 113, 276})

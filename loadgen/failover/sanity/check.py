@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from loadgen.director.connect import connect_directors
 from loadgen.director.links.clients import director_client
 from loadgen.errors import LoadgenError
-from loadgen.failover.sanity import insanities
+from loadgen.failover.sanity.rules import insanities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

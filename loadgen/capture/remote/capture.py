@@ -13,9 +13,9 @@ from loadgen.capture.events import CaptureEvents
 from loadgen.capture.files import PcapFiles, cut_record
 from loadgen.capture.filters import expression
 from loadgen.capture.model import SNAP_BYTES, CaptureRefused
-from loadgen.capture.remote_clock import ClockOffset, measure_offset
-from loadgen.capture.remote_tcpdump import FarTcpdump
-from loadgen.capture.stream import NotPcap
+from loadgen.capture.remote.clock import ClockOffset, measure_offset
+from loadgen.capture.remote.stream import NotPcap
+from loadgen.capture.remote.tcpdump import FarTcpdump
 from loadgen.director.links.complaints import recorded
 from loadgen.director.links.shell import LinkLost
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from loadgen.capture.files import Deleted
     from loadgen.capture.model import CapturePlan, EventSink
-    from loadgen.capture.stream import Packet
+    from loadgen.capture.remote.stream import Packet
     from loadgen.director.links.link import Link
 
 _READ_OUT_S = 5.0

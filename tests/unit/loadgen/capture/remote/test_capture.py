@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadgen.capture import remote, remote_clock, remote_tcpdump, tcpdump
+from loadgen.capture import tcpdump
 from loadgen.capture.events import NO_PACKETS
 from loadgen.capture.model import CapturePlan
-from loadgen.capture.remote import RemoteCapture
-from loadgen.capture.remote_clock import ClockOffset, measure_offset, offset_of
+from loadgen.capture.remote.capture import RemoteCapture
+from loadgen.capture.remote.clock import ClockOffset, measure_offset, offset_of
+from loadgen.capture.remote.tcpdump import FarTcpdump
 from loadgen.director.links.link import Link, parse_link
 from loadgen.director.links.shell import ShellAnswer
 from loadgen.target import Target
@@ -40,10 +41,8 @@ needs_tcpdump = pytest.mark.skipif(
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The far side has all the time that a busy machine takes; packets are waited for."""
     monkeypatch.setattr(tcpdump, "RING_S", 0)
-    monkeypatch.setattr(remote, "_READ_OUT_S", LIMIT_S)
-    monkeypatch.setattr(remote_clock, "_ANSWER_S", LIMIT_S)
-    for name in ("_START_S", "_END_S"):
-        monkeypatch.setattr(remote_tcpdump, name, LIMIT_S)
+    for name in ("capture._READ_OUT_S", "clock._ANSWER_S", "tcpdump._START_S", "tcpdump._END_S"):
+        monkeypatch.setattr(f"loadgen.capture.remote.{name}", LIMIT_S)
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ def test_at_its_end_tcpdump_has_time_for_a_last_look_into_its_ring(
 
     monkeypatch.setattr(tcpdump, "RING_S", 1.5)
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    asyncio.run(remote_tcpdump.FarTcpdump(link_of(["sh"])).end())
+    asyncio.run(FarTcpdump(link_of(["sh"])).end())
     assert slept_s == [1.5]
 
 
