@@ -16,6 +16,7 @@ from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.observed.entries import ns, numbered, servers_of
 from analyzer.observed.parted import ROWS, Coded, Kept, Parted
 from analyzer.parts import Dealt, stretches
+from analyzer.parts.columns import alike, buckets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from analyzer.parts import Buckets, Columns, Store
 
 _ROW, _PLACE, _FLOW, _RECORD = "row", "place", "flow", "record"
-_MIX = 0x9E3779B1
 _CELLS = 1 << 16
 _AT_ONCE = 1 << 19
 """Changes that are dealt out at once, of some 90 bytes each."""
@@ -151,7 +151,7 @@ class _Reading:
             columns[_ROW] = self.size + np.arange(len(frame))
             self.size += len(frame)
             columns = {name: column[with_port] for name, column in columns.items()}
-            yield _dealt(_hash(columns) % count, columns)
+            yield _dealt(_bucket(columns, count), columns)
 
 
 def _flows_dealt(columns: Columns, numbers: Ints, count: int) -> Dealt:
@@ -159,7 +159,7 @@ def _flows_dealt(columns: Columns, numbers: Ints, count: int) -> Dealt:
     known = np.logical_and.reduce([column >= 0 for column in columns.values()])
     found = {name: column[known].astype(np.int64) for name, column in columns.items()}
     found[_FLOW] = numbers[known].astype(np.int64)
-    return _dealt(_hash(found) % count, found)
+    return _dealt(_bucket(found, count), found)
 
 
 class _Placing:
@@ -199,23 +199,16 @@ def _by_range(by_place: Buckets, bounds: Ints, count: int) -> Iterator[Dealt]:
             yield _dealt(np.searchsorted(bounds, columns[_PLACE], side="right"), columns)
 
 
-def _hash(columns: Columns) -> Ints:
-    mixed = np.zeros(len(columns[CONNECTION_KEY[0]]), dtype=np.uint64)
-    for name in CONNECTION_KEY:
-        mixed = (mixed + columns[name].astype(np.uint64)) * np.uint64(_MIX)
-        mixed ^= mixed >> np.uint64(29)
-    return (mixed >> np.uint64(8)).astype(np.int64)
+def _bucket(columns: Columns, count: int) -> Ints:
+    return buckets_of([columns[name] for name in CONNECTION_KEY], count)
 
 
 def _places(columns: Columns, flows: Columns, captured: int) -> Ints:
     """The place of each row's connection; rows ascend."""
     own = captured + columns[_ROW]
     place = np.r_[flows[_FLOW], own] if flows else own
-    codes = np.zeros(len(place), dtype=np.int64)
-    for name in CONNECTION_KEY:
-        values = np.r_[flows[name], columns[name]] if flows else columns[name]
-        distinct, numbers = np.unique(values, return_inverse=True)
-        _, codes = np.unique(codes * len(distinct) + numbers, return_inverse=True)
+    tables = [flows, columns] if flows else [columns]
+    codes = alike([np.concatenate([each[name] for each in tables]) for name in CONNECTION_KEY])
     _, first = np.unique(codes, return_index=True)
     return place[first][codes[len(place) - len(own) :]]
 
