@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 22
 """Bytes that are decoded at once: enough for numpy, few enough for a cache."""
 
+_CHUNKS_WALKED = 8
+"""Chunks whose records are found at once: more lanes, and fewer steps of each."""
+
 _FAR_IN_TIME_S = 1 << 25  # about a year; a guess uses it, a reading does not, as MAX_FRAME_BYTES
 
 
@@ -160,20 +163,25 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
         begins = None
         last = False
         while not last and begins is None:
-            at = walk(records, start, min(start + chunk_bytes, limit))
+            until = min(start + _CHUNKS_WALKED * chunk_bytes, limit)
+            at = walk(records, start, until)
             after = records.next_after(int(at[-1])) if len(at) else start
             begins = _next_file(file, order, at)
             if begins is not None:
                 at = at[at < begins]
             last = len(at) == 0 or after >= limit or records.next_after(after) == STOP
-            yield _PcapChunk(
+            bounds = np.searchsorted(at, np.arange(start + chunk_bytes, until, chunk_bytes))
+            *pieces, rest = np.split(at, np.unique(bounds))
+            whole = _PcapChunk(
                 file=file,
                 order=order,
                 unit_ns=unit_ns,
                 link_type=link_type,
-                at=at,
+                at=rest,
                 unread=file.size - after if last and begins is None else 0,
             )
+            yield from (replace(whole, at=piece, unread=0) for piece in pieces if len(piece))
+            yield whole
             start = after
 
 
