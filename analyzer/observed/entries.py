@@ -11,10 +11,11 @@ import pandas as pd
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.parts import PART_ROWS, stretches
+from analyzer.parts.columns import alike
 from analyzer.recording.polls import EntryPolls, polls_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from typing import Any
 
     import numpy.typing as npt
@@ -97,18 +98,9 @@ def _flows_of(rows: pd.DataFrame, flows: pd.DataFrame | None) -> Ints:
         parts.append(near[near["client_ip"].isin(rows["client_ip"])][columns])
     kinds = rows[columns].dtypes.to_dict()
     near = pd.concat([part.astype(kinds) for part in parts])
-    codes = _alike([pd.concat([near[name], rows[name]]) for name in columns])[len(near) :]
+    codes = alike([pd.concat([near[name], rows[name]]) for name in columns])[len(near) :]
     of_near = np.r_[near.index.to_numpy(dtype=np.int64), np.zeros(len(rows), dtype=np.int64)]
     return np.where(codes < len(near), of_near[codes], codes - len(near) + len(flows))
-
-
-def _alike(columns: Sequence[pd.Series]) -> Ints:
-    """A number for each row, the same for rows that are alike, in order of the first of each."""
-    codes = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        numbers, distinct = pd.factorize(column, use_na_sentinel=False)
-        codes, _ = pd.factorize(codes * max(len(distinct), 1) + numbers)
-    return codes
 
 
 def servers_of(rows: pd.DataFrame) -> pd.Series:
