@@ -22,7 +22,6 @@ from analyzer.drains.drains import drains
 from analyzer.drains.remaining import draining
 from analyzer.drains.safe_to_reboot import safe_to_reboot
 from analyzer.evidence.gather import gather
-from analyzer.failover.describe import failover
 from analyzer.findings.figures import Figures
 from analyzer.findings.forwarding.assumed import with_other_way
 from analyzer.ipvs.states import Flag
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from analyzer.client.outcomes import Outcomes
     from analyzer.evidence.captures import ReadOnce
     from analyzer.evidence.evidence import Evidence
+    from analyzer.failover.results import Failover
     from analyzer.ipvs.versions import VersionChange
     from analyzer.measured import Measured
     from analyzer.other_settings.what_if import Assumption
@@ -262,7 +262,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured], sent: Outcomes) -
         safe_to_reboot=safe_to_reboot(evidence, drained),
         log_clock=evidence.manifest.imported.log_clock,
         evidence=evidence,
-        failover=failover(evidence),
+        failover=_failover(evidence),
         ending=ending_of(evidence.manifest, sent.sums.counts.sent, sent.sums.cut_short),
         measured=measured,
         connections=evidence.captured.connections if evidence.captured else None,
@@ -274,6 +274,15 @@ def _figures(evidence: Evidence, measured: Sequence[Measured], sent: Outcomes) -
         shares=[split for result in measured if (split := shares(result, evidence))],
         targets=by_target(evidence, sent),
     )
+
+
+def _failover(evidence: Evidence) -> Failover | None:
+    """None where the run caused none and packets show none."""
+    if evidence.manifest.failover is None and not evidence.is_vrrp_alone:
+        return None
+    from analyzer.failover.describe import failover  # most runs need none of it
+
+    return failover(evidence)
 
 
 def _law(director: Director) -> KernelLaw:

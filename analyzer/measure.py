@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.client.causes import lacks_services
 from analyzer.compared.agreement import Tolerance, agreement
+from analyzer.compared.by_requests import REQUEST_END_UNCERTAINTY_S, with_requests
 from analyzer.compared.curves import predicted_curves
 from analyzer.compared.early_ends import (
     ended_early_rows,
@@ -15,13 +16,7 @@ from analyzer.compared.early_ends import (
     with_outages,
     with_removals,
 )
-from analyzer.compared.join import (
-    REQUEST_END_UNCERTAINTY_S,
-    foreign_entries,
-    with_packets,
-    with_requests,
-    without_last_packet,
-)
+from analyzer.compared.join import foreign_entries, with_packets, without_last_packet
 from analyzer.compared.passage import passage_of
 from analyzer.compared.servers import real_servers
 from analyzer.estimate.counters import counted_lifetimes
@@ -38,7 +33,6 @@ from analyzer.estimate.timer_phase import learn_phase, phase_read, phase_unknown
 from analyzer.measure_netfilter import measure_netfilter
 from analyzer.measured import Measured
 from analyzer.observed.entries import state_samples
-from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import (
     Prediction,
     predict,
@@ -56,6 +50,7 @@ if TYPE_CHECKING:
     from analyzer.estimate.in_force.model import InForce
     from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.timers import TimerPhase
+    from analyzer.observed.parted import Parted
     from analyzer.predicted.replay import DirectorRules
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
@@ -224,11 +219,8 @@ def _without_packets(
         timers = timers_of(record.tracked, in_force.steady)
         tracked, foreign, uncertainty_s = record.tracked.map(timers.added), 0, 0.0
     else:
-        by_requests = with_requests(
-            record.tracked.whole(), record.entries.whole(), evidence.requests
-        )
-        tracked, uncertainty_s = Parted.of(by_requests), REQUEST_END_UNCERTAINTY_S
-        foreign = int(by_requests["last_ns"].isna().sum())
+        tracked = with_requests(record.tracked, record.entries, evidence.requests)
+        foreign, uncertainty_s = foreign_entries(tracked), REQUEST_END_UNCERTAINTY_S
     if rules.changes:
         tracked = tracked.map(lambda rows: with_timeouts(rows, rules, clock))
     phase = phase_read(director)

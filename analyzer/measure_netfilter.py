@@ -13,15 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.compared.agreement import Tolerance, agreement
+from analyzer.compared.by_requests import REQUEST_END_UNCERTAINTY_S, with_requests
 from analyzer.compared.curves import predicted_curves
 from analyzer.compared.early_ends import ended_early_rows, with_early_ends, with_outages
-from analyzer.compared.join import (
-    REQUEST_END_UNCERTAINTY_S,
-    foreign_entries,
-    with_packets,
-    with_requests,
-    without_last_packet,
-)
+from analyzer.compared.join import foreign_entries, with_packets, without_last_packet
 from analyzer.compared.passage import passage_of, without_untracked
 from analyzer.compared.servers import real_servers
 from analyzer.conntrack.proc import OFFLOAD
@@ -35,7 +30,6 @@ from analyzer.ipvs.states import Timeouts
 from analyzer.measured import Measured
 from analyzer.observed.entries import ns, since_ns, state_samples
 from analyzer.observed.masquerades import hidden_connections, no_hidden_connections
-from analyzer.observed.parted import Parted
 from analyzer.predicted.conntrack import predict
 from analyzer.predicted.evictions import with_evictions
 from analyzer.predicted.rules import rules_of
@@ -49,6 +43,7 @@ if TYPE_CHECKING:
     from analyzer.compared.passage import Passage
     from analyzer.conntrack.settings import ConntrackSettings
     from analyzer.evidence.evidence import Evidence
+    from analyzer.observed.parted import Parted
     from analyzer.observed.record import DirectorRecord
     from analyzer.predicted.entries import Prediction
     from analyzer.recording.director import Director
@@ -148,11 +143,12 @@ def _without_packets(
 ) -> Measured:
     """Lifetimes by the ends of the requests; without those only the states of entries."""
     record = evidence.by_director[director.name]
-    tracked, foreign = record.tracked.map(without_last_packet), 0
     rows: list[Lifetime] = []
-    if len(evidence.requests):
-        joined = with_requests(record.tracked.whole(), record.entries.whole(), evidence.requests)
-        tracked, foreign = Parted.of(joined), int(joined["last_ns"].isna().sum())
+    if not len(evidence.requests):
+        tracked, foreign = record.tracked.map(without_last_packet), 0
+    else:
+        tracked = with_requests(record.tracked, record.entries, evidence.requests)
+        foreign = foreign_entries(tracked)
         slack_s = record.clock.uncertainty_s + REQUEST_END_UNCERTAINTY_S
         rows = conntrack_lifetimes(tracked, director.name, rules.settings, slack_s)
     offloaded = _offloaded(record.entries)

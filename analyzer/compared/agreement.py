@@ -13,6 +13,7 @@ from analyzer.compared.join import seen_entries
 from analyzer.compared.states import state_matches
 from analyzer.ipvs.timers import granule_jiffies
 from analyzer.observed.ends import WIDEST_POLL_GAP_S
+from analyzer.parts.mapped import release
 from analyzer.predicted.entries import TIMER
 from analyzer.recording.instants import midway_ns, seconds_since
 from analyzer.results import Agreement
@@ -113,8 +114,12 @@ def agreement(
 
 def value_at(t_s: Floats, values: Ints, at_s: Floats) -> Ints:
     """A step curve's value at other instants; 0 before its first."""
-    index = np.searchsorted(t_s, at_s, side="right")
-    return np.asarray(np.r_[0, values][index], dtype=np.int64)
+    latest = np.searchsorted(t_s, at_s, side="right") - 1
+    found = np.zeros(len(at_s), dtype=np.int64)
+    found[latest >= 0] = values[latest[latest >= 0]]
+    release(t_s)
+    release(values)
+    return found
 
 
 def _curve_errors(
@@ -209,6 +214,7 @@ def _far_from(at_s: Floats, changes_s: Floats) -> Bools:
     after = np.searchsorted(changes_s, at_s)
     before_s = np.abs(at_s - changes_s[np.maximum(after - 1, 0)])
     after_s = np.abs(changes_s[np.minimum(after, len(changes_s) - 1)] - at_s)
+    release(changes_s)
     return np.asarray(np.minimum(before_s, after_s) > CHANGE_MARGIN_S)
 
 

@@ -10,9 +10,7 @@ import pandas as pd
 
 from analyzer.compared.beside import beside
 from analyzer.ipvs.flow_steps import NO_ENTRY
-from analyzer.observed.entries import ns
 from analyzer.recording.clock import REACTION_S
-from analyzer.recording.connections import is_last_of_connection
 from analyzer.recording.instants import latest_row
 from analyzer.units import NS_PER_S
 
@@ -21,16 +19,9 @@ if TYPE_CHECKING:
 
     from analyzer.observed.parted import Parted
     from analyzer.predicted.entries import Prediction
-    from analyzer.recording.requests import RequestRows
     from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]
-
-REQUEST_END_UNCERTAINTY_S = 0.05
-"""Seconds between the request's end and the last packet, as taken without a capture."""
-
-_TARGET = ["vip", "port"]
-"""A source port may serve several targets at a time."""
 
 _JOINED = {
     "state": "float64",
@@ -210,68 +201,3 @@ def foreign_entries(joined: Parted) -> int:
 def without_last_packet(tracked: pd.DataFrame) -> pd.DataFrame:
     """Tracked entries of whose packets nothing is known."""
     return tracked.assign(last_ns=pd.array([pd.NA] * len(tracked), dtype="Int64"))
-
-
-def with_requests(
-    tracked: pd.DataFrame, entries: pd.DataFrame, requests: RequestRows
-) -> pd.DataFrame:
-    """Each tracked entry beside the end of its connection, without a capture.
-
-    A connection that carried several requests ended with the last of them.
-
-    Args:
-        tracked: one director's.
-        entries: its ``numbered`` changes, which know each flow's client.
-        requests: the recording's.
-
-    Returns:
-        ``tracked`` with ``last_ns``; <NA> where no request of ours had that port.
-    """
-    clients = entries.drop_duplicates("flow")[["flow", "client_ip", "client_port", *_TARGET]]
-    if clients.empty:
-        requests = requests.part(slice(0, 0))
-    target = _TARGET if all(map(_knows_targets, requests.parts())) else []
-    ends = [_ends(part, clients, target) for part in requests.parts()]
-    right = pd.concat(ends).astype({"flow": "int64", "last_ns": "int64"}).sort_values("last_ns")
-    right["at_ns"] = right["last_ns"]
-    joined = pd.merge_asof(
-        tracked.assign(at_ns=tracked["appeared_ns"]).sort_values("at_ns"),
-        right[["flow", "last_ns", "at_ns"]].astype({"last_ns": "Int64"}),  # some find no partner
-        on="at_ns",
-        by="flow",
-        direction="nearest",
-        tolerance=60_000_000_000,
-    )
-    return joined.drop(columns="at_ns")
-
-
-def _knows_targets(part: RequestRows) -> bool:
-    """Whether the VIP and port of each connection's end are known."""
-    return bool(_connection_ends(part)[_TARGET].notna().to_numpy().all())
-
-
-def _ends(part: RequestRows, clients: pd.DataFrame, target: list[str]) -> pd.DataFrame:
-    """The flow of each connection that some requests were the last of, and when it ended."""
-    ended = _connection_ends(part)
-    ends = pd.DataFrame(
-        {
-            "client_ip": ended["source_ip"],
-            "client_port": ended["source_port"],
-            **{name: ended[name] for name in target},
-            "last_ns": ns(_closed_or_ended(ended)),
-        }
-    )
-    return ends.merge(clients, on=["client_ip", "client_port", *target])[["flow", "last_ns"]]
-
-
-def _connection_ends(part: RequestRows) -> pd.DataFrame:
-    """The last request of each connection that ended."""
-    requests = part.frame(with_following=True)
-    known = requests["ended"].notna() & requests["source_port"].notna()
-    is_last = known.to_numpy(dtype=bool) & is_last_of_connection(requests)
-    return requests.iloc[: len(part)][is_last[: len(part)]]
-
-
-def _closed_or_ended(requests: pd.DataFrame) -> pd.Series:
-    """When each connection was closed or, if not recorded, its answer complete."""
-    return requests["closed"].fillna(requests["ended"])

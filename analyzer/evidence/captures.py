@@ -179,6 +179,6 @@ def _packets_lost(facts: CaptureFacts) -> list[NotMeasured]:
         if facts.skipped[kind]
     ]
     if facts.unread:
-        why = "no whole packet follows: the capture was cut off while it was written, or is damaged"
+        why = "no whole packet follows: the capture was cut off, or is damaged"
         rows.append(NotMeasured(what=f"the last {facts.unread} bytes of the capture", why=why))
     return rows

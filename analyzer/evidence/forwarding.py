@@ -166,7 +166,7 @@ def _configured(
     manifest: Manifest, services: pd.DataFrame, captured: Captured | None
 ) -> _Indication | None:
     """The method as polled, of captured services where there are any; else as given."""
-    rows = services[services["forwarding"].notna()]
+    rows = services[["forwarding", *SERVICE]].dropna(subset=["forwarding"])
     if captured is not None and len(captured.segments.flow) and len(rows):
         ours = rows.merge(services_of(captured.segments), on=SERVICE)
         rows = ours if len(ours) else rows

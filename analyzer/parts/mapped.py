@@ -50,6 +50,12 @@ def mapped_file_of(rows: memoryview | npt.NDArray[Any]) -> MappedFile | None:
     return owner if isinstance(owner, MappedFile) else None
 
 
+def is_whole(rows: memoryview) -> bool:
+    """Whether a mapped file still has all the bytes that it had: to read others is SIGBUS."""
+    file = mapped_file_of(rows)
+    return file is None or file.size() >= len(file)
+
+
 def release(rows: memoryview | npt.NDArray[Any]) -> None:
     """Take a mapped file's pages out of memory; what is read again comes back from the file."""
     file = mapped_file_of(rows)

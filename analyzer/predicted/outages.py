@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.states import Flag
+from analyzer.parts import by_stretches, over_stretches, rows_of_flows
 from analyzer.predicted.outage_candidates import candidates, first_from, last_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import numpy.typing as npt
 
     from analyzer.evidence.evidence import Evidence
@@ -78,11 +81,14 @@ def outages(
     if not ordered and not gaps:
         return ()
     passing = segments.only(passed)
-    taken = answered.taken | (~passing.to_vip & ~answered.rejected)
-    taken_ns = np.sort(passing.at_ns[taken])
-    silent_ns = np.sort(passing.at_ns[answered.unanswered])
-    begun = segments.only(~passed & segments.to_vip & (segments.flag == Flag.SYN))
-    elsewhere = np.unique(begun.flow[~np.isin(begun.source_mac, passing.destination_mac)])
+    spans = [(each.began[0], each.ended[1]) for each in (*ordered, *gaps)]
+
+    def is_taken(rows: slice) -> Bools:
+        return answered.taken[rows] | (~passing.to_vip[rows] & ~answered.rejected[rows])
+
+    taken_ns = _near(passing, is_taken, spans)
+    silent_ns = _near(passing, lambda rows: answered.unanswered[rows], spans)
+    elsewhere = _begun_elsewhere(segments, passed, passing)
     # not the sync daemon's copies of another's
     not_synced = tracked.only(lambda rows: ~rows["flow"].isin(elsewhere))
     outages = [_by_order(order, taken_ns, silent_ns) for order in ordered]
@@ -91,6 +97,38 @@ def outages(
         if gap.without_vip:
             outages.append(_after_the_last(gap, taken_ns))
     return tuple(sorted(outages, key=lambda outage: outage.from_ns))
+
+
+def _near(
+    passing: Segments, chosen: Callable[[slice], Bools], spans: Sequence[tuple[int, int]]
+) -> Ints:
+    """When some segments came: in spans of time, last before each and first after it; ascending."""
+    found = [np.zeros(0, dtype=np.int64)]
+    for rows in over_stretches(passing.store, len(passing.flow), lambda rows: rows):
+        at_ns = passing.at_ns[rows][chosen(rows)]
+        for since_ns, until_ns in spans:
+            before, after = at_ns[at_ns < since_ns], at_ns[at_ns > until_ns]
+            found += [before.max(keepdims=True)] if len(before) else []
+            found += [after.min(keepdims=True)] if len(after) else []
+            found.append(at_ns[(at_ns >= since_ns) & (at_ns <= until_ns)])
+    return np.unique(np.concatenate(found))
+
+
+def _begun_elsewhere(segments: Segments, passed: Bools, passing: Segments) -> Ints:
+    """Flows that began with a SYN which another than this director's own side sent."""
+    size, store = len(segments.flow), segments.store
+    is_begun = by_stretches(
+        store,
+        size,
+        lambda rows: ~passed[rows] & segments.to_vip[rows] & (segments.flag[rows] == Flag.SYN),
+    )
+    begun = segments.only(is_begun)
+    macs = [np.unique(part.destination_mac) for part in passing.parts()]
+    flows = [
+        np.unique(part.flow[~np.isin(part.source_mac, np.concatenate(macs))])
+        for part in begun.parts()
+    ]
+    return np.unique(np.concatenate(flows))
 
 
 def not_taken(at_ns: Ints, outages: tuple[Outage, ...]) -> Bools:
@@ -103,10 +141,17 @@ def not_taken(at_ns: Ints, outages: tuple[Outage, ...]) -> Bools:
 
 def unsure(passing: Segments, answered: Answers, outages: tuple[Outage, ...]) -> Bools:
     """Which segments a director may have taken or not."""
-    inside = np.zeros(len(passing.at_ns), dtype=bool)
-    for from_ns, to_ns in (span for outage in outages for span in outage.unsure):
-        inside |= (passing.at_ns > from_ns) & (passing.at_ns < to_ns)
-    return inside & passing.to_vip & ~(answered.taken | answered.unanswered | answered.rejected)
+    spans = [span for outage in outages for span in outage.unsure]
+
+    def is_unsure(rows: slice) -> Bools:
+        at_ns = passing.at_ns[rows]
+        inside = np.zeros(len(at_ns), dtype=bool)
+        for from_ns, to_ns in spans:
+            inside |= (at_ns > from_ns) & (at_ns < to_ns)
+        known = answered.taken[rows] | answered.unanswered[rows] | answered.rejected[rows]
+        return inside & passing.to_vip[rows] & ~known
+
+    return by_stretches(passing.store, len(passing.flow), is_unsure)
 
 
 def _by_order(order: Candidate, taken_ns: Ints, silent_ns: Ints) -> Outage:
@@ -143,8 +188,7 @@ def _by_packets(
 ) -> list[Outage]:
     """The times of a gap in the polls in which nothing sent to the director was answered."""
     since_ns, until_ns = gap.began[0], gap.ended[1]
-    inside = (passing.at_ns > since_ns) & (passing.at_ns < until_ns)
-    silent = np.flatnonzero(inside & answered.unanswered & (len(taken_ns) > 0))
+    silent = _silent(passing, answered, since_ns, until_ns)[: None if len(taken_ns) else 0]
     silent = silent[np.argsort(passing.at_ns[silent], kind="stable")]
     number = np.searchsorted(taken_ns, passing.at_ns[silent])  # how many had been taken before
     is_alone = not ((taken_ns > since_ns) & (taken_ns < until_ns)).any()
@@ -166,11 +210,23 @@ def _by_packets(
     return outages
 
 
+def _silent(passing: Segments, answered: Answers, since_ns: int, until_ns: int) -> Ints:
+    """The rows of unanswered segments between two instants."""
+
+    def rows_of(rows: slice) -> Ints:
+        at_ns = passing.at_ns[rows]
+        inside = (at_ns > since_ns) & (at_ns < until_ns)
+        silent = np.flatnonzero(inside & answered.unanswered[rows])
+        return np.asarray(rows.start + silent)
+
+    return np.concatenate(list(over_stretches(passing.store, len(passing.flow), rows_of)))
+
+
 def _has_entries(passing: Segments, rows: Ints, tracked: Parted, first_ns: int) -> bool:
     """Whether some of these flows, which sent nothing else, were seen to have entries after all."""
     flows = np.unique(passing.flow[rows])
-    others = np.isin(passing.flow, flows) & (passing.flag == Flag.SYN) & passing.to_vip
-    others[rows] = False
+    others = np.setdiff1d(rows_of_flows(passing.flow, flows), rows)
+    others = others[(passing.flag[others] == Flag.SYN) & passing.to_vip[others]]
     flows = np.setdiff1d(flows, passing.flow[others])
     return any(
         bool((part["flow"].isin(flows) & (part["appeared_ns"] >= first_ns)).any())

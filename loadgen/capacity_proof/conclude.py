@@ -37,12 +37,6 @@ def conclude_proof(directory: Path, page: Path | None = None) -> tuple[Proof, Pa
     return proof, write_derived(page or directory / REPORT, html)
 
 
-def conclude_if_proof(directory: Path, page: Path | None) -> tuple[Proof, Path] | None:
-    """The same for a run that may be of another kind: None then; raises as the other does."""
-    is_proof = Recording.open(directory).manifest.proof is not None
-    return conclude_proof(directory, page) if is_proof else None
-
-
 def print_proof(proof: Proof, page: Path, *, as_json: bool) -> None:
     """The end of the output: figures, verdict, the page, and last the run's directory."""
     if as_json:

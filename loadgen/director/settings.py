@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.conntrack import statistics
-from analyzer.ipvs.ipvsadm.reader import parse
 from analyzer.ipvs.proc.formats import parse_timeouts
 from analyzer.recording.manifest.director import CONNTRACK_SYSCTLS
 
@@ -181,6 +180,8 @@ def _sections(text: str) -> dict[str, str]:
 
 
 def _roles(text: str) -> str:
+    from analyzer.ipvs.ipvsadm.reader import parse  # who asks no director needs no parser
+
     roles = dict.fromkeys(daemon.role for daemon in parse(text[:_MAX_DAEMONS_CHARACTERS]).daemons)
     return "+".join(roles) or "none"
 

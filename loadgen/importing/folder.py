@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import RecordingError
 from analyzer.evidence.captures import ReadOnce
 from analyzer.ipvs.addresses import host_port
-from analyzer.ipvs.proc.entry_rows import AddressNames
-from analyzer.ipvs.table_diff.reads import AbsenceProof
-from analyzer.ipvs.table_diff.tracking import TableTracker, joined
 from analyzer.parts.mapped import mapped
 from analyzer.recording.directory import CAPTURE, RecordingWriter
 from analyzer.recording.manifest import manifest_of
@@ -26,41 +23,27 @@ from analyzer.recording.spill import ALONE, store_for
 from analyzer.units import LATEST_NS, NS_PER_S
 from analyzer.wire.packets import mac_number
 from analyzer.wire.services import busiest_datagram_end, busiest_end
-from loadgen.director.polling.rows import RESIZING, counters_alone, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
 from loadgen.importing.joining import EPOCH, Joined, Poll, placed_by_events
-from loadgen.importing.polls import Overview, in_order, no_row, overview_of, polls_of
-from loadgen.importing.proofs import Proofs, table_resizes
 from loadgen.importing.sources.find import find_sources, unpacked
 from loadgen.importing.sources.meta import META
+from loadgen.importing.sources.overview import MAX_WARNINGS, Overview
 from loadgen.importing.timeouts import GivenTimeouts, given_timeouts
 from loadgen.importing.times.stamps import LATEST_S, stamps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from analyzer.ipvs.proc.formats import EntryTable
-    from analyzer.ipvs.table_diff.tracking import Changes
     from analyzer.recording.directory.writer import TakenBy
     from analyzer.recording.spill import Means
     from analyzer.wire.packets import PacketTable
-    from loadgen.importing.polls import LoggedPoll
-    from loadgen.importing.printed import Printed
-    from loadgen.importing.sources.find import PollLog
+    from loadgen.importing.sources.find import ImportFiles, PollLog
 
 DIRECTOR = "director"
 NOT_JOINED = "not-joined.pcap"
 """A capture that cannot be analysed beside its log: no analysis reads it."""
-
-NO_COUNTS = {
-    "what": "ActiveConn and InActConn",
-    "why": "the log has none; ipvsadm -Ln prints them",
-}
-MAX_WARNINGS = 100
-_ROWS_WRITTEN = 10_000
-"""Changes of entries, at least, that are written at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +135,7 @@ def imported(
         RecordingError: the directory cannot take a recording.
     """
     found = find_sources(paths)
-    log = in_order(found.log) if found.log else None
+    log = _log_of(found)
     with ExitStack() as closing:
         captures = closing.enter_context(unpacked(found.captures, directory))
         contents = {str(path): mapped(file) for path, file in captures.items()}
@@ -169,8 +152,24 @@ def imported(
         yield _import(sources, directory)
 
 
+def _log_of(found: ImportFiles) -> PollLog | None:
+    if found.log is None:
+        return None
+    from loadgen.importing.polls import in_order  # a capture alone needs no reader of logs
+
+    return in_order(found.log)
+
+
+def _overview_of(log: PollLog | None) -> Overview:
+    if log is None:
+        return Overview()
+    from loadgen.importing.polls import overview_of
+
+    return overview_of(log)
+
+
 def _import(sources: Sources, directory: Path) -> Imported:
-    overview = overview_of(sources.log) if sources.log else Overview()
+    overview = _overview_of(sources.log)
     try:
         log_clock = _joined(sources, overview)
         clock = _clock(sources.meta, overview, log_clock.offset_s)
@@ -188,16 +187,15 @@ def _import(sources: Sources, directory: Path) -> Imported:
         if not sources.thrown_away:
             _take_captures(sources, recording, left_out=log_clock.leaves_capture_out)
         recording.extend("events", [*events, *timeouts.events])
-        polls = polls_of(sources.log) if sources.log else ()
-        kept = _record_polls(polls, overview, clock, recording, sources.meta.get("kernel"))
-        if sources.log and kept.holds_nothing:
-            raise no_row(sources.log, is_error=kept.only_errors, is_other=not kept.warnings)
-        if sources.log and not kept.has_counts:
-            rows = [*manifest["not_measured"], NO_COUNTS]
-            recording.update_manifest({"not_measured": rows})
+        warnings: list[str] = []
+        if sources.log:
+            from loadgen.importing.recorded_log import record_log
+
+            kernel = sources.meta.get("kernel")
+            warnings = record_log(sources.log, overview, clock, recording, DIRECTOR, kernel)
         recording.close("completed")
     passed_by = [f"{path}: passed by: {why}" for path, why in sources.passed_by]
-    doubts = [*passed_by, *guess, *kept.warnings][:MAX_WARNINGS]
+    doubts = [*passed_by, *guess, *warnings][:MAX_WARNINGS]
     if sources.captures and not log_clock.leaves_capture_out:
         return Imported(doubts, sources.read)
     sources.read.forget()
@@ -278,6 +276,8 @@ def _joined(sources: Sources, overview: Overview) -> Joined:
     read = stamps_of(list(overview.stamps)) if overview.stamps else EPOCH
     if not sources.captures or given:
         return Joined(stamps=read)
+    from loadgen.importing.polls import polls_of
+
     placed = placed_by_events(
         lambda: (Poll(t=poll.t, printed=poll.services()) for poll in polls_of(log)),
         (overview.first_t, overview.last_t),
@@ -362,106 +362,3 @@ def _not_measured(sources: Sources, log_clock: Joined) -> list[dict[str, str]]:
         rows.append({"what": what, "why": log_clock.placed.why})
     rows.append({"what": "requests and their latencies", "why": "imported, not sent by loadgen"})
     return rows
-
-
-@dataclass(slots=True)
-class _Kept:
-    """What was understood of a log."""
-
-    warnings: list[str] = field(default_factory=list)
-    has_rows: bool = False
-    has_tables: bool = False
-    has_counts: bool = False
-    only_errors: bool = True
-
-    def add(self, printed: Printed) -> None:
-        """The next poll."""
-        self.warnings += printed.warnings[: MAX_WARNINGS - len(self.warnings)]
-        servers = any(service.destinations for service in printed.services)
-        rows = servers or printed.counters or printed.rates or printed.timeouts
-        self.has_counts |= servers or printed.size is not None
-        self.has_rows |= bool(rows or (printed.table and printed.table.lines))
-        self.has_tables |= printed.size is not None or printed.table is not None
-        self.only_errors &= printed.is_error
-
-    @property
-    def holds_nothing(self) -> bool:
-        """Whether nothing is left of what was printed; an empty table is something."""
-        return not self.has_rows and (bool(self.warnings) or not self.has_tables)
-
-
-def _record_polls(
-    polls: Iterable[LoggedPoll],
-    overview: Overview,
-    clock: Clock,
-    recording: RecordingWriter,
-    kernel: Any,
-) -> _Kept:
-    tracker, names = TableTracker(busy_too=True), AddressNames()
-    changes = _ChangesWriter(names, recording)
-    sizes = overview.sizes
-    proofs = Proofs(sizes) if table_resizes(str(kernel or ""), sizes) else None
-    kept = _Kept()
-    for number, (poll, size) in enumerate(zip(polls, sizes, strict=False)):  # a log may grow
-        try:
-            at_ns = clock.at_ns(poll.t)
-        except ValueError as error:
-            raise UsageProblem(f"poll {number + 1} of the log: {error}") from None
-        printed = poll.printed()
-        kept.add(printed)
-        rows = [
-            row
-            for service in printed.services
-            for row in service_rows(service, printed.counters, printed.rates)
-        ]
-        rows += counters_alone(printed.counters, printed.rates, printed.services)
-        recording.extend("services", [{"at": at_ns, "director": DIRECTOR} | row for row in rows])
-        proof, table = None, printed.table
-        if table is not None:
-            proof = proofs.of(number, table, printed.services) if proofs else None
-            found = names.rows_of(table.entries)
-            changes.add(tracker.update(at_ns, found, table.lines, proof))
-        row = _poll_row(at_ns, clock.uptime_s(poll.t), table)
-        what = RESIZING if proof is AbsenceProof.NOTHING else row["what"]
-        recording.append("polls", row | {"what": what, "buckets": size})
-    changes.add(tracker.finish())
-    changes.write()
-    return kept
-
-
-@dataclass(slots=True)
-class _ChangesWriter:
-    """Writes changes to a recording, those of many small polls at once.
-
-    Each time takes all names so far, to write out what the addresses stand for.
-    """
-
-    names: AddressNames
-    recording: RecordingWriter
-    waiting: list[Changes] = field(default_factory=list)
-    rows: int = 0
-
-    def add(self, changes: Changes) -> None:
-        if len(changes):
-            self.waiting.append(changes)
-            self.rows += len(changes)
-        if self.rows >= _ROWS_WRITTEN:
-            self.write()
-
-    def write(self) -> None:
-        if self.waiting:
-            columns = joined(*self.waiting).columns(self.names.columns)
-            self.recording.extend_columns("entries", columns | {"director": DIRECTOR})
-        self.waiting, self.rows = [], 0
-
-
-def _poll_row(at_ns: int, uptime_s: float, table: EntryTable | None) -> dict[str, Any]:
-    return {
-        "at": at_ns,
-        "director": DIRECTOR,
-        "what": "services" if table is None else "entries",
-        "took_ms": 0.0,
-        "entries": None if table is None else table.lines,
-        "asked": at_ns,
-        "director_uptime_s": uptime_s,
-    }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
@@ -32,81 +32,23 @@ from loadgen.importing.printed import (
 from loadgen.importing.sources.find import PollLog
 from loadgen.importing.sources.kinds import first_ipvs_line
 from loadgen.importing.sources.lines import head_lines, is_redrawn, lines_of, text_lines
+from loadgen.importing.sources.overview import LoggedPoll, Overview
 from loadgen.importing.sources.packed import refuse_bomb
 from loadgen.importing.sources.refusals import LOOP, ROWS, foreign_line, refusal
 from loadgen.importing.times.lines import stamp_of, unnumbered
 from loadgen.importing.times.stamps import LATEST_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from analyzer.ipvs.proc.formats import EntryTable, ServiceTable
-    from analyzer.ipvs.states import Timeouts
-    from loadgen.importing.times.stamps import Stamp
 
 JSON_LINE = '{"t": 1795838380.25, "services": "…", "connections": "…"}'
 
 _TITLES = re.compile(r"IP Virtual Server|Prot +Local|RemoteAddress|connection entries|pro +expire")
 _HEADER_CHARACTERS = 200
 """The first line of /proc/net/ip_vs, and more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedPoll:
-    """One poll of a log; its text is parsed when asked.
-
-    Attributes:
-        t: seconds, as the log's times were read.
-        stamp: of a text; None of a JSON line.
-        printed: all that was printed.
-        services: without the entries of a JSON line: they may be a million.
-        heading: no more than the table's size and the timeouts.
-    """
-
-    t: float
-    stamp: Stamp | None
-    printed: Callable[[], Printed]
-    services: Callable[[], Printed]
-    heading: Callable[[], Printed]
-
-
-@dataclass(slots=True)
-class Overview:
-    """What all polls of a log have in common.
-
-    Attributes:
-        polls: how many there are.
-        first_t, last_t: of the first and the last of them.
-        stamps: one of each kind of stamp.
-        sizes: buckets of the table of entries, by poll; None where that was not printed.
-        timeouts: as printed, and when: the first and the last poll of each run of equal ones.
-    """
-
-    polls: int = 0
-    first_t: float = 0.0
-    last_t: float = 0.0
-    stamps: dict[Stamp, None] = field(default_factory=dict)
-    sizes: list[int | None] = field(default_factory=list)
-    timeouts: list[tuple[float, Timeouts]] = field(default_factory=list)
-
-    def add(self, poll: LoggedPoll) -> None:
-        """The next poll."""
-        self.first_t = poll.t if not self.polls else self.first_t
-        self.last_t = poll.t
-        self.polls += 1
-        if poll.stamp is not None:
-            self.stamps[replace(poll.stamp, at_s=0.0)] = None
-        heading = poll.heading()
-        self.sizes.append(heading.size)
-        if heading.timeouts is not None:
-            self.add_timeouts(poll.t, heading.timeouts)
-
-    def add_timeouts(self, t: float, timeouts: Timeouts) -> None:
-        """Timeouts that were printed at a time."""
-        if [printed for _, printed in self.timeouts[-2:]] == [timeouts] * 2:
-            self.timeouts.pop()
-        self.timeouts.append((t, timeouts))
 
 
 def in_order(log: PollLog) -> PollLog:

@@ -36,17 +36,27 @@ EVERY_LONG, LONG_S, SHORT_S = 8, 30.0, 0.05
 STRETCH_S = 600.0
 """What is written at a time."""
 
+ADDRESSES = np.array([f"10.1.0.{1 + each}" for each in range(CLIENTS)])
+"""Of the clients, which take turns."""
+
 
 @dataclass(frozen=True)
 class LongWatch:
-    """How long it went on, and how many entries appeared each second."""
+    """How long it went on, how many entries appeared each second, and which stay ESTABLISHED."""
 
     hours: float
     new_per_s: float = 20.0
+    every_long: int = EVERY_LONG
 
     def write(self, path: Path) -> Path:
         """The run directory."""
         writer = RecordingWriter(path, self.manifest())
+        self.write_polls(writer)
+        writer.close("interrupted")
+        return path
+
+    def write_polls(self, writer: RecordingWriter) -> None:
+        """What the director showed."""
         last_s = self.hours * 3600
         for begin_s in np.arange(0.0, last_s, STRETCH_S).tolist():
             polls_s = np.arange(begin_s, min(begin_s + STRETCH_S, last_s), POLLED_S) + 0.1
@@ -54,8 +64,6 @@ class LongWatch:
             self._services(writer, polls_s)
             _polls(writer, polls_s)
             writer.flush()
-        writer.close("interrupted")
-        return path
 
     def manifest(self) -> dict[str, Any]:
         """What the run was given and found."""
@@ -75,15 +83,17 @@ class LongWatch:
             },
         }
 
-    def _begun_s(self, number: Ints) -> Floats:
+    def begun_s(self, number: Ints) -> Floats:
+        """When connections begin, seconds since the watch does."""
         return number / self.new_per_s
 
-    def _closed_s(self, number: Ints) -> Floats:
-        held_s = np.where(number % EVERY_LONG == 0, LONG_S, SHORT_S)
-        return self._begun_s(number) + held_s
+    def closed_s(self, number: Ints) -> Floats:
+        """When they are over."""
+        held_s = np.where(number % self.every_long == 0, LONG_S, SHORT_S)
+        return self.begun_s(number) + held_s
 
     def _gone_s(self, number: Ints) -> Floats:
-        last_s = UPTIME_S + self._closed_s(number)
+        last_s = UPTIME_S + self.closed_s(number)
         return expiry_uptime_s(last_s, TCPFIN_S, hz=HZ, phase_s=0.0) - UPTIME_S
 
     def _near(self, polls_s: Floats) -> Ints:
@@ -94,9 +104,9 @@ class LongWatch:
 
     def _entries(self, writer: RecordingWriter, polls_s: Floats) -> None:
         number = self._near(polls_s)
-        begun, closed = self._begun_s(number), self._closed_s(number)
+        begun, closed = self.begun_s(number), self.closed_s(number)
         gone = self._gone_s(number)
-        long = number % EVERY_LONG == 0
+        long = number % self.every_long == 0
         left_s = np.floor(TCPFIN_S - 0.5)
         kinds = (
             ("appeared", "ESTABLISHED", begun, TCP_S - 1, long),
@@ -112,7 +122,6 @@ class LongWatch:
         poll, n, change, state, expires_s = (np.concatenate(one) for one in zip(*rows, strict=True))
         order = np.lexsort((n, poll))
         n = n[order]
-        clients = np.array([f"10.1.0.{1 + each}" for each in range(CLIENTS)])
         columns = {
             "at": _at(polls_s[poll[order]]),
             "director": "bal01",
@@ -120,8 +129,8 @@ class LongWatch:
             "protocol": "TCP",
             "state": state[order],
             "expires_s": expires_s[order].astype(np.int64),
-            "client_ip": clients[n % CLIENTS],
-            "client_port": FIRST_PORT + n // CLIENTS % PORTS,
+            "client_ip": ADDRESSES[n % CLIENTS],
+            "client_port": ports(n),
             "vip": VIP,
             "port": PORT,
             "real_server": np.array(SERVERS)[n % len(SERVERS)],
@@ -136,7 +145,7 @@ class LongWatch:
             mine = number[number % len(SERVERS) == i]
             opened, closed, gone = (
                 np.searchsorted(np.sort(at_s), polls_s, side="right")
-                for at_s in (self._begun_s(mine), self._closed_s(mine), self._gone_s(mine))
+                for at_s in (self.begun_s(mine), self.closed_s(mine), self._gone_s(mine))
             )
             counts.append((opened - closed, closed - gone))
         active, inactive = (np.stack(one, axis=1).ravel() for one in zip(*counts, strict=True))
@@ -155,6 +164,11 @@ class LongWatch:
             "inactive": inactive,
         }
         writer.extend_columns("services", columns)
+
+
+def ports(number: Ints) -> Ints:
+    """The clients' ports of connections."""
+    return FIRST_PORT + number // CLIENTS % PORTS
 
 
 def _polls(writer: RecordingWriter, polls_s: Floats) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from analyzer.recording.directory import RecordingWriter
-from tests.bench import captures
+from tests.bench import captures, long_watch
 from tests.bench.long_run import NS, PORT, VIP, ZERO_NS, LongRun
+from tests.bench.long_watch import LongWatch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 AT_A_TIME = 1_000_000
 RATE_PER_S = 20_000
+ENTRIES_PER_S = 200.0
 CLIENTS, PORTS, FIRST_PORT = 200, 28_000, 32_768
 
 
@@ -56,6 +58,58 @@ def write_requests_with_packets(path: Path, requests: int) -> Path:
         writer.extend_columns("requests", _captured(number))
     writer.close("completed")
     return path
+
+
+def write_requests_with_entries(path: Path, requests: int) -> Path:
+    """So many requests, and their director's entries: three changes each, no capture; ``path``.
+
+    Each is the only request of its connection, which stays for half a minute.
+    """
+    seconds = requests / ENTRIES_PER_S
+    watch = LongWatch(hours=seconds / 3600, new_per_s=ENTRIES_PER_S, every_long=1)
+    writer = RecordingWriter(path, watch.manifest() | _SENT)
+    watch.write_polls(writer)
+    for first in range(0, requests, AT_A_TIME):
+        number = np.arange(first, min(first + AT_A_TIME, requests))
+        writer.extend_columns("requests", _polled(number, watch))
+    writer.close("completed")
+    return path
+
+
+_SENT = {
+    "command": "burst",
+    "command_line": ["loadgen", "burst", "--vip", long_watch.VIP],
+    "service": {"protocol": "TCP", "vip": long_watch.VIP, "port": long_watch.PORT},
+}
+
+
+def _polled(number: npt.NDArray[np.int64], watch: LongWatch) -> dict[str, object]:
+    """The requests of the connections of a watch."""
+    begun, closed = (
+        long_watch.ZERO_NS + np.rint(at_s * NS).astype(np.int64)
+        for at_s in (watch.begun_s(number), watch.closed_s(number))
+    )
+    connected = begun + NS // 1000
+    return {
+        "id": number,
+        "kind": "HEAD",
+        "host": "client",
+        "protocol": "TCP",
+        "vip": long_watch.VIP,
+        "port": long_watch.PORT,
+        "scheduled": _at(begun),
+        "started": _at(begun),
+        "connected": _at(connected),
+        "first_byte": _at(connected + NS // 1000),
+        "ended": _at(connected + NS // 1000),
+        "closed": _at(closed),
+        "source_ip": pa.array(long_watch.ADDRESSES[number % long_watch.CLIENTS]),
+        "source_port": long_watch.ports(number),
+        "status": 200,
+        "bytes": 0,
+        "error": pa.nulls(len(number), pa.string()),
+        "closer": "client",
+    }
 
 
 def _captured(number: npt.NDArray[np.int64]) -> dict[str, object]:

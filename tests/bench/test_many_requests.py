@@ -1,4 +1,4 @@
-"""What requests cost: reports of runs without packets and with them, and a comparison of two.
+"""What requests cost: reports of runs alone, with packets, with entries, and a comparison of two.
 
 ``REPORT_REQUESTS`` (1000000,10000000) names the sizes; add 100000000 where there are 20 GB of disk.
 """
@@ -9,7 +9,11 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from tests.bench.many_requests import write_requests, write_requests_with_packets
+from tests.bench.many_requests import (
+    write_requests,
+    write_requests_with_entries,
+    write_requests_with_packets,
+)
 from tests.bench.test_report import ANALYZER, LINEAR_TIMES, cost
 
 if TYPE_CHECKING:
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 SIZES = [int(size) for size in os.environ.get("REPORT_REQUESTS", "1000000,10000000").split(",")]
 MOST_MB, BAR_S, MILLION = 1000.0, 6.0, 1_000_000
 START_REQUESTS = 1000
+POLLED_SIZES = (1_000_000, 3_000_000)
+"""Requests of the runs whose director was polled: each has an entry of three changes."""
 
 
 def test_a_report_is_linear_in_requests_and_bounded_in_memory(
@@ -51,6 +57,25 @@ def test_a_report_of_a_million_requests_with_their_packets(
         print(f"{found.peak_mb:,.0f} MB, of all processes {found.peak_of_all_mb:,.0f} MB")
     assert max(found.peak_mb, found.peak_of_all_mb) <= MOST_MB
     assert found.wall_s <= BAR_S
+
+
+def test_a_report_of_requests_and_their_entries_is_linear_and_bounded_in_memory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = cost([ANALYZER, "report", write_requests_with_entries(tmp_path / "s", START_REQUESTS)])
+    per_request_us: list[float] = []
+    for size in POLLED_SIZES:
+        run = write_requests_with_entries(tmp_path / "run", size)
+        found = cost([ANALYZER, "report", run])
+        per_request_us.append((found.cpu_s - start.cpu_s) / size * 1e6)
+        with capsys.disabled():
+            print(f"\n{size:,} requests, as many entries, no capture; ", end="")
+            print(f"load average {os.getloadavg()[0]:.1f}")
+            print(f"report: {found.wall_s:.1f} s, {found.cpu_s:.1f} s CPU, {found.peak_mb:,.0f} MB")
+            print(f"{per_request_us[-1]:.2f} us of CPU a request, {start.cpu_s:.1f} s to start")
+        shutil.rmtree(run)
+        assert found.peak_mb <= MOST_MB
+    assert per_request_us[-1] <= LINEAR_TIMES * per_request_us[0]
 
 
 def test_rows_in_no_order_of_their_ids_are_sorted_in_bounded_memory(

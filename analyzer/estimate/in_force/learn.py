@@ -47,7 +47,7 @@ def learn_timeouts(
     rows = rows_read(evidence.by_director[director.name])
     by_polls = timeouts_in_force(director, evidence, clock, rows=rows)
     prediction = replayed(by_polls.rules(rules, clock))
-    in_force = timeouts_in_force(director, evidence, clock, prediction.steps, rows)
+    in_force = timeouts_in_force(director, evidence, clock, prediction, rows)
     if not in_force.changes:
         return in_force
     some = Parted.of(tracked.some())

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from analyzer.estimate.in_force.steps import Step
     from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.states import SettableName
+    from analyzer.predicted.entries import Prediction
     from analyzer.predicted.replay import DirectorRules
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
@@ -113,7 +114,7 @@ def timeouts_in_force(
     director: Director,
     evidence: Evidence,
     clock: DirectorClock,
-    packets: pd.DataFrame | None = None,
+    prediction: Prediction | None = None,
     rows: pd.DataFrame | None = None,
 ) -> InForce:
     """The timeouts in force over time, by all that a recording has of them.
@@ -122,7 +123,7 @@ def timeouts_in_force(
         director: its facts as recorded.
         evidence: the recording.
         clock: the director's.
-        packets: as for ``readings.by_entries``.
+        prediction: as for ``readings.by_entries``.
         rows: ``readings.rows_read`` of it, where they are known already.
     """
     reported = reported_readings(director, evidence, clock.uncertainty_s)
@@ -130,7 +131,7 @@ def timeouts_in_force(
         record = evidence.by_director[director.name]
         shown = by_entries_alone(director, record, clock.uncertainty_s)
     else:
-        shown = by_entries(director, rows, packets, clock.uncertainty_s)
+        shown = by_entries(director, rows, prediction, clock.uncertainty_s)
     is_read = director.timeouts_source in READ_BY_THE_DIRECTOR
     by_name = {
         name: _timeout_in_force(

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from analyzer.compared.beside import beside
 from analyzer.ipvs.states import TIMEOUT_NAMES, State, Timeouts
 from analyzer.observed.entries import ns
+from analyzer.observed.parted import Parted
 from analyzer.recording.clock import REACTION_S
 from analyzer.recording.instants import latest_row
 from analyzer.units import KNOWN_HZ, NS_PER_S
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.states import SettableName
     from analyzer.observed.record import DirectorRecord
+    from analyzer.predicted.entries import Prediction
     from analyzer.recording.director import Director
     from analyzer.recording.polls import EntryPolls
 
@@ -124,19 +127,18 @@ def _changes(
 
 
 def by_entries(
-    director: Director, rows: pd.DataFrame, packets: pd.DataFrame | None, slack_s: float
+    director: Director, rows: pd.DataFrame, prediction: Prediction | None, slack_s: float
 ) -> dict[SettableName, list[TimeoutReading]]:
     """What the entries of a director show, as they were read first after a packet.
 
     Args:
         director: its facts.
         rows: ``rows_read`` of it.
-        packets: those that belong to an entry: ``flow, at_ns, state`` (``Prediction.steps``), in
-            order of flow and time; None without a capture.
+        prediction: whose steps are the packets that belong to an entry; None without a capture.
         slack_s: how well its clock is known.
     """
-    if packets is not None and director.clock_is_known:
-        rows = _after_packets(rows, packets, slack_s)
+    if prediction is not None and director.clock_is_known:
+        rows = _after_packets(rows, prediction, slack_s)
     return _by_name(_allowed(director, rows, slack_s))
 
 
@@ -239,11 +241,18 @@ def _rows_read(rows: pd.DataFrame, polls: EntryPolls) -> pd.DataFrame:
     )
 
 
-def _after_packets(rows: pd.DataFrame, packets: pd.DataFrame, slack_s: float) -> pd.DataFrame:
+def _after_packets(rows: pd.DataFrame, prediction: Prediction, slack_s: float) -> pd.DataFrame:
     """Rows with their last packet, where it was captured and no other lies near the poll."""
+    slack_ns = round((slack_s + REACTION_S) * NS_PER_S)
+    steps = prediction.steps
+    pairs = beside(Parted.of(rows), steps["flow"].to_numpy(), prediction.store)
+    return pd.concat([_after_those(part, steps.iloc[place], slack_ns) for part, place in pairs])
+
+
+def _after_those(rows: pd.DataFrame, packets: pd.DataFrame, slack_ns: int) -> pd.DataFrame:
+    """The same for some rows, and the packets of their flows."""
     if packets.empty:
         return rows
-    slack_ns = round((slack_s + REACTION_S) * NS_PER_S)
     flow, at_ns, led_to = (packets[name].to_numpy() for name in ("flow", "at_ns", "state"))
     flow_of_row, read_ns, by_ns, from_ns, until_ns = (
         rows[name].to_numpy() for name in ("flow", "read_ns", "by_ns", "from_ns", "until_ns")

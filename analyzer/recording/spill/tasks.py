@@ -168,5 +168,7 @@ class _Unpickler(pickle.Unpickler):
             self._files[path] = mapped(Path(path))
         first, count, *dtype = place
         if kind == _CAPTURE:
-            return self._files[path][first : first + count]
+            found = self._files[path][first : first + count]
+            missing = count - len(found)  # it was cut off since: no frame is made of zeros
+            return memoryview(bytes(found) + bytes(missing)) if missing else found
         return np.frombuffer(self._files[path], np.dtype(*dtype), count, first)

@@ -2,9 +2,9 @@
 
 A frame's own bytes stay where they are and are gathered later, from many frames at once. A file
 comes in chunks, so that what is made of it at a time is bounded, whatever its size. A file that
-ends in the middle of a record, or is damaged, gives the frames before; ``unread`` says how many
-bytes are left. Format: draft-ietf-opsawg-pcap; ``analyzer.wire.capture.pcapng`` reads the other
-one.
+ends in the middle of a record, is damaged, or is cut off while it is read, gives the frames before;
+``unread`` says how many bytes are left. Format: draft-ietf-opsawg-pcap;
+``analyzer.wire.capture.pcapng`` reads the other one.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ def frame_chunks(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterato
 def chunks_of(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
     """As ``frame_chunks``, and raises as it does; other processes may make the frames of them."""
     file = Bytes(content)
+    if not file.is_whole:
+        return iter((_unread(file, "<", 0),))
     magic = bytes(content[:4])
     if magic in MAGIC and file.size >= HEADER_BYTES:
         return _pcap_chunks(file, *MAGIC[magic], chunk_bytes)
@@ -163,6 +165,9 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
         begins = None
         last = False
         while not last and begins is None:
+            if not file.is_whole:
+                yield _unread(file, order, start)
+                return
             until = min(start + _CHUNKS_WALKED * chunk_bytes, limit)
             at = walk(records, start, until)
             after = records.next_after(int(at[-1])) if len(at) else start
@@ -170,19 +175,42 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
             if begins is not None:
                 at = at[at < begins]
             last = len(at) == 0 or after >= limit or records.next_after(after) == STOP
-            bounds = np.searchsorted(at, np.arange(start + chunk_bytes, until, chunk_bytes))
-            *pieces, rest = np.split(at, np.unique(bounds))
-            whole = _PcapChunk(
+            walked = _PcapChunk(
                 file=file,
                 order=order,
                 unit_ns=unit_ns,
                 link_type=link_type,
-                at=rest,
+                at=at,
                 unread=file.size - after if last and begins is None else 0,
             )
-            yield from (replace(whole, at=piece, unread=0) for piece in pieces if len(piece))
-            yield whole
+            for chunk in _cut(walked, np.arange(start + chunk_bytes, until, chunk_bytes)):
+                if not file.is_whole:
+                    yield _unread(file, order, int(chunk.at[0]) if len(chunk.at) else start)
+                    return
+                yield chunk
             start = after
+
+
+def _cut(walked: _PcapChunk, bounds: Ints) -> Iterator[_PcapChunk]:
+    """The same records as several chunks, which begin at or after the bounds.
+
+    The last one, which may be empty, has what is unread.
+    """
+    *pieces, rest = np.split(walked.at, np.unique(np.searchsorted(walked.at, bounds)))
+    yield from (replace(walked, at=piece, unread=0) for piece in pieces if len(piece))
+    yield replace(walked, at=rest)
+
+
+def _unread(file: Bytes, order: str, start: int) -> _PcapChunk:
+    """No record, and all bytes from there on unread."""
+    return _PcapChunk(
+        file=file,
+        order=order,
+        unit_ns=1,
+        link_type=0,
+        at=np.zeros(0, dtype=np.int64),
+        unread=file.size - start,
+    )
 
 
 def _next_file(file: Bytes, order: str, at: Ints) -> int | None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from analyzer.parts.mapped import is_whole
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -36,6 +38,11 @@ class Bytes:
 
     def __reduce__(self) -> tuple[type[Bytes], tuple[memoryview]]:
         return Bytes, (self._content,)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether none of them was cut off since: who reads asks now and then."""
+        return is_whole(self._content)
 
     def numbers(self, at: Ints, width: int, order: str = ">") -> Ints:
         """Unsigned numbers of 1, 2, 4 or 6 bytes at each offset; of 8, modulo 2^64 (``wide``)."""

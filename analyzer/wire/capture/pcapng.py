@@ -110,6 +110,9 @@ def _chunks(file: Bytes, order: str, chunk_bytes: int) -> Iterator[Frames]:
     start, limit = 0, max(file.size - _LEAST_BLOCK + 1, 0)
     last = False
     while not last:
+        if not file.is_whole:
+            yield _frames(file, order, np.zeros(0, np.int64), interfaces, unread=file.size - start)
+            return
         blocks = _Blocks(file, order)
         at = walk(blocks, start, min(start + chunk_bytes, limit))
         after = blocks.next_after(int(at[-1])) if len(at) else start

@@ -138,17 +138,10 @@ class _Wanted:
 def _report(run: Run, wanted: _Wanted) -> None:
     from analyzer.other_settings.what_if import parse_assumption
     from analyzer.report import to_json
-    from loadgen.capacity_proof.conclude import conclude_if_proof, print_proof
-    from loadgen.failover.conclude import conclude_repeats, is_repeats, print_repeats
     from loadgen.session.output.conclude import analyse_run, conclude, print_summary
 
     output, form, as_json = wanted.output, wanted.form, wanted.as_json
-    if form == "html" and is_repeats(run.path):
-        print_repeats(conclude_repeats(run.path, output), as_json=as_json)
-        return
-    proof = conclude_if_proof(run.path, output) if form == "html" else None
-    if proof:
-        print_proof(*proof, as_json=as_json)
+    if form == "html" and (_repeats_reported(run, wanted) or _proof_reported(run, wanted)):
         return
     assumptions = [parse_assumption(text) for text in wanted.assumed]
     where: Path | None = None
@@ -165,6 +158,32 @@ def _report(run: Run, wanted: _Wanted) -> None:
     if as_json:
         print_document(to_json(analysis))
     print_summary(analysis, where, err=as_json, what=WHAT[form])
+
+
+def _repeats_reported(run: Run, wanted: _Wanted) -> bool:
+    """Whether it was a folder of repeated fail-overs."""
+    from analyzer.recording.directory import MANIFEST
+
+    if (run.path / MANIFEST).exists():
+        return False
+    from loadgen.failover.conclude import conclude_repeats, is_repeats, print_repeats
+
+    if is_repeats(run.path):
+        print_repeats(conclude_repeats(run.path, wanted.output), as_json=wanted.as_json)
+        return True
+    return False
+
+
+def _proof_reported(run: Run, wanted: _Wanted) -> bool:
+    """Whether it was a run that proves a capacity."""
+    from analyzer.recording.directory import Recording
+
+    if Recording.open(run.path).manifest.proof is None:
+        return False
+    from loadgen.capacity_proof.conclude import conclude_proof, print_proof
+
+    print_proof(*conclude_proof(run.path, wanted.output), as_json=wanted.as_json)
+    return True
 
 
 WHAT = {"html": "page", "md": "summary", "csv": "tables", "parquet": "tables"}

@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Final
 from analyzer.wire.capture.pcap import MAGIC
 from analyzer.wire.capture.pcapng import SECTION_MAGIC
 from loadgen.errors import UsageProblem
-from loadgen.importing.sources.lines import head_lines
 from loadgen.importing.sources.packed import PACKINGS, first_bytes
-from loadgen.importing.sources.refusals import foreign_line, refusal
-from loadgen.importing.times.lines import is_wrapped_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,6 +75,13 @@ def kind_of(path: Path) -> Kind:
     if is_capture(head):
         return Kind.CAPTURE
     _refuse_binary(path, head)
+    return _kind_of_text_file(path)
+
+
+def _kind_of_text_file(path: Path) -> Kind:
+    from loadgen.importing.sources.lines import head_lines  # a capture alone needs none of them
+    from loadgen.importing.sources.refusals import foreign_line, refusal
+
     lines = head_lines(path)
     kind = _kind_of_text(lines)
     if kind is not Kind.TEXT_LOG and foreign_line(lines):
@@ -112,6 +116,8 @@ def _refuse_binary(path: Path, head: bytes) -> None:
 
 
 def _kind_of_text(lines: list[str]) -> Kind:
+    from loadgen.importing.times.lines import is_wrapped_line
+
     first = next((line for line in lines if line.strip()), "")
     if first.startswith("{") and not is_wrapped_line(first):
         return Kind.JSON_LOG if _POLL.match(first) else Kind.UNKNOWN_JSON

@@ -11,8 +11,6 @@ from analyzer.errors import RecordingError
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording, write_derived
 from analyzer.recording.spill import ALONE
 from analyzer.report import to_json
-from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder
-from analyzer.sweep.points import sweep_of
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
 from loadgen.session.files import read_text
 from loadgen.session.output.links import report_links
@@ -97,6 +95,8 @@ def conclude_sweep(
     Raises:
         RecordingError: it is no folder of a sweep, or something cannot be read or written.
     """
+    from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder
+    from analyzer.sweep.points import sweep_of
     from reports.document.html import page_of
     from reports.document.text import lines_of
     from reports.sweep.document import sweep_document

@@ -10,46 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from analyzer.compared.join import SeenServers, with_packets, with_requests
+from analyzer.compared.join import SeenServers, with_packets
 from analyzer.ipvs.states import Flag, State, Timeouts
-from analyzer.observed.entries import TRACKED_COLUMNS
 from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import Prediction, predict
 from analyzer.recording.clock import REACTION_S
-from analyzer.recording.requests import RequestRows
 from tests.unit.analyzer.builders_packets import (
-    BOOT_NS,
-    CLIENT,
-    NS,
-    PORT,
-    VIP,
     Seg,
     clock,
     rules,
     segments,
 )
-
-
-def at(seconds: float | None) -> int | None:
-    return None if seconds is None else BOOT_NS + round(seconds * NS)
-
-
-def life(
-    flow: int, appeared_s: float, seen_s: float | None, absent_s: float | None
-) -> list[object]:
-    """As ``observed.tracked_entries`` has it; it came to its last state as it appeared."""
-    began, seen, ended = at(appeared_s), at(seen_s), at(absent_s)
-    first = [began, None, began, began, 20]
-    return [
-        *("bal01", flow, "TCP", "192.168.10.21:80", "FIN_WAIT"),
-        *first,
-        *(seen, seen, None if ended is None else 0),
-        *(ended, ended),
-    ]
-
-
-def tracked(*rows: list[object]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=list(TRACKED_COLUMNS)).astype(TRACKED_COLUMNS)
+from tests.unit.analyzer.builders_tracked import at, life, tracked
 
 
 def prediction(*began: tuple[int, float]) -> Prediction:
@@ -198,92 +170,3 @@ def test_an_entry_finds_why_and_when_it_was_to_go() -> None:
         "records"
     )
     assert (row["entry"], row["cause"], row["ends_ns"]) == (0, "timer", at(1020.2))
-
-
-def requests(
-    *rows: tuple[int | None, float | None], reused: int | None = None, vip: str | None = VIP
-) -> pd.DataFrame:
-    """Of requests (source port, end in seconds), the first of which has a connection of its own."""
-    return pd.DataFrame(
-        {
-            "id": range(len(rows)),
-            "reused": pd.array([None, *[reused] * (len(rows) - 1)][: len(rows)], dtype="Int64"),
-            "source_ip": [CLIENT if port else None for port, _ in rows],
-            "source_port": pd.array([port for port, _ in rows], dtype="Int64"),
-            "vip": pd.array([vip] * len(rows), dtype="string"),
-            "port": pd.array([PORT] * len(rows), dtype="Int64"),
-            "closed": pd.Series([None] * len(rows), dtype="datetime64[ns, UTC]"),
-            "ended": pd.Series([at(ended) for _, ended in rows], dtype="Int64").astype(
-                "datetime64[ns, UTC]"
-            ),
-        }
-    )
-
-
-def changes(*flows: tuple[int, int], vip: str = VIP) -> pd.DataFrame:
-    """``observed.numbered`` changes, as far as they show a client: (flow, port)."""
-    rows = [(flow, CLIENT, port, vip, PORT) for flow, port in flows for _ in range(2)]
-    frame = pd.DataFrame(rows, columns=["flow", "client_ip", "client_port", "vip", "port"])
-    return frame.astype(
-        {"client_ip": "string", "client_port": "Int64", "vip": "string", "port": "Int64"}
-    )
-
-
-def test_without_a_capture_the_request_of_that_port_stands_for_the_last_packet() -> None:
-    found = with_requests(
-        tracked(life(0, 1000.1, 1020.0, 1020.25), life(7, 1000.1, 1020.0, 1020.25)),
-        changes((0, 40001), (7, 40007)),
-        RequestRows.of(requests((40001, 1000.2), (40002, 1000.3), (None, None))),
-    )
-    by_flow = {row["flow"]: row["last_ns"] for row in found.to_dict("records")}
-    assert by_flow[0] == at(1000.2)
-    assert pd.isna(by_flow[7])  # not ours
-
-
-def test_a_port_that_serves_two_targets_at_a_time_has_a_request_of_each() -> None:
-    other = "192.168.10.102"
-    found = with_requests(
-        tracked(life(0, 1000.1, 1020.0, 1020.25), life(1, 1000.1, 1020.0, 1020.25)),
-        pd.concat([changes((0, 40001)), changes((1, 40001), vip=other)]),
-        RequestRows.of(
-            pd.concat([requests((40001, 1000.2)), requests((40001, 1000.9), vip=other)])
-        ),
-    )
-    assert found.set_index("flow")["last_ns"].to_dict() == {0: at(1000.2), 1: at(1000.9)}
-
-
-def test_a_request_whose_target_is_not_known_is_joined_by_its_port() -> None:
-    found = with_requests(
-        tracked(life(0, 1000.1, 1020.0, 1020.25)),
-        changes((0, 40001)),
-        RequestRows.of(requests((40001, 1000.2), vip=None)),
-    )
-    assert found["last_ns"].tolist() == [at(1000.2)]
-
-
-def test_of_two_requests_of_a_port_the_nearer_one_counts() -> None:
-    found = with_requests(
-        tracked(life(0, 1030.0, None, None)),
-        changes((0, 1)),
-        RequestRows.of(requests((1, 1000.2), (1, 1029.9), (1, 1060.0))),
-    )
-    assert found["last_ns"].tolist() == [at(1029.9)]
-
-
-def test_of_the_requests_of_one_connection_the_last_counts() -> None:
-    found = with_requests(
-        tracked(life(0, 1000.1, None, None)),
-        changes((0, 1)),
-        RequestRows.of(requests((1, 1000.2), (1, 1020.0), (1, 1045.0), reused=1)),
-    )
-    assert found["last_ns"].tolist() == [at(1045.0)]
-
-
-@pytest.mark.parametrize("rows", [(), ((1, None),), ((None, None),)])
-def test_requests_that_never_ended_stand_for_nothing(
-    rows: tuple[tuple[int | None, float | None], ...],
-) -> None:
-    found = with_requests(
-        tracked(life(0, 1000.1, None, None)), changes((0, 1)), RequestRows.of(requests(*rows))
-    )
-    assert found["last_ns"].isna().all()

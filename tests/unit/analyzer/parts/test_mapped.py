@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 
-from analyzer.parts.mapped import mapped, mapped_file_of, release
+from analyzer.parts.mapped import is_whole, mapped, mapped_file_of, release
 
 
 def test_a_column_of_a_file_leaves_memory_and_is_still_there(tmp_path: Path) -> None:
@@ -37,3 +38,20 @@ def test_the_file_of_what_lies_in_one_is_known_and_of_what_does_not_there_is_non
     assert [file.path for file in files if file] == [path] * 3
     assert mapped_file_of(np.zeros(3)) is None
     assert mapped_file_of(memoryview(b"abc")) is None
+
+
+def test_a_file_that_was_cut_off_is_known_as_such_not_one_that_grew_or_was_deleted(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "capture"
+    path.write_bytes(bytes(80))
+    content = mapped(path)
+    with path.open("ab") as file:
+        file.write(b"more")
+    assert is_whole(content)
+    os.truncate(path, 79)
+    assert not is_whole(content[:8])
+    os.truncate(path, 80)
+    path.unlink()
+    assert is_whole(content)
+    assert is_whole(memoryview(b"abc"))

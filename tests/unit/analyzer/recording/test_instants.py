@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.compared.agreement import Tolerance, agreement
-from analyzer.compared.join import with_packets, with_requests
+from analyzer.compared.by_requests import with_requests
+from analyzer.compared.join import with_packets
 from analyzer.failover.handshakes import by_the_wire
 from analyzer.ipvs.states import Flag, State
 from analyzer.observed.absences import absences
@@ -180,8 +181,10 @@ def test_an_entry_beside_strangers_has_the_very_end_of_its_request(
     entries = numbered(changes, None)
     request = {"started": ended - 5, "ended": ended, "source_ip": CLIENT, "source_port": 1}
     joined = with_requests(
-        tracked_entries(entries, polls), entries, RequestRows.of(table("requests", [request]))
-    )
+        Parted.of(tracked_entries(entries, polls)),
+        Parted.of(entries),
+        RequestRows.of(table("requests", [request])),
+    ).whole()
     assert joined["last_ns"].dropna().tolist() == [ended]
     assert joined["last_ns"].isna().sum() == strangers
 

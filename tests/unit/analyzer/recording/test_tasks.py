@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,16 @@ def test_a_piece_of_a_capture_comes_back_as_it_was(tmp_path: Path, *, by_name: b
     payload = dumps(mapped(path)[300:-300], lambda _: by_name)
     assert bytes(loads(payload)) == path.read_bytes()[300:-300]
     assert (len(payload) < 1000) is by_name
+
+
+def test_a_piece_of_a_capture_that_was_cut_off_meanwhile_is_zeros_from_there_on(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "capture.pcap"
+    path.write_bytes(b"abcd" * 100)
+    payload = dumps(mapped(path)[100:300], lambda _: True)
+    os.truncate(path, 200)
+    assert bytes(loads(payload)) == b"abcd" * 25 + bytes(100)
 
 
 def test_a_capture_goes_by_value_where_only_the_folder_of_the_columns_is_seen(

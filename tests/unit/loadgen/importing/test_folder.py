@@ -373,7 +373,7 @@ def test_changes_written_at_once_are_those_written_poll_by_poll(
     log.write_text("".join(f"{json.dumps(poll)}\n" for poll in polls))
     tables = []
     for rows in (1, 4, 1000):
-        monkeypatch.setattr("loadgen.importing.folder._ROWS_WRITTEN", rows)
+        monkeypatch.setattr("loadgen.importing.recorded_log._ROWS_WRITTEN", rows)
         import_folder([log], tmp_path / str(rows))
         tables.append(Recording.open(tmp_path / str(rows)).table("entries"))
     assert len(tables[0]) > 30

@@ -22,6 +22,7 @@ from analyzer.estimate.in_force.steps import Step, steps_of
 from analyzer.ipvs.states import State
 from analyzer.observed.entries import entry_polls_of
 from analyzer.observed.parted import Parted
+from analyzer.parts import IN_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +89,7 @@ class Watched:
         director: Any = SimpleNamespace(name="bal01", clock_is_known=clock_is_known, hz=HZ)
         entry_polls = entry_polls_of(self.polls(), "bal01")
         record: Any = SimpleNamespace(entries=Parted.of(self.entries()), entry_polls=entry_polls)
-        seen = self.packets() if packets else None
+        seen: Any = SimpleNamespace(steps=self.packets(), store=IN_MEMORY) if packets else None
         found = by_entries(director, rows_read(record), seen, 0.001)
         if not packets:
             record.changes = Parted(self.changes_one_by_one)

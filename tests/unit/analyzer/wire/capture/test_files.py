@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.errors import ParseError
+from analyzer.parts.mapped import mapped
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
 from tests.unit.analyzer.builders_packets import (
     ACK,
@@ -28,6 +30,8 @@ from tests.unit.analyzer.builders_packets import (
 from tests.unit.properties import examples
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analyzer.wire.capture.frames import Frames
 
 AT_NS = 1_795_352_064 * NS + 123_456_789
@@ -332,3 +336,25 @@ def test_a_second_header_that_was_cut_off_is_unread(kept: int) -> None:
     found = list(frame_chunks(memoryview(content + pcap([])[:kept])))
     assert sum(len(frames.at_ns) for frames in found) >= 1
     assert 0 <= sum(frames.unread for frames in found) <= kept
+
+
+@pytest.mark.parametrize("kind", ["pcap", "pcapng"])
+def test_a_file_that_is_cut_off_while_it_is_read_gives_what_was_read(
+    tmp_path: Path, kind: str
+) -> None:
+    packets = [(AT_NS + n * NS, request(ACK, port=40000 + n)) for n in range(200)]
+    blocks = [Block(at_ns, frame) for at_ns, frame in packets]
+    content = pcap(packets) if kind == "pcap" else pcapng([Interface(), *blocks])
+    path, part_bytes = tmp_path / "capture", len(content) // 4
+    path.write_bytes(content)
+    mapped_content = mapped(path)
+    found = frame_chunks(mapped_content, part_bytes)
+    first = next(found)
+    assert 0 < len(first.at_ns) < 100
+    os.truncate(path, len(content) // 2)
+    (rest,) = found
+    assert not len(rest.at_ns)
+    end = int(first.start[-1] + first.length[-1])
+    assert 0 <= len(content) - end - rest.unread < 8  # a block of pcapng has an end
+    (nothing,) = frame_chunks(mapped_content)
+    assert nothing.unread == len(content)

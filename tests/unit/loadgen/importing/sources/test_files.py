@@ -91,7 +91,7 @@ def test_what_fails_while_it_is_recorded_leaves_nothing_of_ours(
     def fail(*_: object) -> None:
         raise UsageProblem("the disk is gone")
 
-    monkeypatch.setattr("loadgen.importing.folder._record_polls", fail)
+    monkeypatch.setattr("loadgen.importing.recorded_log.record_log", fail)
     run = tmp_path / "a" / "run"
     if exists:
         run.mkdir(parents=True)
