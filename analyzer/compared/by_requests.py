@@ -16,6 +16,7 @@ import pandas as pd
 
 from analyzer.observed.parted import Parted
 from analyzer.parts import Dealt, Rows, by_stretches, cuts, filled, over_stretches, stretches
+from analyzer.parts.columns import alike, buckets_of
 from analyzer.recording.connections import is_last_of_connection
 from analyzer.recording.instants import latest_row
 from analyzer.recording.requests import NEVER, UNKNOWN
@@ -40,7 +41,6 @@ _NO_NUMBER = -2
 
 _NEAR_NS = 60_000_000_000
 _FAR = np.iinfo(np.int64).max
-_MIX = 0x9E3779B1
 
 
 def with_requests(tracked: Parted, entries: Parted, requests: RequestRows) -> Parted:
@@ -112,7 +112,7 @@ def _last_ns(wanted: Columns, requests: RequestRows) -> Ints:
     """The end that each entry belongs to; ``NEVER`` for none."""
     store, rows = requests.store, len(wanted[_APPEARED])
     if not rows:
-        return wanted[_APPEARED]
+        return np.zeros(0, dtype=np.int64)
     ends = filled(store, _ends, ((part,) for part in _large_parts(requests)))
     names = _CLIENT + (_TARGET if _know_targets(ends, store) else ())
     count = -(-max(rows, len(ends[_LAST])) // store.part_rows)
@@ -175,11 +175,7 @@ def _by_client(columns: Columns, names: Sequence[str], count: int, first: int) -
     known = columns["source_ip"] >= 0
     made = {name: column[known] for name, column in columns.items()}
     made[_PLACE] = first + np.flatnonzero(known)
-    mixed = np.zeros(len(made[_PLACE]), dtype=np.uint64)
-    for name in names:
-        mixed = (mixed + made[name].astype(np.uint64)) * np.uint64(_MIX)
-        mixed ^= mixed >> np.uint64(29)
-    return Dealt((mixed >> np.uint64(8)).astype(np.int64) % count, made)
+    return Dealt(buckets_of([made[name] for name in names], count), made)
 
 
 def _by_place(wanted: Bucket, ends: Bucket, names: Sequence[str], part_rows: int) -> Dealt:
@@ -217,7 +213,7 @@ def nearest_ends(wanted: Columns, ends: Columns, names: Sequence[str]) -> Ints:
     size, appeared_ns = len(ends[_LAST]), wanted[_APPEARED]
     if not size:
         return np.full(len(appeared_ns), NEVER)
-    codes = _alike([np.concatenate([ends[name], wanted[name]]) for name in names])
+    codes = alike([np.concatenate([ends[name], wanted[name]]) for name in names])
     order = np.lexsort((ends[_LAST], codes[:size]))
     code, last_ns, of_entry = codes[order], ends[_LAST][order], codes[size:]
     before = latest_row(code, last_ns, of_entry, appeared_ns)
@@ -227,12 +223,3 @@ def nearest_ends(wanted: Columns, ends: Columns, names: Sequence[str]) -> Ints:
     until_ns = np.where(after < 0, _FAR, last_ns[after] - appeared_ns)
     nearest = np.where(since_ns <= until_ns, before, after)
     return np.where(np.minimum(since_ns, until_ns) <= _NEAR_NS, last_ns[nearest], NEVER)
-
-
-def _alike(columns: Sequence[Ints]) -> Ints:
-    """A number for each row, the same for rows that are alike."""
-    codes = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        numbers, distinct = pd.factorize(column)
-        codes, _ = pd.factorize(codes * max(len(distinct), 1) + numbers)
-    return codes

@@ -11,10 +11,11 @@ import pandas as pd
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.parts import PART_ROWS, stretches
+from analyzer.parts.columns import alike
 from analyzer.recording.polls import EntryPolls, polls_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from typing import Any
 
     import numpy.typing as npt
@@ -97,18 +98,9 @@ def _flows_of(rows: pd.DataFrame, flows: pd.DataFrame | None) -> Ints:
         parts.append(near[near["client_ip"].isin(rows["client_ip"])][columns])
     kinds = rows[columns].dtypes.to_dict()
     near = pd.concat([part.astype(kinds) for part in parts])
-    codes = _alike([pd.concat([near[name], rows[name]]) for name in columns])[len(near) :]
+    codes = alike([pd.concat([near[name], rows[name]]) for name in columns])[len(near) :]
     of_near = np.r_[near.index.to_numpy(dtype=np.int64), np.zeros(len(rows), dtype=np.int64)]
     return np.where(codes < len(near), of_near[codes], codes - len(near) + len(flows))
-
-
-def _alike(columns: Sequence[pd.Series]) -> Ints:
-    """A number for each row, the same for rows that are alike, in order of the first of each."""
-    codes = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        numbers, distinct = pd.factorize(column, use_na_sentinel=False)
-        codes, _ = pd.factorize(codes * max(len(distinct), 1) + numbers)
-    return codes
 
 
 def servers_of(rows: pd.DataFrame) -> pd.Series:
@@ -116,12 +108,12 @@ def servers_of(rows: pd.DataFrame) -> pd.Series:
     return rows["real_server"] + ":" + rows["real_port"].astype("string")
 
 
-def tracked_entries(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
+def tracked_by(entries: pd.DataFrame, entry_polls: Mapping[str, EntryPolls]) -> pd.DataFrame:
     """Each entry as the polls saw it, a row from its first appearance to its end.
 
     Args:
         entries: ``numbered`` changes.
-        polls: the recording's polls.
+        entry_polls: the directors' polls of entries, by name.
 
     Returns:
         DataFrame with ``TRACKED_COLUMNS``: ``state`` the last one seen, ``changed_ns`` the poll
@@ -132,12 +124,6 @@ def tracked_entries(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
         these polls were answered; a poll's instant is taken before the table is read, so the entry
         may have expired as late as the answer.
     """
-    names = entries["director"].unique()
-    return tracked_by(entries, {str(name): entry_polls_of(polls, str(name)) for name in names})
-
-
-def tracked_by(entries: pd.DataFrame, entry_polls: Mapping[str, EntryPolls]) -> pd.DataFrame:
-    """As ``tracked_entries``, by the directors' polls of entries."""
     if entries.empty:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in TRACKED_COLUMNS.items()})
     change, at_ns = entries["change"], entries["at_ns"].to_numpy(dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Texts of long tables as numbers, of which each is there once (pandas' categories)."""
+"""Columns of long tables: texts as numbers (pandas' categories), and rows that are alike."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from analyzer.arrays import Ints
     from analyzer.parts import Columns, Store
 
     Codes = npt.NDArray[Any]
+
+_MIX = np.uint64(0x9E3779B1)
 
 
 def code_type(count: int) -> np.dtype[Any]:
@@ -114,3 +117,26 @@ def narrowed(codes: Codes, count: int, store: Store) -> Codes:
     if codes.dtype == kind:
         return codes
     return by_stretches(store, len(codes), lambda rows: codes[rows].astype(kind))
+
+
+def alike(columns: Sequence[Codes | pd.Series]) -> Ints:
+    """A number for each row, the same for rows that are alike, in order of the first of each."""
+    codes = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        numbers, found = pd.factorize(column, use_na_sentinel=False)
+        codes, _ = pd.factorize(codes * max(len(found), 1) + numbers)
+    return codes
+
+
+def buckets_of(columns: Sequence[Codes], count: int) -> Ints:
+    """One of so many buckets for each row, the same for rows that are alike.
+
+    Args:
+        columns: of whole numbers, at least one; shape (n,) each.
+        count: of buckets.
+    """
+    mixed = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        mixed = (mixed + column.astype(np.uint64)) * _MIX
+        mixed ^= mixed >> np.uint64(29)
+    return (mixed >> np.uint64(8)).astype(np.int64) % count

@@ -134,6 +134,9 @@ class Store(Protocol):
     ) -> Buckets:
         """So many buckets of what a function makes of each task."""
 
+    def keep(self, count: int, made: Iterable[Dealt]) -> Buckets:
+        """So many buckets of rows that are here: no other process is asked."""
+
 
 def fill_here(writer: ColumnWriter, made: Iterable[Rows[Result]]) -> Iterator[Result]:
     """Add rows to columns one after another; the rest of each."""
@@ -199,7 +202,11 @@ class InMemory:
         self, count: int, function: Callable[..., Dealt], tasks: Iterable[tuple[Any, ...]]
     ) -> Buckets:
         """So many buckets of what a function makes of each task."""
-        return _InBuckets([dealt.in_buckets(count) for dealt in self.map(function, tasks)])
+        return self.keep(count, self.map(function, tasks))
+
+    def keep(self, count: int, made: Iterable[Dealt]) -> Buckets:
+        """So many buckets of rows that are here."""
+        return _InBuckets([dealt.in_buckets(count) for dealt in made])
 
 
 IN_MEMORY = InMemory()

@@ -12,7 +12,7 @@ from analyzer.errors import RecordingError
 from analyzer.parts import IN_MEMORY, PART_ROWS, fill_here
 from analyzer.parts.mapped import release
 from analyzer.recording.directory.files import not_written
-from analyzer.recording.spill.buckets import Dealing, FileBuckets
+from analyzer.recording.spill.buckets import Dealing, FileBuckets, write_pieces
 from analyzer.recording.spill.files import FileColumns, Mappings
 from analyzer.recording.spill.folder import spill_folder
 from analyzer.recording.spill.tasks import in_other_processes
@@ -108,11 +108,18 @@ class Spill:
         self, count: int, function: Callable[..., Dealt], tasks: Iterable[tuple[Any, ...]]
     ) -> Buckets:
         """So many buckets of what a function makes of each task, written by who runs it."""
+        if not self._in_turns():
+            return self.keep(count, self.map(function, tasks))
         dealing = Dealing(function, self._stem(), count)
-        if self.workers is None or self._in_turns():
-            return FileBuckets(list(self.map(dealing, _numbered(tasks))))
-        made = enumerate(self.map(function, tasks))
-        return FileBuckets([dealing.written(number, dealt) for number, dealt in made])
+        return FileBuckets(list(self.map(dealing, _numbered(tasks))))
+
+    def keep(self, count: int, made: Iterable[Dealt]) -> Buckets:
+        """So many buckets of rows that are here, written by this process."""
+        stem, pieces = self._stem(), []
+        for number, dealt in enumerate(made):
+            pieces.append(write_pieces(stem, count, number, dealt))
+            self.release()
+        return FileBuckets(pieces)
 
     def _in_turns(self) -> bool:
         """Whether tasks are run by others, which write to the folder and begin them in order."""

@@ -47,19 +47,21 @@ RECORDINGS = (
     "ground-truth/k72-dr-tcpfin-changed-midrun",
 )
 
+WITH_REQUESTS = ("dr-burst-50", "dr-failover", "conntrack-mix", "conntrack-port-reuse")
+
 
 @pytest.fixture(scope="module")
 def watches(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Recordings without their packets and requests, by name."""
+    """Recordings without their packets and, unless asked for, without their requests, by name."""
     folder = tmp_path_factory.mktemp("watches")
 
     @lru_cache
-    def watch(name: str) -> Path:
-        original, copy = DATA / name, folder / Path(name).name
+    def watch(name: str, left_out: str = "requests") -> Path:
+        original, copy = DATA / name, folder / f"{Path(name).name}-without-{left_out}"
         if not (original / "run.json").exists():
             import_folder([original], folder / "imported" / copy.name)
             original = folder / "imported" / copy.name
-        shutil.copytree(original, copy, ignore=shutil.ignore_patterns("*.pcap", "requests"))
+        shutil.copytree(original, copy, ignore=shutil.ignore_patterns("*.pcap", left_out))
         return copy
 
     return watch
@@ -91,12 +93,24 @@ def drawn(found: Analysis) -> list[Any]:
 @pytest.mark.parametrize("parts", [2, SPILLED])
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_a_watch_is_the_same_in_parts(name: str, parts: int, watches: Any) -> None:
-    run = watches(name)
+    whole = same_in_parts(watches(name), parts)
+    assert bool(whole.lifetimes) is not name.startswith("conntrack")  # by packets or requests alone
+
+
+@pytest.mark.parametrize("parts", [2, SPILLED])
+@pytest.mark.parametrize("name", WITH_REQUESTS)
+def test_entries_beside_requests_are_the_same_in_parts(name: str, parts: int, watches: Any) -> None:
+    whole = same_in_parts(watches(name, left_out="*.pcap"), parts)
+    assert whole.lifetimes  # of entries that have a request's end alone
+
+
+def same_in_parts(run: Path, parts: int) -> Analysis:
+    """The analysis of the whole, if that in parts is the same."""
     whole, cut = whole_of(run), analysis(run, parts)
-    texts = (as_text(to_json(replace(each, run=name, timings_s={}))) for each in (whole, cut))
+    texts = (as_text(to_json(replace(each, run="", timings_s={}))) for each in (whole, cut))
     assert next(texts) == next(texts)
     assert drawn(whole) == drawn(cut)
-    assert bool(whole.lifetimes) is not name.startswith("conntrack")  # by packets or requests alone
+    return whole
 
 
 def test_a_damaged_part_of_a_watch_is_reported_once(tmp_path: Path, watches: Any) -> None:

@@ -10,6 +10,8 @@ from pandas.testing import assert_frame_equal
 from analyzer.parts import InMemory, by_stretches
 from analyzer.parts.columns import (
     Numbering,
+    alike,
+    buckets_of,
     code_type,
     codes_of,
     columns_of,
@@ -65,3 +67,15 @@ def test_texts_are_numbered_in_the_order_of_the_first_of_each(part_rows: int) ->
     kept = named(narrowed(codes, len(names.numbers), store), list(names.numbers))
     assert kept.isna().tolist() == [False, False, True, False, False]
     assert kept.dropna().tolist() == ["b", "a", "b", "c"]
+
+
+def test_rows_that_are_alike_have_a_number_in_order_of_the_first_and_one_bucket() -> None:
+    ports = np.array([7, 9, 7, 7, -1], dtype=np.int32)
+    clients = pd.Series(["b", "a", "b", None, "a"], dtype="str")
+    assert alike([ports, clients]).tolist() == [0, 1, 0, 2, 3]
+    assert alike([ports[:0], clients[:0]]).tolist() == []
+    many = np.arange(40_000)
+    in_buckets = buckets_of([many % 20_000, many * 0 - 1], 7)
+    assert in_buckets[:20_000].tolist() == in_buckets[20_000:].tolist()
+    counts = np.bincount(in_buckets, minlength=7)
+    assert counts.min() > 0.9 * counts.max()
