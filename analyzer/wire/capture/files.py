@@ -194,28 +194,35 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
             found = _next_file(read, order, at, magic)
             if found is not None:
                 at, next_begins = at[at < found], start + found
-            last = len(at) == 0 or after >= limit or not _is_whole(file, order, after)
-            bounds = np.searchsorted(at, np.arange(chunk_bytes, until - start, chunk_bytes))
-            *pieces, rest = np.split(at + start, np.unique(bounds))
-            whole = _PcapChunk(
+            last = len(at) == 0 or after >= limit or not _has_record(file, order, after)
+            walked = _PcapChunk(
                 file=file,
                 read=read,
                 read_from=start,
                 order=order,
                 unit_ns=unit_ns,
                 link_type=link_type,
-                at=rest,
+                at=at + start,
                 unread=file.size - after if last and next_begins is None else 0,
             )
-            yield from (replace(whole, at=piece, unread=0) for piece in pieces if len(piece))
-            yield whole
+            yield from _cut(walked, np.arange(start + chunk_bytes, until, chunk_bytes))
             start = after
         if next_begins is None:
             return
         begins = next_begins
 
 
-def _is_whole(file: Bytes, order: str, at: int) -> bool:
+def _cut(walked: _PcapChunk, bounds: Ints) -> Iterator[_PcapChunk]:
+    """The same records as several chunks, which begin at or after the bounds.
+
+    The last one, which may be empty, has what is unread.
+    """
+    *pieces, rest = np.split(walked.at, np.unique(np.searchsorted(walked.at, bounds)))
+    yield from (replace(walked, at=piece, unread=0) for piece in pieces if len(piece))
+    yield replace(walked, at=rest)
+
+
+def _has_record(file: Bytes, order: str, at: int) -> bool:
     """Whether a whole record begins there, as far as one may."""
     length = file.read(at, at + RECORD_BYTES).number(8, 4, order)
     return at + RECORD_BYTES + length <= file.size
