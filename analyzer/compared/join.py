@@ -49,7 +49,7 @@ def with_packets(
     polled), it ended as the one whose predicted end lies nearest.
 
     Args:
-        tracked: as ``observed.entries.tracked_entries`` gives them, one director's.
+        tracked: as ``observed.entries.tracked_by`` gives them, one director's.
         prediction: for the same director.
         margin_s: how well the instants of polls and packets can be compared.
         segments: that passed it, where the first of each flow is asked for.

@@ -99,7 +99,7 @@ class EntryTimers:
         """Some of the entries, each with its last packet as its own timer shows it.
 
         Args:
-            tracked: as ``observed.entries.tracked_entries`` gives them.
+            tracked: as ``observed.entries.tracked_by`` gives them.
 
         Returns:
             ``tracked`` with ``last_ns`` (Int64, the middle of what is possible; <NA> where nothing

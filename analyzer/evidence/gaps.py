@@ -61,11 +61,11 @@ def _no_packets_of_the_service(evidence: Evidence) -> list[NotMeasured]:
     packets = evidence.captured.unserved if evidence.captured else None
     if packets is None:
         return []
-    changes = evidence.changes.whole()
-    known = pd.concat([evidence.services["real_server"], changes["real_server"]])
-    ours = np.isin(packets.addresses, known.dropna().unique().tolist())
+    tables = (evidence.services, *evidence.changes)
+    known = pd.concat([rows["real_server"].dropna().drop_duplicates() for rows in tables])
+    ours = np.isin(packets.addresses, known.unique().tolist())
     n = int((ours[packets.source] | ours[packets.destination]).sum()) if len(ours) else 0
-    if not virtual_ends(evidence.sent_to, evidence.services, changes):
+    if not any(virtual_ends(evidence.sent_to, rows) for rows in tables):
         why = (
             f"of the {len(packets.at_ns)} packets read none opens a TCP connection (what tunnels "
             "carry may not be read), and nothing says what is a virtual service: give "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from analyzer.failover.copies import copies
 from analyzer.failover.results import Holding
 from analyzer.ipvs.addresses import CONNECTION_KEY
@@ -13,8 +15,6 @@ from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import pandas as pd
 
     from analyzer.evidence.evidence import Evidence
     from analyzer.failover.results import Phase
@@ -40,7 +40,7 @@ def _holding(evidence: Evidence, director: str, phase: Phase, at_ns: int) -> Hol
     counted = _last_poll(record.services, at_ns)
     entries = None
     if not _last_poll(record.polls[_polls_of_entries(record)], at_ns).empty:
-        entries = entries_at(record.changes.whole(), record.polls, at_ns)
+        entries = _held_at(record, at_ns)
     return Holding(
         director=director,
         phase=phase,
@@ -50,6 +50,13 @@ def _holding(evidence: Evidence, director: str, phase: Phase, at_ns: int) -> Hol
         entries=None if entries is None else len(entries),
         synced=None if entries is None else copies(evidence, director, entries, at_ns),
     )
+
+
+def _held_at(record: DirectorRecord, at_ns: int) -> pd.DataFrame:
+    """The director's table at an instant, persistence templates included."""
+    templates = record.changes.where(lambda rows: rows["client_port"] == 0)
+    parts = (templates, *record.entries)
+    return pd.concat([entries_at(rows, record.polls, at_ns) for rows in parts], ignore_index=True)
 
 
 def _polls_of_entries(record: DirectorRecord) -> pd.Series:
@@ -70,7 +77,7 @@ def would_survive(evidence: Evidence, old: str, new: str, at_ns: int) -> int | N
     polled = [record for record in records if record and _polls_of_entries(record).any()]
     if len(polled) < len(records):
         return None
-    held, copies = (entries_at(record.changes.whole(), record.polls, at_ns) for record in polled)
+    held, copies = (_held_at(record, at_ns) for record in polled)
     key = list(CONNECTION_KEY)
     open_there = held[held["state"] == "ESTABLISHED"]
     return len(open_there[key].merge(copies[key], on=key))

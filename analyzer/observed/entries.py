@@ -108,12 +108,12 @@ def servers_of(rows: pd.DataFrame) -> pd.Series:
     return rows["real_server"] + ":" + rows["real_port"].astype("string")
 
 
-def tracked_entries(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
+def tracked_by(entries: pd.DataFrame, entry_polls: Mapping[str, EntryPolls]) -> pd.DataFrame:
     """Each entry as the polls saw it, a row from its first appearance to its end.
 
     Args:
         entries: ``numbered`` changes.
-        polls: the recording's polls.
+        entry_polls: the directors' polls of entries, by name.
 
     Returns:
         DataFrame with ``TRACKED_COLUMNS``: ``state`` the last one seen, ``changed_ns`` the poll
@@ -124,12 +124,6 @@ def tracked_entries(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
         these polls were answered; a poll's instant is taken before the table is read, so the entry
         may have expired as late as the answer.
     """
-    names = entries["director"].unique()
-    return tracked_by(entries, {str(name): entry_polls_of(polls, str(name)) for name in names})
-
-
-def tracked_by(entries: pd.DataFrame, entry_polls: Mapping[str, EntryPolls]) -> pd.DataFrame:
-    """As ``tracked_entries``, by the directors' polls of entries."""
     if entries.empty:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in TRACKED_COLUMNS.items()})
     change, at_ns = entries["change"], entries["at_ns"].to_numpy(dtype=np.int64)

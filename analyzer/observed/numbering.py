@@ -65,10 +65,10 @@ class Gathered:
         captured = 0 if flows is None else len(flows)
         near = None if flows is None else self._near(flows)
         placing = _Placing(captured, self.size)
-        tasks = placing.places(self, near, see_flows)
-        by_place = self.store.deal(self.count, _as_it_is, tasks)
+        placed = placing.places(self, near, see_flows)
+        by_place = self.store.keep(self.count, placed)
         by_range = _at_once(_by_range(by_place, placing.bounds(self.count), self.count))
-        in_order = self.store.deal(self.count, _as_it_is, by_range)
+        in_order = self.store.keep(self.count, by_range)
         return _in_order(in_order, captured, self)
 
     def _near(self, flows: pd.DataFrame) -> Buckets:
@@ -79,7 +79,7 @@ class Gathered:
             _flows_dealt(self.coded.known(part[names]), part.index.to_numpy(), self.count)
             for part in parts
         )
-        return self.store.deal(self.count, _as_it_is, tasks)
+        return self.store.keep(self.count, tasks)
 
 
 def gathered(
@@ -95,33 +95,29 @@ def gathered(
     """
     count = -(-rows // min(ROWS, store.part_rows)) or 1
     coded, reading = Coded(), _Reading()
-    by_key = store.deal(count, _as_it_is, _at_once(reading.by_key(changes, coded, count, see)))
+    by_key = store.keep(count, _at_once(reading.by_key(changes, coded, count, see)))
     return Gathered(by_key, count, reading.size, coded, store)
 
 
-def _as_it_is(dealt: Dealt) -> Dealt:
-    return dealt
-
-
-def _dealt(bucket: Ints, columns: Columns) -> tuple[Dealt]:
-    """A task of rows that are dealt out as packed records: there are many small pieces."""
+def _dealt(bucket: Ints, columns: Columns) -> Dealt:
+    """Rows that are dealt out as packed records: there are many small pieces."""
     kinds = [(name, column.dtype) for name, column in columns.items()]
     records = np.empty(len(bucket), dtype=kinds)
     for name, column in columns.items():
         records[name] = column
-    return (Dealt(bucket, {_RECORD: records}),)
+    return Dealt(bucket, {_RECORD: records})
 
 
-def _at_once(tasks: Iterable[tuple[Dealt]]) -> Iterator[tuple[Dealt]]:
-    """Several tasks' rows as one task's: each makes a piece for every bucket."""
+def _at_once(dealt: Iterable[Dealt]) -> Iterator[Dealt]:
+    """The rows of several as those of one: each makes a piece for every bucket."""
     waiting: list[Dealt] = []
-    for (dealt,) in tasks:
-        waiting.append(dealt)
+    for some in dealt:
+        waiting.append(some)
         if sum(len(each.bucket) for each in waiting) >= _AT_ONCE:
-            yield (_together(waiting),)
+            yield _together(waiting)
             waiting = []
     if waiting:
-        yield (_together(waiting),)
+        yield _together(waiting)
 
 
 def _together(dealt: list[Dealt]) -> Dealt:
@@ -146,7 +142,7 @@ class _Reading:
 
     def by_key(
         self, changes: Parted, coded: Coded, count: int, see: Callable[[pd.DataFrame], None]
-    ) -> Iterator[tuple[Dealt]]:
+    ) -> Iterator[Dealt]:
         """The changes by a hash of their connections."""
         for frame in changes:
             see(frame)
@@ -158,8 +154,8 @@ class _Reading:
             yield _dealt(_bucket(columns, count), columns)
 
 
-def _flows_dealt(columns: Columns, numbers: Ints, count: int) -> tuple[Dealt]:
-    """A task of a capture's flows, of which those that no change can be of are left out."""
+def _flows_dealt(columns: Columns, numbers: Ints, count: int) -> Dealt:
+    """Some of a capture's flows, but those that no change can be of."""
     known = np.logical_and.reduce([column >= 0 for column in columns.values()])
     found = {name: column[known].astype(np.int64) for name, column in columns.items()}
     found[_FLOW] = numbers[known].astype(np.int64)
@@ -181,7 +177,7 @@ class _Placing:
 
     def places(
         self, changes: Gathered, near: Buckets | None, see_flows: Callable[[pd.DataFrame], None]
-    ) -> Iterator[tuple[Dealt]]:
+    ) -> Iterator[Dealt]:
         """The changes with their places, and as they were dealt out."""
         for number in range(changes.count):
             flows = _read(near, number) if near else {}
@@ -197,7 +193,7 @@ class _Placing:
         return (np.searchsorted(np.cumsum(self._counts), wanted) + 1) * self._width
 
 
-def _by_range(by_place: Buckets, bounds: Ints, count: int) -> Iterator[tuple[Dealt]]:
+def _by_range(by_place: Buckets, bounds: Ints, count: int) -> Iterator[Dealt]:
     for number in range(count):
         if columns := _read(by_place, number):
             yield _dealt(np.searchsorted(bounds, columns[_PLACE], side="right"), columns)

@@ -44,7 +44,7 @@ class DirectorRecord:
         counted: its polls of counters that are read one by one, or of rates.
         changes: of its entries as recorded, persistence templates included.
         entry_polls: its polls of entries.
-        tracked: ``tracked_entries`` of it.
+        tracked: ``entries.tracked_by`` of it.
         absences: of its real servers.
         clock: by its polls.
         clock_steps: where that clock, or this host's, was set; ascending.

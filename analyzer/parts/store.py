@@ -113,6 +113,14 @@ class Store(Protocol):
     ) -> Iterator[Result]:
         """What a function of a module returns for each task's arguments, in their order."""
 
+    def apart(
+        self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Result]:
+        """As ``map``, of a function that keeps columns meanwhile, in the store it is given first.
+
+        That store runs what it is given where the function runs, and its columns go with it.
+        """
+
     def fill(
         self,
         writer: ColumnWriter,
@@ -125,6 +133,9 @@ class Store(Protocol):
         self, count: int, function: Callable[..., Dealt], tasks: Iterable[tuple[Any, ...]]
     ) -> Buckets:
         """So many buckets of what a function makes of each task."""
+
+    def keep(self, count: int, made: Iterable[Dealt]) -> Buckets:
+        """So many buckets of rows that are here: no other process is asked."""
 
 
 def fill_here(writer: ColumnWriter, made: Iterable[Rows[Result]]) -> Iterator[Result]:
@@ -172,6 +183,12 @@ class InMemory:
         """What a function returns for each task's arguments, one after another."""
         return (function(*task) for task in tasks)
 
+    def apart(
+        self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Result]:
+        """What a function returns for this store and each task's arguments."""
+        return (function(self, *task) for task in tasks)
+
     def fill(
         self,
         writer: ColumnWriter,
@@ -185,7 +202,11 @@ class InMemory:
         self, count: int, function: Callable[..., Dealt], tasks: Iterable[tuple[Any, ...]]
     ) -> Buckets:
         """So many buckets of what a function makes of each task."""
-        return _InBuckets([dealt.in_buckets(count) for dealt in self.map(function, tasks)])
+        return self.keep(count, self.map(function, tasks))
+
+    def keep(self, count: int, made: Iterable[Dealt]) -> Buckets:
+        """So many buckets of rows that are here."""
+        return _InBuckets([dealt.in_buckets(count) for dealt in made])
 
 
 IN_MEMORY = InMemory()

@@ -63,7 +63,7 @@ def entry_retention(entry: Row, zero_ns: int, director: str) -> Retention:
 
 
 def seen_retention(entry: Row, zero_ns: int, last_s: float, director: str) -> Retention:
-    """A director's entry as polled: a row of ``observed.entries.tracked_entries``."""
+    """A director's entry as polled: a row of ``observed.entries.tracked_by``."""
     until_s, margin_s, why = None, 0.0, "still there at the last poll"
     if pd.notna(entry["absent_ns"]):
         after_s = seconds(entry["absent_ns"], zero_ns)

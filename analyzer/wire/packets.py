@@ -132,6 +132,7 @@ def read_packets(
     """
     writer, chunks = store.columns(), []
     packets, read_bytes, size_bytes = 0, 0, sum(map(len, captures))
+    store.reading(0, 0.0)  # from now on: how fast it goes is reckoned from here
     tasks = ((chunk.alone(),) for chunk in _chunks_of(captures, chunk_bytes))
     for chunk in store.fill(writer, partial(decoded, tcp=tcp), tasks):
         chunks.append(chunk)

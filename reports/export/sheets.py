@@ -1,4 +1,4 @@
-"""The tables behind the charts, one data frame each, for other tools.
+"""The tables behind the charts, as data frames, for other tools.
 
 Units are in the names of the columns; ``t_s`` is seconds since the run's start on the client's
 clock. What a run did not measure is empty (NaN), never 0. A table without rows still has its
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analyzer.charts.long_columns import rows_at_a_time
 from reports.run.percentiles import name_of
 
 if TYPE_CHECKING:
@@ -24,9 +25,15 @@ if TYPE_CHECKING:
 _KINDS = {"": "string", "f": "float64", "i": "Int64", "b": "boolean"}
 
 
-def sheets(analysis: Analysis) -> dict[str, pd.DataFrame]:
-    """Every table by its name."""
-    return {name: _frame(columns, items(analysis)) for name, (columns, items) in SHEETS.items()}
+def sheet(analysis: Analysis, name: str) -> Iterator[pd.DataFrame]:
+    """One table, some rows at a time, each with the same columns and types; at least one piece.
+
+    Args:
+        analysis: one run's.
+        name: a key of ``SHEETS``.
+    """
+    columns, items = SHEETS[name]
+    yield from _frames(columns, items(analysis))
 
 
 def kinds_of(columns: str) -> dict[str, str]:
@@ -35,25 +42,22 @@ def kinds_of(columns: str) -> dict[str, str]:
     return {name: _KINDS[kind] for name, _, kind in words}
 
 
-def _frame(columns: str, items: Iterable[Any]) -> pd.DataFrame:
+def _frames(columns: str, items: Iterable[Any]) -> Iterator[pd.DataFrame]:
     """A table of the items' attributes: rows of each item if some are arrays, else one row."""
     kinds = kinds_of(columns)
     paths = [
         word.partition("=")[2] or name for name, word in zip(kinds, columns.split(), strict=True)
     ]
-    parts: list[pd.DataFrame] = []
     rows: list[dict[str, Any]] = []
     for item in items:
         values = [whole_text(attrgetter(path)(item)) for path in paths]
         row = dict(zip(kinds, values, strict=True))
-        if any(isinstance(value, np.ndarray) for value in values):
-            parts.append(pd.DataFrame(row))
-        else:
-            rows.append(row)
-    whole = [part.astype(kinds) for part in (*parts, pd.DataFrame(rows)) if len(part)]
-    if not whole:
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
-    return pd.concat(whole, ignore_index=True)[list(kinds)]
+        arrays = [name for name, value in row.items() if isinstance(value, np.ndarray)]
+        for part in rows_at_a_time(*(row[name] for name in arrays)) if arrays else ():
+            yield pd.DataFrame(row | dict(zip(arrays, part, strict=True))).astype(kinds)
+        rows += [] if arrays else [row]
+    empty = {name: pd.Series(dtype=kind) for name, kind in kinds.items()}
+    yield pd.DataFrame(rows).astype(kinds) if rows else pd.DataFrame(empty)
 
 
 def whole_text(value: Any) -> Any:
@@ -208,8 +212,8 @@ SHEETS: Mapping[str, tuple[str, Callable[[Analysis], Iterable[Any]]]] = {
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def to_csv(frame: pd.DataFrame) -> str:
-    """A frame as CSV (RFC 4180) with a head line.
+def to_csv(frame: pd.DataFrame, *, head: bool = True) -> str:
+    """A frame as CSV (RFC 4180), with a head line unless it goes on one.
 
     A text that a spreadsheet would take for a formula gets an apostrophe before it.
     """
@@ -217,5 +221,5 @@ def to_csv(frame: pd.DataFrame) -> str:
     for name in map(str, safe.select_dtypes("string")):
         suspect = safe[name].str.startswith(_FORMULA).fillna(value=False)
         safe[name] = safe[name].where(~suspect, "'" + safe[name])
-    text: str = safe.to_csv(index=False, lineterminator="\r\n")
+    text: str = safe.to_csv(index=False, header=head, lineterminator="\r\n")
     return text

@@ -33,6 +33,7 @@ VIP, PORT = "192.168.10.2", 80
 SERVICES_S, ENTRIES_S = 0.25, 1.0
 GAPS_S = ((0.40, 0.42), (0.70, 0.701))  # of the watch, when the link to the director was lost
 HELD_S = 0.012
+ISN_STEP = 64_013  # of initial sequence numbers, from connection to connection
 FLAGS = (0x02, 0x10, 0x11)  # SYN, ACK, FIN
 AT_S = (0.0, 0.0006, HELD_S)  # of each, after the connection's start
 
@@ -209,6 +210,9 @@ class LongRun:
             frame[:, 46:50] = (192, 168, 10, 2)
             frame[:, 50:52] = _bytes(FIRST_PORT + number % PORTS, ">u2")
             frame[:, 52:54] = _bytes(np.full(n, PORT), ">u2")
+            frame[:, 54:58] = _bytes(
+                number * ISN_STEP + (i > 0), ">u4"
+            )  # a port's next SYN is another
             frame[:, 62], frame[:, 63] = 0x50, flag
         in_time = np.argsort((self.started_s[:, None] + AT_S).ravel(), kind="stable")
         head = np.array([0xA1B23C4D, 0x00040002, 0, 0, 160, 1], dtype="<u4").tobytes()

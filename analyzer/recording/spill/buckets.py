@@ -98,22 +98,27 @@ class Dealing:
         Raises:
             RecordingError: there is no room for its rows.
         """
-        return self.written(number, self.function(*task))
+        return write_pieces(self.stem, self.count, number, self.function(*task))
 
-    def written(self, number: int, dealt: Dealt) -> dict[int, Piece]:
-        """Write the rows of a task, and raise, as ``__call__``."""
-        columns, bounds = dealt.in_buckets(self.count)
-        kinds = tuple((name, column.dtype) for name, column in columns.items())
-        pieces: dict[int, Piece] = {}
-        try:
-            for bucket, (first, last) in enumerate(itertools.pairwise(bounds.tolist())):
-                if first == last:
-                    continue
-                path = self.stem.with_name(f"{self.stem.name}.{number}.{bucket}")
-                with path.open("wb", buffering=0) as file:
-                    for column in columns.values():
-                        write_all(file, column[first:last])
-                pieces[bucket] = Piece(path, kinds, last - first)
-        except OSError as error:
-            raise RecordingError(not_written(self.stem.parent, error)) from error
-        return pieces
+
+def write_pieces(stem: Path, count: int, number: int, dealt: Dealt) -> dict[int, Piece]:
+    """Write the rows of task ``number`` to a file for each of ``count`` buckets.
+
+    Raises:
+        RecordingError: there is no room for them.
+    """
+    columns, bounds = dealt.in_buckets(count)
+    kinds = tuple((name, column.dtype) for name, column in columns.items())
+    pieces: dict[int, Piece] = {}
+    try:
+        for bucket, (first, last) in enumerate(itertools.pairwise(bounds.tolist())):
+            if first == last:
+                continue
+            path = stem.with_name(f"{stem.name}.{number}.{bucket}")
+            with path.open("wb", buffering=0) as file:
+                for column in columns.values():
+                    write_all(file, column[first:last])
+            pieces[bucket] = Piece(path, kinds, last - first)
+    except OSError as error:
+        raise RecordingError(not_written(stem.parent, error)) from error
+    return pieces

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from analyzer.errors import RecordingError
 from analyzer.parts import IN_MEMORY, PART_ROWS, fill_here
 from analyzer.parts.mapped import release
-from analyzer.recording.spill.buckets import Dealing, FileBuckets
+from analyzer.recording.directory.files import not_written
+from analyzer.recording.spill.buckets import Dealing, FileBuckets, write_pieces
 from analyzer.recording.spill.files import FileColumns, Mappings
 from analyzer.recording.spill.folder import spill_folder
 from analyzer.recording.spill.tasks import in_other_processes
@@ -79,6 +82,14 @@ class Spill:
             yield result
             self.release()
 
+    def apart(
+        self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Result]:
+        """As ``map``, with a store for each task, by processes of this host; else with this one."""
+        if self._in_turns():
+            return self.map(_Apart(function, self._stem(), self.part_rows), _numbered(tasks))
+        return (function(self, *task) for task in tasks)
+
     def fill(
         self,
         writer: ColumnWriter,
@@ -97,11 +108,18 @@ class Spill:
         self, count: int, function: Callable[..., Dealt], tasks: Iterable[tuple[Any, ...]]
     ) -> Buckets:
         """So many buckets of what a function makes of each task, written by who runs it."""
+        if not self._in_turns():
+            return self.keep(count, self.map(function, tasks))
         dealing = Dealing(function, self._stem(), count)
-        if self.workers is None or self._in_turns():
-            return FileBuckets(list(self.map(dealing, _numbered(tasks))))
-        made = enumerate(self.map(function, tasks))
-        return FileBuckets([dealing.written(number, dealt) for number, dealt in made])
+        return FileBuckets(list(self.map(dealing, _numbered(tasks))))
+
+    def keep(self, count: int, made: Iterable[Dealt]) -> Buckets:
+        """So many buckets of rows that are here, written by this process."""
+        stem, pieces = self._stem(), []
+        for number, dealt in enumerate(made):
+            pieces.append(write_pieces(stem, count, number, dealt))
+            self.release()
+        return FileBuckets(pieces)
 
     def _in_turns(self) -> bool:
         """Whether tasks are run by others, which write to the folder and begin them in order."""
@@ -109,6 +127,31 @@ class Spill:
 
     def _stem(self) -> Path:
         return self.folder / f"{next(self._numbers):06}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart(Generic[Result]):
+    """A function that is given a store of its own, in a folder beside ``stem``."""
+
+    function: Callable[..., Result]
+    stem: Path
+    part_rows: int
+
+    def __call__(self, number: int, *task: Any) -> Result:
+        """Run task ``number``.
+
+        Raises:
+            RecordingError: there is no room for what it keeps.
+        """
+        folder = self.stem.with_name(f"{self.stem.name}.{number}")
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise RecordingError(not_written(folder.parent, error)) from error
+        try:
+            return self.function(Spill(folder, self.part_rows), *task)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _numbered(tasks: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from analyzer.errors import RecordingError
 from loadgen.session.output.chrome import NAMES, dump, find_chrome
 from reports.export.markdown import charts_of, render_markdown
-from reports.export.sheets import sheets, to_csv
+from reports.export.sheets import SHEETS, sheet, to_csv
 from reports.export.stills import read_stills, render_stills, sequence_diagram_svg
 from reports.run.sections.traces import sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -72,28 +76,45 @@ def write_tables(analysis: Analysis, folder: Path, kind: str) -> None:
     Raises:
         RecordingError: something cannot be written.
     """
-    tables = sheets(analysis)
-    make = KINDS[kind]
-    _write(folder, {f"{name}.{kind}": make(frame) for name, frame in tables.items()})
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in SHEETS:
+            KINDS[kind](folder / f"{name}.{kind}", sheet(analysis, name))
 
 
-def _parquet(frame: pd.DataFrame) -> bytes:
-    return frame.to_parquet(index=False)
+def _csv(path: Path, pieces: Iterator[pd.DataFrame]) -> None:
+    with path.open("wb") as file:
+        for number, frame in enumerate(pieces):
+            file.write(to_csv(frame, head=number == 0).encode())
 
 
-KINDS: Mapping[str, Callable[[pd.DataFrame], bytes]] = {
-    "csv": lambda frame: to_csv(frame).encode(),
+def _parquet(path: Path, pieces: Iterator[pd.DataFrame]) -> None:
+    first = pa.Table.from_pandas(next(pieces), preserve_index=False)
+    with path.open("wb") as file, pq.ParquetWriter(file, first.schema) as writer:
+        writer.write_table(first)
+        for frame in pieces:
+            writer.write_table(pa.Table.from_pandas(frame, first.schema, preserve_index=False))
+
+
+KINDS: Mapping[str, Callable[[Path, Iterator[pd.DataFrame]], None]] = {
+    "csv": _csv,
     "parquet": _parquet,
 }
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or folder
+        raise RecordingError(f"{where}: cannot be written: {error.strerror}") from error
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     if not files:
         return
-    try:
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (folder / name).write_bytes(content)
-    except OSError as error:
-        where = error.filename or folder
-        raise RecordingError(f"{where}: cannot be written: {error.strerror}") from error

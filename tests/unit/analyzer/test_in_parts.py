@@ -125,7 +125,7 @@ def document(name: str, parts: int) -> str:
         assert packets
         part_rows = PART_ROWS if parts == 1 else max(packets // parts, 1)
         whole = nullcontext(InMemory(part_rows))
-        with spilled(recording.path, part_rows) if parts == SPILLED else whole as store:
+        with spilled(Path(made), part_rows) if parts == SPILLED else whole as store:
             found = analyse(recording, store=store)
         return as_text(to_json(replace(found, run=name, timings_s={})))
 

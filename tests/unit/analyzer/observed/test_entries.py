@@ -14,10 +14,10 @@ from analyzer.observed.entries import (
     ns,
     numbered,
     state_samples,
-    tracked_entries,
 )
 from analyzer.observed.parted import Parted
 from tests.unit.analyzer.builders_packets import BOOT_NS, CLIENT, NS, PORT, VIP, flows, table
+from tests.unit.analyzer.builders_tracked import tracked_of
 
 
 def change(
@@ -44,7 +44,7 @@ def polls(*at_s: float, director: str = "bal01", what: str = "entries") -> list[
 
 
 def tracked(changes: list[dict[str, Any]], polled: list[dict[str, Any]]) -> list[dict[Any, Any]]:
-    found = tracked_entries(numbered(table("entries", changes), None), table("polls", polled))
+    found = tracked_of(numbered(table("entries", changes), None), table("polls", polled))
     assert list(found.columns) == list(TRACKED_COLUMNS)
     assert {name: str(kind) for name, kind in found.dtypes.items()}["absent_ns"] == "Int64"
     return found.to_dict("records")

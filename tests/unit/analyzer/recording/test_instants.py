@@ -21,7 +21,6 @@ from analyzer.observed.entries import (
     ns,
     numbered,
     state_samples,
-    tracked_entries,
 )
 from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import Prediction
@@ -31,6 +30,7 @@ from analyzer.recording.requests import RequestRows
 from analyzer.wire.segments import Segments
 from tests.unit.analyzer.builders_packets import CLIENT, PORT, VIP, clock, flows, table
 from tests.unit.analyzer.builders_run import Stage, closed, opened
+from tests.unit.analyzer.builders_tracked import tracked_of
 from tests.unit.properties import examples
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def test_when_an_entry_went_is_kept_to_the_nanosecond_beside_one_that_stays(
     seen: list[tuple[int, int | None, int]],
 ) -> None:
     changes, polls = recorded(seen)
-    found = tracked_entries(numbered(changes, None), polls).to_dict("records")
+    found = tracked_of(numbered(changes, None), polls).to_dict("records")
     polled = sorted(ns(polls["at"]).tolist())
     took = dict(zip(ns(polls["at"]).tolist(), polls["took_ms"].tolist(), strict=True))
     by_flow = {row["flow"]: row for row in found}
@@ -148,7 +148,7 @@ def test_an_entry_beside_strangers_has_the_very_instants_of_its_packets(
     gone_ns = first + sum(spans)
     seen: list[tuple[int, int | None, int]] = [(first, gone_ns, 0)]
     changes, polls = recorded(seen + [(first + 1, None, 0)] * strangers)
-    lives = tracked_entries(numbered(changes, flows([(1, "TCP")])), polls)
+    lives = tracked_of(numbered(changes, flows([(1, "TCP")])), polls)
     near = np.array([first], dtype=np.int64)
     mine = Segments(
         flow=np.array([0]),
@@ -181,7 +181,7 @@ def test_an_entry_beside_strangers_has_the_very_end_of_its_request(
     entries = numbered(changes, None)
     request = {"started": ended - 5, "ended": ended, "source_ip": CLIENT, "source_port": 1}
     joined = with_requests(
-        Parted.of(tracked_entries(entries, polls)),
+        Parted.of(tracked_of(entries, polls)),
         Parted.of(entries),
         RequestRows.of(table("requests", [request])),
     ).whole()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.errors import ParseError
+from analyzer.parts import InMemory
 from analyzer.wire.packets import (
     NO_MAC,
     TCP,
@@ -225,6 +226,19 @@ def test_no_damage_to_a_capture_crashes_it(data: st.DataObject) -> None:
 
 def test_a_mac_as_text_to_a_number() -> None:
     assert mac_number("02:00:00:00:00:fa") == 0x0200000000FA
+
+
+def test_a_reading_begins_with_nothing_read_and_ends_with_every_packet() -> None:
+    said: list[tuple[int, float]] = []
+
+    @dataclass(frozen=True, slots=True)
+    class Watched(InMemory):
+        def reading(self, packets: int, share: float) -> None:
+            said.append((packets, share))
+
+    read_packets(memoryview(frames(request(SYN), reply(SYN | ACK))), store=Watched())
+    assert said[0] == (0, 0.0)
+    assert said[-1][0] == 2
 
 
 def test_several_files_are_one_table() -> None:
