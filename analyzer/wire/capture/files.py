@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 22
 """Bytes that are decoded at once: enough for numpy, few enough for a cache."""
 
+_CHUNKS_WALKED = 8
+"""Chunks whose records are found at once: more lanes, and fewer steps of each."""
+
 _FAR_IN_TIME_S = 1 << 25  # about a year; a guess uses it, a reading does not, as MAX_FRAME_BYTES
 
 
@@ -165,13 +168,14 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
             if not file.is_whole:
                 yield _unread(file, order, start)
                 return
-            at = walk(records, start, min(start + chunk_bytes, limit))
+            until = min(start + _CHUNKS_WALKED * chunk_bytes, limit)
+            at = walk(records, start, until)
             after = records.next_after(int(at[-1])) if len(at) else start
             begins = _next_file(file, order, at)
             if begins is not None:
                 at = at[at < begins]
             last = len(at) == 0 or after >= limit or records.next_after(after) == STOP
-            yield _PcapChunk(
+            walked = _PcapChunk(
                 file=file,
                 order=order,
                 unit_ns=unit_ns,
@@ -179,7 +183,22 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
                 at=at,
                 unread=file.size - after if last and begins is None else 0,
             )
+            for chunk in _cut(walked, np.arange(start + chunk_bytes, until, chunk_bytes)):
+                if not file.is_whole:
+                    yield _unread(file, order, int(chunk.at[0]) if len(chunk.at) else start)
+                    return
+                yield chunk
             start = after
+
+
+def _cut(walked: _PcapChunk, bounds: Ints) -> Iterator[_PcapChunk]:
+    """The same records as several chunks, which begin at or after the bounds.
+
+    The last one, which may be empty, has what is unread.
+    """
+    *pieces, rest = np.split(walked.at, np.unique(np.searchsorted(walked.at, bounds)))
+    yield from (replace(walked, at=piece, unread=0) for piece in pieces if len(piece))
+    yield replace(walked, at=rest)
 
 
 def _unread(file: Bytes, order: str, start: int) -> _PcapChunk:
