@@ -5,11 +5,13 @@ import os
 import subprocess
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# No deadline: a property takes the time that a busy machine lets it have.
-settings.register_profile("default", max_examples=30, deadline=None)
-settings.register_profile("thorough", max_examples=200, deadline=None)
+# No deadline, and no "too slow": a property takes the time that a busy machine lets it have.
+settings.register_profile(
+    "default", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

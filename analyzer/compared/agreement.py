@@ -14,6 +14,7 @@ from analyzer.compared.states import state_matches
 from analyzer.ipvs.timers import granule_jiffies
 from analyzer.observed.ends import WIDEST_POLL_GAP_S
 from analyzer.parts.mapped import release
+from analyzer.parts.summary import median_of
 from analyzer.predicted.entries import TIMER
 from analyzer.recording.instants import midway_ns, seconds_since
 from analyzer.results import Agreement
@@ -238,11 +239,11 @@ def _width_s(ended: pd.DataFrame) -> Floats:
 
 def _slack_s(ended: Parted, tolerance: Tolerance) -> float:
     """How far the predicted curves may lie beside the polled ones in time."""
-    width_s = ended.column(_width_s)
-    if not len(width_s):
+    width_s = median_of(map(_width_s, ended))
+    if math.isnan(width_s):
         return tolerance.clock_s + tolerance.timeout_s
     timer_s = max(float(_timer_s(part, tolerance).max(initial=0.0)) for part in ended)
-    return tolerance.clock_s + timer_s + float(np.median(width_s))
+    return tolerance.clock_s + timer_s + width_s
 
 
 def _residuals(ended: Parted, tolerance: Tolerance) -> tuple[dict[str, int], float | None]:

@@ -17,6 +17,7 @@ from analyzer.estimate.decay import (
 from analyzer.estimate.groups import Group, as_seen, groups_of
 from analyzer.estimate.timeout import measured_timeout
 from analyzer.observed.ends import poll_gap_s
+from analyzer.parts.summary import summary_of
 from analyzer.recording.instants import midway_ns, seconds_since
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def _by_expiries(
 ) -> Estimate | None:
     """The timeout by the expiries after packets that no timeout was needed to date."""
     ended = ended.only(_has_last_packet)
-    lifetime_s = ended.column(_lasted_s)
-    if not len(lifetime_s):
+    lifetime_s = summary_of(map(_lasted_s, ended))
+    if not lifetime_s.n:
         return None
     widest_s = max(float(poll_gap_s(part).max(initial=0.0)) for part in ended)
     slack_s += max(_window_half_s(part) for part in ended if len(part))

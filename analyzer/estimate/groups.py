@@ -16,11 +16,12 @@ import pandas as pd
 
 from analyzer.observed.ends import lifetimes_s, poll_gap_s, seen_to_end, widest_gap_s, with_end
 from analyzer.observed.parted import Kept, Parted
+from analyzer.parts.summary import summary_of
 from analyzer.recording.instants import midway_ns, seconds_since
 from analyzer.results import ErrorSpread, Lifetime, Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
     import numpy.typing as npt
 
@@ -124,10 +125,8 @@ class _Growing:
 
     def whole(self) -> Group:
         ended = self.kept.finish()
-        gap_s = ended.column(poll_gap_s)
-        if len(gap_s):
-            ended = ended.only(partial(_is_usual, widest_s=widest_gap_s(gap_s)))
-        return Group(key=self.key, first=self.first, n=self.n, first_ns=self.first_ns, ended=ended)
+        usual = ended.only(partial(_is_usual, widest_s=widest_gap_s(map(poll_gap_s, ended))))
+        return Group(key=self.key, first=self.first, n=self.n, first_ns=self.first_ns, ended=usual)
 
 
 def _is_usual(rows: pd.DataFrame, widest_s: float) -> Bools:
@@ -146,7 +145,7 @@ def as_seen(row: Lifetime, ended: Parted, estimate: Estimate | None, slack_s: fl
     half_s = np.max([lifetimes_s(part)[1].max(initial=0.0) for part in ended])
     return replace(
         row,
-        lifetime_s=spread_of(ended.column(_lifetime_s), float(half_s) + slack_s),
+        lifetime_s=spread_of(map(_lifetime_s, ended), float(half_s) + slack_s),
         timeout_measured_s=estimate,
         prediction_error_s=_prediction_error(ended),
     )
@@ -156,22 +155,18 @@ def _lifetime_s(ended: pd.DataFrame) -> Floats:
     return lifetimes_s(ended)[0]
 
 
-def spread_of(values_s: Floats, uncertainty_s: float) -> Spread:
-    """The mean and the extremes of some values, at least one."""
-    return Spread(
-        mean=float(values_s.mean()),
-        min=float(values_s.min()),
-        max=float(values_s.max()),
-        uncertainty=uncertainty_s,
-    )
+def spread_of(values_s: Iterable[Floats], uncertainty_s: float) -> Spread:
+    """The mean and the extremes of some values, at least one, part by part."""
+    found = summary_of(values_s)
+    return Spread(mean=found.mean, min=found.least, max=found.most, uncertainty=uncertainty_s)
 
 
 def _prediction_error(ended: Parted) -> ErrorSpread | None:
     """Predicted less observed expiries; None where none was predicted."""
     if not any("ends_ns" in part and part["ends_ns"].notna().any() for part in ended):
         return None
-    error_s = ended.column(_error_s)
-    return ErrorSpread(mean=float(error_s.mean()), max=float(max(error_s.max(), -error_s.min())))
+    found = summary_of(map(_error_s, ended))
+    return ErrorSpread(mean=found.mean, max=max(found.most, -found.least))
 
 
 def _error_s(ended: pd.DataFrame) -> npt.NDArray[np.float64]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.ipvs.timers import TimerPhase
+    from analyzer.parts.summary import Summary
     from analyzer.predicted.phase import Sightings
 
     Floats = npt.NDArray[np.float64]
@@ -55,7 +56,7 @@ class Fit:
 
 def measured_timeout(
     sightings: Iterable[Sightings],
-    lifetime_s: Floats,
+    lifetime_s: Summary,
     hz: int | None,
     phase: TimerPhase | None,
     slack_s: float,
@@ -80,7 +81,7 @@ def measured_timeout(
     granules = _granules(lifetime_s, hz, uncertainty_s + REACTION_S)
     half_s = max(granules) / 2
     by_mean = Estimate(
-        value=float(lifetime_s.mean()) - half_s, uncertainty=half_s + uncertainty_s + REACTION_S
+        value=lifetime_s.mean - half_s, uncertainty=half_s + uncertainty_s + REACTION_S
     )
     if phase is None:
         return by_mean
@@ -103,14 +104,14 @@ def _by_steps(
     return Estimate(value=(low_s + high_s) / 2, uncertainty=(high_s - low_s) / 2)
 
 
-def _granules(lifetime_s: Floats, hz: int, uncertainty_s: float) -> list[float]:
+def _granules(lifetime_s: Summary, hz: int, uncertainty_s: float) -> list[float]:
     """The granules, in seconds, of all timeouts that these lifetimes allow: one or two.
 
     Near a level's edge a timeout of the finer granule outlives the edge: 40 s at HZ 100 does.
     """
-    longest_s = float(lifetime_s.min()) + uncertainty_s
+    longest_s = lifetime_s.least + uncertainty_s
     coarse_s = granule_s(longest_s, hz)
-    shortest_s = max(float(lifetime_s.max()) - uncertainty_s - coarse_s, 0)
+    shortest_s = max(lifetime_s.most - uncertainty_s - coarse_s, 0)
     return sorted({coarse_s, granule_s(shortest_s, hz)})
 
 

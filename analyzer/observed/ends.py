@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import State
+from analyzer.parts.summary import median_of
 from analyzer.recording.instants import midway_ns, seconds_since
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
@@ -50,7 +53,7 @@ def seen_to_end(tracked: pd.DataFrame) -> pd.DataFrame:
     """The entries that ended between two polls no further apart than usual."""
     ended = with_end(tracked)
     gap_s = poll_gap_s(ended)
-    return ended[gap_s <= widest_gap_s(gap_s)] if len(gap_s) else ended
+    return ended[gap_s <= widest_gap_s([gap_s])]
 
 
 def with_end(tracked: pd.DataFrame) -> pd.DataFrame:
@@ -63,9 +66,10 @@ def poll_gap_s(ended: pd.DataFrame) -> Floats:
     return seconds_since(ended["absent_by_ns"], ended["seen_ns"])
 
 
-def widest_gap_s(gap_s: Floats) -> float:
-    """How far apart polls may be, of all ``poll_gap_s`` of a group, at least one."""
-    return max(WIDEST_POLL_GAP_S, _TIMES_USUAL * float(np.median(gap_s)))
+def widest_gap_s(gaps_s: Iterable[Floats]) -> float:
+    """How far apart polls may be, of all ``poll_gap_s`` of a group, part by part."""
+    usual_s = median_of(gaps_s)
+    return max(WIDEST_POLL_GAP_S, _TIMES_USUAL * usual_s)  # that alone, where none ended
 
 
 def lifetimes_s(ended: pd.DataFrame) -> tuple[Floats, Floats]:

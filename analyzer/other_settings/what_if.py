@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from analyzer.predicted.curves import CounterChanges
     from analyzer.predicted.entries import Prediction
     from analyzer.predicted.replay import DirectorRules
+    from analyzer.recording.director import Director
+
+Groups: TypeAlias = dict[tuple[Any, ...], int]
+"""How many entries there are of each state and timeout."""
 
 FORWARDINGS = ("dr", "tun", "nat")
 NO_REPLIES = "the capture has no replies, which nat would see"
@@ -98,7 +102,7 @@ def what_if(
     if evidence.segments is None or result.prediction is None:
         return None
     prediction, caveat = predicted_under(result, evidence, assumptions)
-    return answer(result, evidence, prediction, assumptions, caveat)
+    return answer(result.director, evidence.zero_ns, prediction, assumptions, caveat)
 
 
 def predicted_under(
@@ -113,29 +117,37 @@ def predicted_under(
 
 
 def answer(
-    result: Measured,
-    evidence: Evidence,
+    director: Director,
+    zero_ns: int,
     prediction: Prediction,
     assumptions: Sequence[Assumption],
     caveat: str | None,
     by_packets: CounterChanges | None = None,
+    counts: Groups | None = None,
 ) -> tuple[WhatIf, Curve]:
     """A prediction under some assumptions, summed up, and the curve of all real servers together.
 
-    ``by_packets`` are the ``changes_by_packets`` of all its entries, if they are known already.
+    Args:
+        director: whose.
+        zero_ns: the run's start.
+        prediction: under these assumptions.
+        assumptions: what is taken to be otherwise.
+        caveat: what that leaves unknown.
+        by_packets: ``changes_by_packets`` of all its entries, if they are known already.
+        counts: ``groups`` of it, likewise.
     """
     store = prediction.store
-    changes = predicted_curve(prediction, None, is_active(result.director.kernel), by_packets)
-    curve = curve_of(prediction, ALL_SERVERS, evidence.zero_ns, changes)
+    changes = predicted_curve(prediction, None, is_active(director.kernel), by_packets)
+    curve = curve_of(prediction, ALL_SERVERS, zero_ns, changes)
     ends_ns = changes[0][-1:].tolist()
     packets_ns = [int(part["last_ns"].max()) for part in prediction.entry_parts() if len(part)]
     summary = WhatIf(
-        director=result.director.name,
+        director=director.name,
         assumptions=tuple(str(assumption) for assumption in assumptions),
         peak_active=_highest(curve.active, store),
         peak_inactive=_highest(curve.inactive, store),
         forgotten_after_s=(ends_ns[0] - max(packets_ns)) / NS_PER_S if ends_ns else None,
-        groups=_groups(prediction),
+        groups=_largest_first(groups(prediction) if counts is None else counts),
         doubt=caveat,
     )
     return summary, curve
@@ -146,9 +158,12 @@ def _highest(values: Ints, store: Store) -> int:
     return max(parts)
 
 
-def _groups(prediction: Prediction) -> tuple[WhatIfGroup, ...]:
-    """The entries that their timers end, by state and timeout; the largest group first."""
-    counts = groups_of_timed(prediction.entry_parts(), ["state", "timeout_s"])
+def groups(prediction: Prediction) -> Groups:
+    """The entries that their timers end, by state and timeout: how many."""
+    return groups_of_timed(prediction.entry_parts(), ["state", "timeout_s"])
+
+
+def _largest_first(counts: Groups) -> tuple[WhatIfGroup, ...]:
     largest_first = sorted(counts, key=lambda kind: (-counts[kind], *kind))
     return tuple(
         WhatIfGroup(

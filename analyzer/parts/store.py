@@ -113,6 +113,14 @@ class Store(Protocol):
     ) -> Iterator[Result]:
         """What a function of a module returns for each task's arguments, in their order."""
 
+    def apart(
+        self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Result]:
+        """As ``map``, of a function that keeps columns meanwhile, in the store it is given first.
+
+        That store runs what it is given where the function runs, and its columns go with it.
+        """
+
     def fill(
         self,
         writer: ColumnWriter,
@@ -174,6 +182,12 @@ class InMemory:
     ) -> Iterator[Result]:
         """What a function returns for each task's arguments, one after another."""
         return (function(*task) for task in tasks)
+
+    def apart(
+        self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Result]:
+        """What a function returns for this store and each task's arguments."""
+        return (function(self, *task) for task in tasks)
 
     def fill(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,13 +55,13 @@ def _observed(tracked: Parted, row: Lifetime) -> Floats:
     """Observed lifetimes: from the last packet to the middle of the two polls around the end."""
     if not row.n_expired or tracked.empty:
         return np.array([], dtype=np.float64)
-    writer = tracked.store.columns()
-    for part in tracked:
-        ended = with_end(_of_row(part, row))
-        writer.append({"gap_s": poll_gap_s(ended), "lifetime_s": lifetimes_s(ended)[0]})
-    columns = writer.finish()
-    gap_s, lifetime_s = columns["gap_s"], columns["lifetime_s"]
-    return lifetime_s[gap_s <= widest_gap_s(gap_s)] if len(gap_s) else lifetime_s
+    widest_s = widest_gap_s(poll_gap_s(with_end(_of_row(part, row))) for part in tracked)
+    return tracked.column(partial(_lasted_s, row=row, widest_s=widest_s))
+
+
+def _lasted_s(tracked: pd.DataFrame, row: Lifetime, widest_s: float) -> Floats:
+    ended = with_end(_of_row(tracked, row))
+    return lifetimes_s(ended)[0][poll_gap_s(ended) <= widest_s]
 
 
 def _of_row(tracked: pd.DataFrame, row: Lifetime) -> pd.DataFrame:

@@ -88,6 +88,9 @@ def notable_requests(
         flows: ``Segments.flows``.
         table: ``wire.connections``.
     """
+    if not len(requests):
+        none = np.zeros(0, dtype=np.int64)
+        return NotableRequests(connection=none, total_ms=np.zeros(0), failed=none.astype(bool))
     sent = _notable(pd.concat([_notable(part.frame()) for part in requests.parts()]))
     row = _connection_rows(sent, flows, table)
     known = row >= 0
@@ -110,6 +113,8 @@ def requests_of(
     requests: RequestRows, flows: pd.DataFrame, table: pd.DataFrame, chosen: Sequence[int]
 ) -> dict[int, Served]:
     """What each of some connections served, by the connection's row in ``table``."""
+    if not len(requests):
+        return {}
     ports = flows["client_port"].iloc[table["flow"].iloc[list(chosen)]].unique().astype(np.int64)
     near = requests.where(
         lambda rows: np.isin(rows["source_port"], ports) & (rows["started"] != NEVER)

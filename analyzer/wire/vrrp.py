@@ -18,7 +18,7 @@ import numpy as np
 
 from analyzer.wire.bfd import BfdPacket, BfdSpan, bfd_packets, bfd_rows, bfd_spans
 from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
-from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
+from analyzer.wire.capture.files import CHUNK_BYTES, chunks_of
 from analyzer.wire.capture.links import link_layer
 from analyzer.wire.capture.network import ICMPV6, VRRP, network_layer
 
@@ -184,7 +184,8 @@ def read_announcements(
     found: list[Advertisement | Claim | BfdPacket | None] = []
     frames_seen, bfd_seen = 0, 0
     for content in captures:
-        for frames in frame_chunks(content, chunk_bytes):
+        for chunk in chunks_of(content, chunk_bytes):
+            frames = chunk.alone().frames()
             link = link_layer(frames)
             network = network_layer(frames, link)
             rows, of_bfd = _announcing(frames, link, network), bfd_rows(frames, network)

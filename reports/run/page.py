@@ -90,8 +90,11 @@ def render_blocks(
 
 def _whole(html: str) -> Markup:
     """Replace halves of characters, which names may contain."""
-    whole = html.encode("utf-8", "replace").decode("utf-8")
-    return Markup(whole)  # noqa: S704 - of our templates, which escape
+    try:
+        html.encode()
+    except UnicodeEncodeError:
+        html = html.encode("utf-8", "replace").decode("utf-8")
+    return Markup(html)  # noqa: S704 - of our templates, which escape
 
 
 def _context(analysis: Analysis) -> dict[str, Any]:

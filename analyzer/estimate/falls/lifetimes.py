@@ -125,7 +125,7 @@ def _lifetime_spread(known: list[ExpiryBounds], uncertainty_s: float) -> tuple[S
     narrow = poll_gap_s <= _WIDE * np.median(poll_gap_s)
     lifetimes_s = ((absent_s + seen_s)[has_expired] / 2 - last_s[has_expired])[narrow]
     half_s = float(poll_gap_s[narrow].max()) / 2
-    return spread_of(lifetimes_s, half_s + uncertainty_s), int(has_expired.sum())
+    return spread_of([lifetimes_s], half_s + uncertainty_s), int(has_expired.sum())
 
 
 def _why(director: Director, state: State, misfit: Misfit) -> NotMeasured:

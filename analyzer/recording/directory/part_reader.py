@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.recording.manifest.bounds import MAX_TEXT
@@ -30,6 +29,8 @@ from analyzer.units import LATEST_NS, MAX_COUNTER
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
+
+    import pyarrow.parquet as pq
 
 MAX_ROWS: Final = 50_000_000
 MAX_BYTES: Final = 2 << 30
@@ -97,6 +98,8 @@ def read_pieces(path: Path, name: str, most_rows: int) -> Iterator[tuple[pa.Tabl
 @contextmanager
 def _opened(path: Path, name: str) -> Iterator[tuple[pq.ParquetFile, list[str]]]:
     """A part to be read, and the columns of it that the table has."""
+    from pyarrow import parquet as pq  # a recording without tables needs none of it
+
     metadata = pq.read_metadata(path)
     _check_size(metadata)
     known = TABLES[name].names
@@ -114,6 +117,8 @@ def distinct_texts(path: Path, columns: Collection[str]) -> set[str]:
         ValueError: it is larger than any part.
         OSError, pyarrow.ArrowException: it is not readable.
     """
+    from pyarrow import parquet as pq
+
     metadata = pq.read_metadata(path)
     _check_size(metadata)
     held = [

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from analyzer.errors import RecordingError
 from analyzer.parts.mapped import mapped
@@ -115,10 +114,12 @@ class Recording:
 
     def table_size(self, name: str) -> tuple[int, int]:
         """The rows of a table, as its readable parts state them, and the bytes of their files."""
+        from pyarrow.parquet import read_metadata  # a recording without tables needs none of it
+
         rows = size_bytes = 0
         for path in part_files(self.path, name):
             with suppress(*_UNREADABLE):
-                rows += pq.read_metadata(path).num_rows
+                rows += read_metadata(path).num_rows
                 size_bytes += path.stat().st_size
         return rows, size_bytes
 

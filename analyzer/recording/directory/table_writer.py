@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from analyzer.ipvs.addresses import ENTRY_KEY
 from analyzer.recording.directory.files import hidden_until_whole
@@ -145,9 +144,11 @@ def keep_entries_held(part: Path) -> None:
     Each stands there as if it appeared when it last changed, so that the table at any later
     instant can still be rebuilt once the part is deleted.
     """
+    from pyarrow.parquet import read_table
+
     target = part.with_name(HELD)
     parts = [path for path in (target, part) if path.exists()]
-    rows = pa.concat_tables([in_full(pq.read_table(p), TABLES["entries"]) for p in parts])
+    rows = pa.concat_tables([in_full(read_table(p), TABLES["entries"]) for p in parts])
     changes = rows.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     last = changes.sort_values("at", kind="stable").drop_duplicates([*ENTRY_KEY], keep="last")
     held = last[last["change"] != "gone"].assign(change="appeared")
@@ -156,5 +157,7 @@ def keep_entries_held(part: Path) -> None:
 
 
 def _write_rows(rows: pa.Table, path: Path) -> None:
+    from pyarrow.parquet import write_table  # a recording without rows needs none of it
+
     with hidden_until_whole(path) as hidden:
-        pq.write_table(rows, hidden, compression="zstd")
+        write_table(rows, hidden, compression="zstd")

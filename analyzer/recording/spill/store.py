@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from analyzer.errors import RecordingError
 from analyzer.parts import IN_MEMORY, PART_ROWS, fill_here
 from analyzer.parts.mapped import release
+from analyzer.recording.directory.files import not_written
 from analyzer.recording.spill.buckets import Dealing, FileBuckets, write_pieces
 from analyzer.recording.spill.files import FileColumns, Mappings
 from analyzer.recording.spill.folder import spill_folder
@@ -79,6 +82,14 @@ class Spill:
             yield result
             self.release()
 
+    def apart(
+        self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Result]:
+        """As ``map``, with a store for each task, by processes of this host; else with this one."""
+        if self._in_turns():
+            return self.map(_Apart(function, self._stem(), self.part_rows), _numbered(tasks))
+        return (function(self, *task) for task in tasks)
+
     def fill(
         self,
         writer: ColumnWriter,
@@ -116,6 +127,31 @@ class Spill:
 
     def _stem(self) -> Path:
         return self.folder / f"{next(self._numbers):06}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart(Generic[Result]):
+    """A function that is given a store of its own, in a folder beside ``stem``."""
+
+    function: Callable[..., Result]
+    stem: Path
+    part_rows: int
+
+    def __call__(self, number: int, *task: Any) -> Result:
+        """Run task ``number``.
+
+        Raises:
+            RecordingError: there is no room for what it keeps.
+        """
+        folder = self.stem.with_name(f"{self.stem.name}.{number}")
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise RecordingError(not_written(folder.parent, error)) from error
+        try:
+            return self.function(Spill(folder, self.part_rows), *task)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _numbered(tasks: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

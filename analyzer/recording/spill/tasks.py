@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from analyzer.parts.mapped import MappedFile, mapped, mapped_file_of
+from analyzer.parts.mapped import Copied, MappedFile, copied, mapped, mapped_file_of, place_of
 from analyzer.recording.spill.buckets import FileBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
-
-    import numpy.typing as npt
 
     from analyzer.parts import Columns
 
@@ -134,9 +132,10 @@ class _Pickler(pickle.Pickler):
     def persistent_id(self, obj: object) -> Any:
         if isinstance(obj, memoryview):
             content: Any = obj.obj
-            if not isinstance(content, MappedFile) or not self._sees(content.path.parent):
+            if not isinstance(content, Copied | MappedFile) or not self._sees(content.path.parent):
                 return _VALUE, bytes(obj)
-            return _CAPTURE, str(content.path), _place(obj, content), len(obj)
+            first = content.first if isinstance(content, Copied) else 0
+            return _CAPTURE, str(content.path), first + place_of(obj, content), len(obj)
         if isinstance(obj, FileBucket):
             is_seen = all(self._sees(piece.path.parent) for piece in obj.pieces)
             return None if is_seen else (_VALUE, Read(obj.read()))
@@ -145,14 +144,7 @@ class _Pickler(pickle.Pickler):
         file = mapped_file_of(obj)
         if file is None or not len(obj) or not self._sees(file.path.parent):
             return None
-        return _COLUMN, str(file.path), _place(obj, file), len(obj), obj.dtype.str
-
-
-def _place(part: memoryview | npt.NDArray[Any], file: MappedFile) -> int:
-    """Where in a file a part of it begins."""
-    mapped_file: npt.NDArray[np.uint8] = np.frombuffer(file, dtype=np.uint8)
-    rows = part if isinstance(part, np.ndarray) else np.frombuffer(part, dtype=np.uint8)
-    return int(rows.ctypes.data - mapped_file.ctypes.data)
+        return _COLUMN, str(file.path), place_of(obj, file), len(obj), obj.dtype.str
 
 
 class _Unpickler(pickle.Unpickler):
@@ -168,7 +160,7 @@ class _Unpickler(pickle.Unpickler):
             self._files[path] = mapped(Path(path))
         first, count, *dtype = place
         if kind == _CAPTURE:
-            found = self._files[path][first : first + count]
+            found = copied(self._files[path][first : first + count])
             missing = count - len(found)  # it was cut off since: no frame is made of zeros
             return memoryview(bytes(found) + bytes(missing)) if missing else found
         return np.frombuffer(self._files[path], np.dtype(*dtype), count, first)

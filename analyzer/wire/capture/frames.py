@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from analyzer.parts.mapped import is_whole
+from analyzer.parts.mapped import copied, is_whole
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -73,6 +73,10 @@ class Bytes:
     def number(self, at: int, width: int, order: str = ">") -> int:
         """One unsigned number."""
         return int.from_bytes(self._content[at : at + width], "big" if order == ">" else "little")
+
+    def read(self, first: int, last: int) -> Bytes:
+        """A part as a file of its own: a copy of a mapped one, less what was cut off since."""
+        return Bytes(copied(self._content[first:last]))
 
     def piece(self, first: int, last: int) -> Bytes:
         """Some of them, as a file of their own."""

@@ -25,6 +25,7 @@ STOP = 2**62
 SAMPLE = 256
 """Records that are walked one by one first, which also gives their usual length."""
 
+_NONE = -1
 _WINDOW = 128
 _FARTHEST_GUESS = 1 << 17
 _LANES_PER_STEP = 4  # a step of all lanes costs as much as so many guesses
@@ -90,11 +91,12 @@ def _walk_singly(
 def _in_lanes(chain: Chain, bounds: Ints) -> Ints:
     starts = _guesses(chain, bounds)
     lanes, offsets, exits = _all_at_once(chain, starts, bounds[1:])
-    lane = np.concatenate(lanes)
-    ends = np.cumsum(np.bincount(lane, minlength=len(starts)))
-    nth = np.repeat(np.arange(len(lanes)), [len(step) for step in lanes])
-    ordered = np.empty(len(lane), dtype=np.int64)
-    ordered[np.r_[0, ends[:-1]][lane] + nth] = np.concatenate(offsets)
+    steps = np.full((len(lanes), len(starts)), _NONE)
+    for step, lane, at in zip(steps, lanes, offsets, strict=True):
+        step[lane] = at
+    is_there = steps.T != _NONE
+    ordered: Ints = steps.T[is_there]
+    ends = np.cumsum(np.count_nonzero(is_there, axis=1))
     if np.array_equal(starts[1:], exits[:-1]):
         return ordered
     return _mended(chain, bounds[1:], starts, exits, np.split(ordered, ends[:-1]))
@@ -124,15 +126,20 @@ def _all_at_once(chain: Chain, starts: Ints, limits: Ints) -> tuple[list[Ints], 
     offsets: list[Ints] = []
     exits = starts.copy()
     alive = np.flatnonzero(starts < limits)
-    at = starts[alive]
+    at, ends = starts[alive], limits[alive]
     while len(alive):
         after = chain.after(at)
+        stays = after < ends
+        if stays.all():  # as at most steps
+            lanes.append(alive)
+            offsets.append(at)
+            at = after
+            continue
         whole = after < STOP
         lanes.append(alive[whole])
         offsets.append(at[whole])
         exits[alive] = after
-        stays = after < limits[alive]
-        alive, at = alive[stays], after[stays]
+        alive, at, ends = alive[stays], after[stays], ends[stays]
     return lanes, offsets, exits
 
 

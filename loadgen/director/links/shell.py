@@ -74,6 +74,11 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
         os.killpg(process.pid, number)
 
 
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    _signal(process, signal.SIGKILL)
+    await process.wait()
+
+
 class Shell:
     """The remote shell behind a Link.
 
@@ -155,7 +160,7 @@ class Shell:
         return ShellAnswer(content=content, asked_ns=asked_ns, answered_ns=time.time_ns())
 
     async def close(self) -> None:
-        """End the remote shell, if it has not ended already."""
+        """End the remote shell, if it has not ended already; also where this is cancelled."""
         process, self._process = self._process, None
         drain, self._drain = self._drain, None
         if drain is not None:
@@ -166,10 +171,13 @@ class Shell:
             process.stdin.close()
         _signal(process, signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), _END_TIMEOUT_S)
-        except TimeoutError:
-            _signal(process, signal.SIGKILL)
-            await process.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), _END_TIMEOUT_S)
+            if process.returncode is None:
+                await _kill(process)
+        except asyncio.CancelledError:  # the event loop may end next, and with it who waits
+            await _kill(process)
+            raise
         finally:
             # closes the pipes, which what the shell started may still hold open
             process._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - no other way

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import environment
 import pytest
 
-from tests.unit.waiting import wait_until
+from tests.unit.waiting import LIMIT_S, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ def calls(checkout: Path) -> list[str]:
 
 def test_every_suite_runs_and_unit_tests_only_on_what_is_left_of_the_cpu(checkout: Path) -> None:
     with start(checkout) as ran:
-        output, _ = ran.communicate(timeout=30)
+        output, _ = ran.communicate(timeout=LIMIT_S)
     assert ran.returncode == 0
     assert set(calls(checkout)) == FIRST | THEN
     assert sorted(output.split("\n")[:-1]) == sorted(
@@ -79,7 +79,7 @@ def test_every_suite_runs_and_unit_tests_only_on_what_is_left_of_the_cpu(checkou
 @pytest.mark.parametrize("failing", ["unit", "alone", "others"])
 def test_one_that_fails_stops_no_other_and_fails_the_whole(checkout: Path, failing: str) -> None:
     with start(checkout, FAILING=failing) as ran:
-        output, _ = ran.communicate(timeout=30)
+        output, _ = ran.communicate(timeout=LIMIT_S)
     assert ran.returncode == 1
     assert set(calls(checkout)) == FIRST | THEN
     assert f"output of {failing}" in output
@@ -94,9 +94,9 @@ def test_a_signal_ends_what_runs_as_ctrl_c_does_and_nothing_begins_after_it(
     checkout: Path, slow: str, begun: set[str], number: signal.Signals
 ) -> None:
     with start(checkout, SLOW=slow) as ran:
-        wait_until(lambda: begun <= set(calls(checkout)))
+        assert wait_until(lambda: begun <= set(calls(checkout)))
         ran.send_signal(number)
-        ran.communicate(timeout=30)
+        ran.communicate(timeout=LIMIT_S)
     assert ran.returncode == 128 + number
     assert f"{slow} interrupted" in calls(checkout)
     ended = " interrupted"  # so may be another that was about to end by itself
@@ -105,9 +105,9 @@ def test_a_signal_ends_what_runs_as_ctrl_c_does_and_nothing_begins_after_it(
 
 def test_other_labs_wait_for_the_unit_tests(checkout: Path) -> None:
     with start(checkout, SLOW="unit") as ran:
-        wait_until(lambda: set(calls(checkout)) >= FIRST)
+        assert wait_until(lambda: set(calls(checkout)) >= FIRST)
         with pytest.raises(subprocess.TimeoutExpired):
             ran.communicate(timeout=1)
         assert set(calls(checkout)) == FIRST
         ran.send_signal(signal.SIGTERM)
-        ran.communicate(timeout=30)
+        ran.communicate(timeout=LIMIT_S)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,6 +19,12 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 MOVED = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
+
+
+def own_address() -> str:
+    """An address of loopback that this process has to itself, so that it may choose its ports."""
+    number = os.getpid()
+    return f"127.{64 + (number >> 16) % 64}.{(number >> 8) % 256}.{number % 256}"
 
 
 def moved(location: str | None) -> bytes:
@@ -42,6 +50,7 @@ class Server:
         most_at_once: connections that were open at the same time.
         keeps_alive: answers requests after the first of a connection, too.
         closes_after: then closes it after so many answers; ``announces`` it with the last.
+        closes_at_once: its FIN comes with the last answer, however busy the machine is.
         drops: then closes it without an answer when this request of it has come, from 1.
         served: requests that came on each connection, by the client's address and port.
     """
@@ -60,6 +69,7 @@ class Server:
     keeps_alive: bool = False
     closes_after: int | None = None
     announces: bool = False
+    closes_at_once: bool = False
     drops: int | None = None
     served: Counter[tuple[str, int]] = field(default_factory=Counter)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -112,8 +122,13 @@ class Server:
                 return
             is_last = self.served[peer] == self.closes_after
             announced = b"\r\nConnection: close\r\n\r\n" if is_last and self.announces else None
+            if is_last and self.closes_at_once:
+                corked = writer.get_extra_info("socket")
+                corked.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
             kept = self.answer.replace(b"Connection: keep-alive\r\n", b"")
             writer.write(kept.replace(b"\r\n\r\n", announced) if announced else self.answer)
+            if is_last and self.closes_at_once:
+                writer.write_eof()
             await writer.drain()
             if b"Connection: close" in head:
                 self.closed_by_server += 1

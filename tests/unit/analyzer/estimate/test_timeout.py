@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer.estimate.timeout import measured_timeout
 from analyzer.ipvs.timers import TimerPhase, expiry_uptime_s, granule_s
+from analyzer.parts.summary import summary_of
 from analyzer.predicted.phase import Sightings
 from analyzer.recording.clock import REACTION_S
 
@@ -38,7 +39,7 @@ def seen(wire_s: np.ndarray, *, late_s: float | np.ndarray = 0.0) -> Sightings:
 def measured(sightings: Sightings) -> Estimate:
     lifetime_s = (sightings.seen_s + sightings.absent_s) / 2 - sightings.last_s
     phase = TimerPhase(hz=HZ, phase_s=PHASE_S, uncertainty_s=0.001)
-    found = measured_timeout([sightings], lifetime_s, HZ, phase, 0.001, POLL_S / 2)
+    found = measured_timeout([sightings], summary_of([lifetime_s]), HZ, phase, 0.001, POLL_S / 2)
     assert found is not None
     return found
 

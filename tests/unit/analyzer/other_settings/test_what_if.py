@@ -160,7 +160,7 @@ def test_an_entry_whose_wait_is_not_known_counts_in_no_group(tmp_path: Path, unk
     waits_s[:unknown] = np.nan
     entries = measured.prediction.entries.assign(timeout_s=waits_s)
     prediction = replace(measured.prediction, entries=entries)
-    found, _ = answer(measured, evidence, prediction, [], caveat=None)
+    found, _ = answer(measured.director, evidence.zero_ns, prediction, [], caveat=None)
     assert groups(found) == [("FIN_WAIT", 20, 10 - unknown)][: unknown != 10]
     assert found.peak_inactive == 10
 

@@ -6,8 +6,17 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from analyzer.parts.mapped import is_whole, mapped, mapped_file_of, release
+from analyzer.parts.mapped import (
+    Copied,
+    copied,
+    is_whole,
+    mapped,
+    mapped_file_of,
+    place_of,
+    release,
+)
 
 
 def test_a_column_of_a_file_leaves_memory_and_is_still_there(tmp_path: Path) -> None:
@@ -55,3 +64,36 @@ def test_a_file_that_was_cut_off_is_known_as_such_not_one_that_grew_or_was_delet
     path.unlink()
     assert is_whole(content)
     assert is_whole(memoryview(b"abc"))
+
+
+def test_a_part_is_read_as_far_as_the_file_still_goes(tmp_path: Path) -> None:
+    path = tmp_path / "capture"
+    path.write_bytes(b"abcdefgh")
+    content = mapped(path)
+    assert bytes(copied(content[2:6])) == b"cdef"
+    os.truncate(path, 4)
+    assert bytes(copied(content[2:6])) == b"cd"
+    assert bytes(copied(content[4:6])) == b""
+    assert bytes(copied(memoryview(b"abc")[1:])) == b"bc"
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_a_part_of_a_file_whose_name_is_gone_is_what_was_mapped(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "capture"
+    path.write_bytes(b"abcdefgh")
+    content = mapped(path)
+    path.unlink()
+    if how == "replaced":
+        path.write_bytes(b"others")
+    assert bytes(copied(content[2:6])) == b"cdef"
+
+
+def test_the_place_of_a_part_is_known_in_a_file_and_in_a_copy(tmp_path: Path) -> None:
+    path = tmp_path / "capture"
+    path.write_bytes(bytes(80))
+    content = mapped(path)
+    file, copy = mapped_file_of(content), copied(content[8:]).obj
+    assert file is not None
+    assert isinstance(copy, Copied)
+    assert place_of(content[8:], file) == copy.first == 8
+    assert place_of(memoryview(copy)[3:], copy) == 3

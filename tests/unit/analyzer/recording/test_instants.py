@@ -25,7 +25,7 @@ from analyzer.observed.entries import (
 from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import Prediction
 from analyzer.recording.directory import Recording, RecordingWriter
-from analyzer.recording.instants import midway_ns, seconds_since
+from analyzer.recording.instants import latest_row, midway_ns, seconds_since
 from analyzer.recording.requests import RequestRows
 from analyzer.wire.segments import Segments
 from tests.unit.analyzer.builders_packets import CLIENT, PORT, VIP, clock, flows, table
@@ -43,6 +43,27 @@ A_DAY_NS = 86_400_000_000_000
 
 instants = st.integers(0, A_DAY_NS).map(lambda since: NOW_NS + since)
 """Of any parity: of 256 of them a float64 keeps one."""
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 6), instants), max_size=12).map(sorted),
+    wanted=st.lists(
+        st.tuples(st.integers(0, 7), instants | st.sampled_from([0, 2**63 - 1])), max_size=12
+    ),
+    apart=st.sampled_from([1, 50_000_000]),  # further apart, a flow and an instant are no number
+)
+def test_the_latest_row_of_a_flow_is_the_last_that_began_by_then(
+    rows: list[tuple[int, int]], wanted: list[tuple[int, int]], apart: int
+) -> None:
+    def columns(pairs: list[tuple[int, int]]) -> Any:
+        flow, at_ns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        return flow * apart, at_ns
+
+    def last(flow: int, by_ns: int) -> int:
+        return max((n for n, (of, at) in enumerate(rows) if of == flow and at <= by_ns), default=-1)
+
+    found = latest_row(*columns(rows), *columns(wanted))
+    assert found.tolist() == [last(*each) for each in wanted]
 
 
 @st.composite

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from analyzer.errors import RecordingError
-from analyzer.parts import Dealt, Rows
-from analyzer.recording.spill import Means, spilled
+from analyzer.parts import IN_MEMORY, Dealt, Rows, by_stretches
+from analyzer.recording.spill import Means, Spill, spilled
 from analyzer.recording.spill.turns import Filling
 from loadgen.session.means.workers import LocalWorkers
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from analyzer.parts import Store
     from analyzer.recording.spill.files import FileColumns
 
 SIZES = [3, 0, 2, 5, 1]
@@ -51,6 +52,34 @@ def made(size: int) -> Rows[int]:
 
 def dealt(size: int) -> Dealt:
     return Dealt(np.arange(size) % 2, {"size": np.full(size, size)})
+
+
+def kept_apart(store: Store, size: int) -> tuple[Path | None, list[int]]:
+    """Where a task's store is, and a column that it kept."""
+    column = by_stretches(store, size, lambda rows: np.arange(size)[rows])
+    if size == SIZES[-1]:
+        raise ValueError("a fault")
+    return store.folder if isinstance(store, Spill) else None, column.tolist()
+
+
+def test_each_task_has_a_store_of_its_own_which_goes_with_it(tmp_path: Path, means: Means) -> None:
+    with spilled(tmp_path, means=means) as store:
+        found = list(store.apart(kept_apart, ((size,) for size in SIZES[:4])))
+        assert [column for _, column in found] == [list(range(size)) for size in SIZES[:4]]
+        folders = {folder for folder, _ in found}
+        assert (len(folders), {folder.parent for folder in folders if folder}) == (
+            4,
+            {store.folder},
+        )
+        with pytest.raises(ValueError, match="a fault"):
+            list(store.apart(kept_apart, ((size,) for size in SIZES)))
+        assert [path.name for path in store.folder.iterdir()] == ["lock"]
+
+
+def test_a_store_without_workers_that_see_it_is_each_tasks_own(tmp_path: Path) -> None:
+    with spilled(tmp_path) as store:
+        assert list(store.apart(kept_apart, [(2,)])) == [(store.folder, [0, 1])]
+    assert list(IN_MEMORY.apart(kept_apart, [(2,)])) == [(None, [0, 1])]
 
 
 def test_rows_are_in_the_order_of_their_tasks_and_numbered_on(tmp_path: Path, means: Means) -> None:

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,15 +23,15 @@ from loadgen.director.connect import connect_directors
 from loadgen.director.links.link import parse_link
 from loadgen.director.polling.poller import Poller
 from loadgen.errors import UsageProblem
-from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Stage
+from loadgen.load.plan import ClosedModel, LoadPlan
+from tests.unit.loadgen.director.polling.builders_polls import take_time
 from tests.unit.loadgen.load.engines.conduct import plan
 from tests.unit.loadgen.servers import OK, Server
 from tests.unit.loadgen.stand_in_director import director_of
-from tests.unit.waiting import until
+from tests.unit.waiting import LIMIT_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from pathlib import Path
 
     from loadgen.cluster.crew import Crew
 
@@ -41,6 +42,17 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers and their directors have all the time that a busy machine takes to answer."""
+    for name in (
+        *("crew.TRIP_S", "burst.SILENT_S"),
+        *("connection.CONNECT_S", "director_client.WAY_S", "director_client.CLOSE_S"),
+    ):
+        monkeypatch.setattr(f"loadgen.cluster.{name}", LIMIT_S)
+    take_time(monkeypatch)
 
 
 @contextmanager
@@ -74,9 +86,16 @@ def started(workers: int) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def scheduler() -> Iterator[str]:
-    with started(2) as cluster:
-        yield cluster.scheduler_address
+def cluster() -> Iterator[Any]:
+    with started(2) as made:
+        yield made
+
+
+@pytest.fixture
+def scheduler(cluster: Any) -> str:
+    """Its address, when both workers are there: one that was killed comes back."""
+    cluster.wait_for_workers(2, timeout=LIMIT_S)
+    return str(cluster.scheduler_address)
 
 
 @pytest.fixture
@@ -110,10 +129,11 @@ def sent(
     load: Callable[[int], LoadPlan],
     meanwhile: Callable[[Burst, Server], Awaitable[None]] = nothing,
     afterwards: Callable[[Burst, Server], Awaitable[None]] = nothing,
+    server: Server | None = None,
     **options: Any,
 ) -> tuple[Burst, Server]:
     """A burst at a server of ours, to its end."""
-    server = Server(OK)
+    server = server or Server(OK)
 
     async def main() -> Burst:
         async with server.running():
@@ -151,10 +171,26 @@ def closed(port: int) -> LoadPlan:
     return replace(plan(port, engine="sockets"), arrivals=ClosedModel(requests=101, concurrency=6))
 
 
-def slow(port: int) -> LoadPlan:
-    """Six seconds of load."""
-    stages = (Stage(duration_s=6.0, rate_per_s=50.0),)
-    return replace(plan(port, engine="sockets"), arrivals=OpenModel(stages=stages))
+def long(port: int) -> LoadPlan:
+    return replace(plan(port, engine="sockets"), arrivals=ClosedModel(requests=300, concurrency=6))
+
+
+@dataclass
+class Holding(Server):
+    """It answers sixty requests, and the others when it is to go on or their client has gone."""
+
+    at_first: int = 60
+    goes_on: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return len(self.requests) > self.at_first
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.holds:
+            await until(lambda: self.goes_on or reader.at_eof() or reader.exception())
+        await super()._answer(reader, writer)
 
 
 def test_the_workers_rows_add_up_to_the_plan_and_begin_at_one_instant(
@@ -283,12 +319,16 @@ def test_each_worker_sends_from_its_own_addresses(scheduler: str, tmp_path: Path
 def test_the_run_goes_on_without_a_worker_that_died_and_nothing_is_sent_twice(
     scheduler: str, tmp_path: Path
 ) -> None:
-    async def kill_one(on: Burst, server: Server) -> None:
-        await until(lambda: len(server.peers) >= 60)
-        process = await on.crew.cluster.run(on.crew.members[1].worker.address, os.getpid)
-        os.kill(process, signal.SIGKILL)
+    holding = Holding()
 
-    burst, server = sent(scheduler, tmp_path / "run", slow, kill_one)
+    async def kill_one(on: Burst, _: Server) -> None:
+        process = await on.crew.cluster.run(on.crew.members[1].worker.address, os.getpid)
+        recorded = Path(on.burst.workers[1].folder, "requests")
+        assert await until(lambda: holding.holds and list(recorded.glob("part-*.parquet")))
+        os.kill(process, signal.SIGKILL)
+        holding.goes_on = True
+
+    burst, server = sent(scheduler, tmp_path / "run", long, kill_one, server=holding)
 
     kept, lost = burst.manifest
     assert (kept["planned"], kept["sent"], kept["lost"], kept["why"]) == (150, 150, 0, None)
@@ -366,19 +406,23 @@ def test_tls_without_keys_is_one_clear_line(scheduler: str, tmp_path: Path) -> N
 def test_a_lost_scheduler_ends_the_load_and_the_run_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("burst.SILENT_S", "burst.ASK_S", "connection.CONNECT_S"):
-        monkeypatch.setattr(f"loadgen.cluster.{name}", 2.0)
     import dask
 
+    monkeypatch.setattr("loadgen.cluster.burst.ASK_S", 2.0)
+    hurried = ("burst.SILENT_S", "connection.CONNECT_S", "connection.ANSWER_S")
     patience = {"distributed.comm.timeouts.connect": "5s"}  # of a cluster that closes without it
-    with dask.config.set(patience), started(1) as cluster:
+    with ExitStack() as afterwards, started(1) as cluster:
+        holding = Holding()
 
-        async def close(_: Burst, server: Server) -> None:
-            await until(lambda: len(server.peers) >= 40)
-            monkeypatch.setattr("loadgen.cluster.connection.ANSWER_S", 2.0)
+        async def close(_: Burst, __: Server) -> None:
+            assert await until(lambda: holding.holds)
+            for name in hurried:
+                monkeypatch.setattr(f"loadgen.cluster.{name}", 2.0)
+            afterwards.enter_context(dask.config.set(patience))
             await asyncio.to_thread(cluster.sync, cluster.scheduler.close)
 
-        burst, server = sent(cluster.scheduler_address, tmp_path / "run", slow, close)
+        address = cluster.scheduler_address
+        burst, server = sent(address, tmp_path / "run", long, close, server=holding)
 
     (row,) = burst.manifest
     assert row["why"] == "scheduler"

@@ -26,7 +26,7 @@ from loadgen.director.links.link import parse_link
 from loadgen.director.links.shell import AnswerTooLong, LinkLost
 from tests.unit.loadgen.cluster.stand_in import StandIn, connected, crew_of
 from tests.unit.loadgen.cluster.test_progress import PLAN
-from tests.unit.waiting import until
+from tests.unit.waiting import LIMIT_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -67,7 +67,7 @@ def test_a_worker_opens_asks_and_closes_the_link() -> None:
 
     async def use(client: WorkerDirectorClient) -> tuple[str, set[str]]:
         await client.open()
-        answer = await client.ask("echo $((6 * 7))", timeout_s=10)
+        answer = await client.ask("echo $((6 * 7))", timeout_s=LIMIT_S)
         await client.close()
         return answer.text, set(client.programs)
 
@@ -92,7 +92,7 @@ def test_a_link_that_never_was_opened_is_not_closed_at_the_worker() -> None:
 
 def test_a_director_that_the_worker_does_not_reach_is_lost_with_the_reason() -> None:
     async def use(client: WorkerDirectorClient) -> None:
-        await client.ask("echo", timeout_s=10)  # by a worker that has not opened it
+        await client.ask("echo", timeout_s=LIMIT_S)  # by a worker that has not opened it
 
     with pytest.raises(LinkLost, match=r"^worker:w,exec:env: not connected$") as caught:
         with_client(use)
@@ -122,7 +122,7 @@ def test_whatever_else_a_worker_answers_is_a_lost_link(answer: object, recorded:
 def test_an_answer_that_is_too_long_is_one_here_too() -> None:
     async def use(client: WorkerDirectorClient) -> None:
         await client.open()
-        await client.ask("seq 1000", timeout_s=10, most_bytes=100)
+        await client.ask("seq 1000", timeout_s=LIMIT_S, most_bytes=100)
 
     with pytest.raises(AnswerTooLong):
         with_client(use)
@@ -154,7 +154,7 @@ def test_a_link_that_nobody_asks_about_any_more_is_closed(
 
     async def use(client: WorkerDirectorClient) -> None:
         await client.open()
-        await client.ask("sleep 0.2", timeout_s=10)  # longer than the lease, and waited for
+        await client.ask("sleep 0.2", timeout_s=LIMIT_S)  # longer than the lease, and waited for
         (held,) = links.held_links.values()
         assert await until(lambda: not links.held_links)
         assert await until(lambda: held.is_closed)
@@ -165,10 +165,10 @@ def test_a_link_that_nobody_asks_about_any_more_is_closed(
 def test_a_question_that_is_given_up_is_not_answered_by_the_next_one() -> None:
     async def use(client: WorkerDirectorClient) -> str:
         await client.open()
-        given_up = asyncio.create_task(client.ask("sleep 0.1; echo first", timeout_s=10))
+        given_up = asyncio.create_task(client.ask("sleep 0.1; echo first", timeout_s=LIMIT_S))
         await asyncio.sleep(0.03)
         given_up.cancel()
-        return (await client.ask("echo second", timeout_s=10)).text
+        return (await client.ask("echo second", timeout_s=LIMIT_S)).text
 
     async def apart(_: str, question: Any) -> Any:
         """As Dask does it: what is begun at a worker goes on there."""
@@ -203,7 +203,7 @@ def test_instants_are_in_our_clock_and_as_sure_as_the_workers_is() -> None:
 
         cluster.answers["ask_director"] = an_hour_ahead
         began_ns = time.time_ns()
-        answer = await client.ask("echo", timeout_s=10)
+        answer = await client.ask("echo", timeout_s=LIMIT_S)
         assert began_ns + 28_000_000 < answer.asked_ns < answer.answered_ns
         return answer.answered_ns, time.time_ns()
 

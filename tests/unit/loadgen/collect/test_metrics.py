@@ -20,6 +20,7 @@ from loadgen.live.http_server import REQUEST_WITHIN_S
 from loadgen.live.view import DrainForecast, View
 from loadgen.session.listening import listen
 from tests.unit.loadgen.collect.builders_view import NOW_NS, director, server, view
+from tests.unit.waiting import LIMIT_S
 
 STATS = """\
    Total Incoming Outgoing         Incoming         Outgoing
@@ -43,7 +44,7 @@ def scraped(what: View) -> str:
     return asyncio.run(go())
 
 
-def metrics(what: View, within_s: float = 5) -> MetricsServer:
+def metrics(what: View, within_s: float = LIMIT_S) -> MetricsServer:
     listening = listen("--openmetrics", "127.0.0.1", 0)
     return MetricsServer((ViewCollector(lambda: what),), listening, lambda _: None, within_s)
 
@@ -168,8 +169,8 @@ def test_who_does_not_end_a_request_is_left(sent: bytes) -> None:
     async def go() -> float:
         async with metrics(view(director(server())), within_s=0.3) as found:
             port = int(found.url.split(":")[2].split("/")[0])
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
             began_s = time.monotonic()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
             for byte in sent:  # one at a time, as slowloris sends them
                 writer.write(bytes([byte]))
             await asyncio.wait_for(reader.read(), REQUEST_WITHIN_S)

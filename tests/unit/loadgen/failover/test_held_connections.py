@@ -8,7 +8,8 @@ import socket
 import struct
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,67 +20,78 @@ from loadgen.lab.hosts import nginx
 from loadgen.lab.topology.model import exercise
 from loadgen.load.plan import ClosedModel, LoadPlan
 from loadgen.target import Target
-from tests.unit.waiting import wait_until
+from tests.unit.loadgen.servers import own_address
+from tests.unit.waiting import LIMIT_S, until, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK = own_address()
+PORT = 8080
 
 
-def free_port() -> int:
+def listens() -> bool:
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((LOOPBACK, port)) == 0
+        return probe.connect_ex((LOOPBACK, PORT)) == 0
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[int]:
+def server(tmp_path: Path) -> Iterator[None]:
     """The lab's own nginx on loopback."""
     if shutil.which("nginx", path="/usr/sbin:/usr/bin") is None:
         pytest.skip("no nginx")
-    topology, port = exercise(), free_port()
+    topology = exercise()
     text = nginx.config(topology, topology.host("srv01"), in_guest=True)
     (tmp_path / "nginx.conf").write_text(
-        text.replace(f"listen {topology.port} ", f"listen {LOOPBACK}:{port} ")
+        text.replace(f"listen {topology.port} ", f"listen {LOOPBACK}:{PORT} ")
     )
     argv = ["/usr/sbin/nginx", "-p", f"{tmp_path}/", "-c", "nginx.conf", "-e", "error.log"]
     with subprocess.Popen(argv) as process:
-        assert wait_until(lambda: listens(port))
-        yield port
+        assert wait_until(listens)
+        yield
         process.terminate()
 
 
-def hold(path: Path, port: int, seconds: float) -> pd.DataFrame:
+def hold(path: Path, pieces: int) -> tuple[pd.DataFrame, float]:
+    """What happened to connections until each had so many words or pieces; how long that took."""
     recording = RecordingWriter(path, {})
-    plan = LoadPlan(target=Target(vip=LOOPBACK, port=port), arrivals=ClosedModel(requests=1))
+    plan = LoadPlan(target=Target(vip=LOOPBACK, port=PORT), arrivals=ClosedModel(requests=1))
     activity = HeldConnections(plan, Paths(dialogue="/", download=nginx.DOWNLOAD_PATH), recording)
+    opened: Counter[str] = Counter()
+    downloaded: Counter[int] = Counter()
 
-    async def live() -> None:
+    def note(row: Mapping[str, Any]) -> None:
+        opened[row["kind"]] += row["change"] == "opened"
+        downloaded[row["connection"]] += row["kind"] == "download" and row["change"] == "progress"
+
+    def enough() -> bool:
+        had = [count for count in downloaded.values() if count >= pieces]
+        return set(opened.values()) == {held.EACH} and len(had) == held.EACH
+
+    async def live() -> float:
+        began_s = time.monotonic()
         async with activity:
-            await asyncio.sleep(seconds)  # what is measured is bytes a second
+            assert await until(enough)
+            return time.monotonic() - began_s
 
-    asyncio.run(live())
+    recording.follow("in_flight", note)
+    took_s = asyncio.run(live())
     recording.close("completed")
-    return Recording.open(path).table("in_flight")
+    return Recording.open(path).table("in_flight"), took_s
 
 
-def test_ten_of_each_kind_are_open_and_talk(server: int, tmp_path: Path) -> None:
-    rows = hold(tmp_path / "run", server, 2.2)
+@pytest.mark.usefixtures("server")
+def test_ten_of_each_kind_are_open_and_talk(tmp_path: Path) -> None:
+    rows, took_s = hold(tmp_path / "run", pieces=8)
     by_kind = rows.groupby("kind")["connection"].nunique()
     assert dict(by_kind) == {"dialogue": 10, "download": 10, "idle": 10}
     assert set(rows["change"]) == {"opened", "progress"}
     pieces = rows[(rows["kind"] == "download") & (rows["change"] == "progress")]
     each = pieces.groupby("connection")["at"].count()
-    assert each.between(8, 30).all()  # a kilobyte each tenth of a second
+    assert each.between(8, 8 + 10 * took_s).all()  # a kilobyte each tenth of a second
 
 
 def test_a_reset_is_recorded_and_the_connection_followed_by_another(
@@ -90,10 +102,11 @@ def test_a_reset_is_recorded_and_the_connection_followed_by_another(
     with socket.create_server((LOOPBACK, 0)) as listener:
         listener.settimeout(0.05)
         port = listener.getsockname()[1]
-        stop = time.monotonic() + 1.0
+        resets: Counter[str] = Counter()
 
         def reset_all() -> None:
-            while time.monotonic() < stop:
+            end_s = time.monotonic() + LIMIT_S
+            while min(resets["dialogue"], resets["idle"]) < 2 and time.monotonic() < end_s:
                 try:
                     client, _ = listener.accept()
                 except TimeoutError:
@@ -103,6 +116,9 @@ def test_a_reset_is_recorded_and_the_connection_followed_by_another(
                 client.close()
 
         recording = RecordingWriter(tmp_path / "run", {})
+        recording.follow(
+            "in_flight", lambda row: resets.update([row["kind"]] * (row["change"] == "reset"))
+        )
         plan = LoadPlan(target=Target(vip=LOOPBACK, port=port), arrivals=ClosedModel(requests=1))
 
         async def live() -> None:

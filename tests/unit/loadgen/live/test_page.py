@@ -225,9 +225,9 @@ def test_half_a_request_is_left_after_a_while(tmp_path: Path) -> None:
         server = PageServer("127.0.0.1", 0, within_s=0.3)
         async with LivePage(server, sources, recording, lambda _: None):
             port = int(server.url.split(":")[2].split("/")[0])
+            began_s = time.monotonic()
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET / HTTP/1.1\r\nHost: 127")
-            began_s = time.monotonic()
             assert await asyncio.wait_for(reader.read(), REQUEST_WITHIN_S) == b""
             writer.close()
         server.hand_over(tmp_path / "nobody-asked-for-it")

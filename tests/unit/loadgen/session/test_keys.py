@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.recording.directory import Recording
+from tests.unit.waiting import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,16 +56,15 @@ def test_a_burst_is_ended_cleanly(
         os.close(terminal)
         shown = threading.Thread(target=drain, args=(keyboard,))
         shown.start()
-        listener.settimeout(20)
+        listener.settimeout(LIMIT_S)
         clients = [listener.accept()[0] for _ in range(SENDERS)]
         for client in clients:  # its request has come, and is answered by nobody
-            client.settimeout(20)
+            client.settimeout(LIMIT_S)
             assert client.recv(1, socket.MSG_PEEK)
         end(started, keyboard)
-        assert started.wait(20) == 130
+        assert started.wait(LIMIT_S) == 130
         shown.join()
         for client in clients:
-            client.settimeout(5)
             while client.recv(4096):  # the request, and then the end: no socket is left
                 pass
             client.close()

@@ -16,7 +16,7 @@ from loadgen.sockets import watch as sockets
 from loadgen.sockets.sock_diag import SocketsRefused
 from loadgen.sockets.watch import SocketWatch, socket_watches
 from loadgen.target import Target
-from tests.unit.waiting import turns, until
+from tests.unit.waiting import LIMIT_S, turns, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -76,6 +76,13 @@ def record(
     return Recording.open(path)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host has all the time that a busy machine takes to answer."""
+    monkeypatch.setattr(sockets, "_ANSWER_S", LIMIT_S)
+    monkeypatch.setattr(sockets, "_LAST_COUNT_S", LIMIT_S)
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "INTERVAL_S", 0)
@@ -100,7 +107,10 @@ def test_a_state_that_was_seen_is_recorded_until_the_end(tmp_path: Path) -> None
     assert set(counts["ESTABLISHED"]) == {0}
 
 
-def test_the_last_count_is_taken_at_the_end_however_short_the_run(tmp_path: Path) -> None:
+def test_the_last_count_is_taken_at_the_end_however_short_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "INTERVAL_S", 2 * LIMIT_S)
     recorded = watched(tmp_path / "r", ScriptedHost({"TIME_WAIT": 1}, {"TIME_WAIT": 2}), 1)
     rows = recorded.table("sockets")
     assert list(rows[rows["state"] == "TIME_WAIT"]["count"]) == [1, 2]

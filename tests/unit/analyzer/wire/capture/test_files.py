@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from analyzer.errors import ParseError
 from analyzer.parts.mapped import mapped
-from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
+from analyzer.wire.capture.files import CHUNK_BYTES, chunks_of, frame_chunks
 from tests.unit.analyzer.builders_packets import (
     ACK,
     FIN,
@@ -338,23 +338,35 @@ def test_a_second_header_that_was_cut_off_is_unread(kept: int) -> None:
     assert 0 <= sum(frames.unread for frames in found) <= kept
 
 
-@pytest.mark.parametrize("kind", ["pcap", "pcapng"])
-def test_a_file_that_is_cut_off_while_it_is_read_gives_what_was_read(
-    tmp_path: Path, kind: str
-) -> None:
-    packets = [(AT_NS + n * NS, request(ACK, port=40000 + n)) for n in range(200)]
-    blocks = [Block(at_ns, frame) for at_ns, frame in packets]
-    content = pcap(packets) if kind == "pcap" else pcapng([Interface(), *blocks])
-    path, part_bytes = tmp_path / "capture", len(content) // 4
+def test_a_pcap_that_is_cut_off_while_it_is_read_gives_what_was_read(tmp_path: Path) -> None:
+    frame = bytes(60_000)
+    content = pcap([(AT_NS + n * NS, frame) for n in range(20)], snap=len(frame))
+    path = tmp_path / "capture"
     path.write_bytes(content)
     mapped_content = mapped(path)
-    found = frame_chunks(mapped_content, part_bytes)
+    found = chunks_of(mapped_content, 10_000)  # several are read at once, and some way beyond
+    at_ns = [next(found).alone().frames().at_ns]
+    os.truncate(path, 3)
+    *others, rest = (chunk.alone().frames() for chunk in found)
+    at_ns += [frames.at_ns for frames in others]
+    read = sum(map(len, at_ns))
+    assert 0 < read < 10
+    assert np.concatenate(at_ns).tolist() == [AT_NS + n * NS for n in range(read)]
+    assert not len(rest.at_ns)
+    assert rest.unread == len(content) - 24 - read * (16 + len(frame))
+    (nothing,) = chunks_of(mapped_content)
+    assert nothing.alone().frames().unread == len(content)
+
+
+def test_a_pcapng_that_is_cut_off_between_two_chunks_gives_what_was_read(tmp_path: Path) -> None:
+    blocks = [Block(AT_NS + n * NS, request(ACK, port=40000 + n)) for n in range(200)]
+    content = pcapng([Interface(), *blocks])
+    path = tmp_path / "capture"
+    path.write_bytes(content)
+    found = frame_chunks(mapped(path), len(content) // 4)
     first = next(found)
     assert 0 < len(first.at_ns) < 100
     os.truncate(path, len(content) // 2)
     (rest,) = found
     assert not len(rest.at_ns)
-    end = int(first.start[-1] + first.length[-1])
-    assert 0 <= len(content) - end - rest.unread < 8  # a block of pcapng has an end
-    (nothing,) = frame_chunks(mapped_content)
-    assert nothing.unread == len(content)
+    assert rest.unread == len(content) - int(first.start[-1] + first.length[-1]) - 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -12,25 +13,36 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from loadgen.capture import tcpdump
 from loadgen.capture.events import NO_PACKETS
 from loadgen.capture.model import CapturePlan
 from loadgen.capture.remote.capture import RemoteCapture
 from loadgen.capture.remote.clock import ClockOffset, measure_offset, offset_of
+from loadgen.capture.remote.tcpdump import FarTcpdump
 from loadgen.director.links.link import Link, parse_link
 from loadgen.director.links.shell import ShellAnswer
 from loadgen.target import Target
+from tests.unit.loadgen.servers import own_address
 from tests.unit.loadgen.wire import needs_root, packets_of
-from tests.unit.waiting import until
+from tests.unit.waiting import LIMIT_S, until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-HOST, PORT = "127.0.0.1", 9
+HOST, PORT = own_address(), 9
 REFUSED_PACKETS = 2  # a SYN and the RST to it
 needs_tcpdump = pytest.mark.skipif(
     shutil.which("tcpdump") is None or os.geteuid() != 0, reason="tcpdump, as root"
 )
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The far side has all the time that a busy machine takes; packets are waited for."""
+    monkeypatch.setattr(tcpdump, "RING_S", 0)
+    for name in ("capture._READ_OUT_S", "clock._ANSWER_S", "tcpdump._START_S", "tcpdump._END_S"):
+        monkeypatch.setattr(f"loadgen.capture.remote.{name}", LIMIT_S)
 
 
 @dataclass(frozen=True)
@@ -49,9 +61,19 @@ def run(
     *,
     interface: str | None = None,
     connections: int = 5,
+    when_seen: Callable[[], object] = lambda: None,
     till_event: bool = False,
 ) -> Ran:
-    """Connections to a port where nobody listens, captured through a link."""
+    """Connections to a port where nobody listens, captured through a link.
+
+    Args:
+        path: of the run.
+        link: to the host that captures.
+        interface: there.
+        connections: how many.
+        when_seen: called when their packets have come.
+        till_event: an event is waited for after that.
+    """
     events: list[dict[str, Any]] = []
     said: list[str] = []
     plan = CapturePlan(targets=(Target(vip=HOST, port=PORT),), path=path / "capture.pcap")
@@ -64,6 +86,9 @@ def run(
             for _ in range(connections):
                 with socket.socket() as sock:
                     sock.connect_ex((HOST, PORT))
+            seen = REFUSED_PACKETS * connections
+            assert await until(lambda: capture.packets >= seen or said)
+            when_seen()
             assert not till_event or await until(lambda: events)
 
     asyncio.run(main())
@@ -118,12 +143,30 @@ def test_an_interface_that_is_not_there_is_reported_in_tcpdumps_words(tmp_path: 
 
 @needs_tcpdump
 def test_a_link_that_is_cut_off_is_an_event_and_leaves_what_was_captured(tmp_path: Path) -> None:
-    link = link_of(["timeout", "--signal=KILL", "1.5", "sh"])
-    ran = run(tmp_path, link, till_event=True)
+    link = link_of(["sh", "-c", f"echo $$ >{tmp_path}/pid; exec sh"])
+
+    def cut_off() -> None:
+        os.killpg(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+    ran = run(tmp_path, link, when_seen=cut_off, till_event=True)
     assert [event["kind"] for event in ran.events] == ["capture-stopped"]
     assert ran.events[0]["host"] == "bal01"
     assert len(list(packets_of(ran.path))) == 5 * REFUSED_PACKETS
     assert any("packets from" in row["what"] for row in ran.capture.not_measured())
+
+
+def test_at_its_end_tcpdump_has_time_for_a_last_look_into_its_ring(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept_s: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept_s.append(seconds)
+
+    monkeypatch.setattr(tcpdump, "RING_S", 1.5)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    asyncio.run(FarTcpdump(link_of(["sh"])).end())
+    assert slept_s == [1.5]
 
 
 @needs_root

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from loadgen.director.links import conntrack
+from tests.unit.waiting import LIMIT_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ def asked(tmp_path: Path, programs: dict[str, str], *, tracks: bool = True) -> s
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=LIMIT_S,
         check=True,
     )
     assert done.stderr == ""

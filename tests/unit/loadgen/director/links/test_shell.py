@@ -16,7 +16,7 @@ import uvloop
 
 from loadgen.director.links.link import Link, parse_link
 from loadgen.director.links.shell import AnswerTooLong, LinkLost, Shell
-from tests.unit.waiting import until
+from tests.unit.waiting import LIMIT_S, turns, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -45,7 +45,7 @@ def with_shell(
 def ask(*scripts: str) -> list[str]:
     async def use(shell: Shell) -> list[str]:
         answers = [
-            await shell.ask(script, timeout_s=20, most_bytes=2_000_000) for script in scripts
+            await shell.ask(script, timeout_s=LIMIT_S, most_bytes=2_000_000) for script in scripts
         ]
         return [answer.text for answer in answers]
 
@@ -79,7 +79,7 @@ def test_a_long_answer_comes_whole() -> None:
 
 def test_an_answer_knows_when_it_was_asked_and_when_it_was_there() -> None:
     before_ns = time.time_ns()
-    answer = with_shell(lambda shell: shell.ask("echo", timeout_s=20))
+    answer = with_shell(lambda shell: shell.ask("echo", timeout_s=LIMIT_S))
     assert before_ns <= answer.asked_ns <= answer.answered_ns <= time.time_ns()
 
 
@@ -87,9 +87,9 @@ def test_output_that_looks_like_an_end_mark_is_output() -> None:
     async def use(shell: Shell) -> tuple[str, str]:
         mark = shell.mark
         script = f"echo @0123456789abcdef; printf '%s' '{mark[:-1]}'; printf '%s\\n' 'x{mark[1:]}'"
-        hostile = await shell.ask(script, timeout_s=20)
+        hostile = await shell.ask(script, timeout_s=LIMIT_S)
         return hostile.text.replace(mark[:-1], "<nearly>"), (
-            await shell.ask("echo next", timeout_s=20)
+            await shell.ask("echo next", timeout_s=LIMIT_S)
         ).text
 
     hostile, after = with_shell(use)
@@ -101,7 +101,7 @@ def test_no_two_shells_have_the_same_mark() -> None:
     assert len({Shell(LOCAL).mark for _ in range(50)}) == 50
 
 
-def lost(script: str, *, timeout_s: float = 20, link: Link = LOCAL) -> str:
+def lost(script: str, *, timeout_s: float = LIMIT_S, link: Link = LOCAL) -> str:
     """The message of the link that is lost by a command."""
 
     async def use(shell: Shell) -> str:
@@ -137,7 +137,7 @@ def test_any_amount_of_complaints_holds_no_answer_up() -> None:
 
     async def use(shell: Shell) -> list[str]:
         complaining = "yes 'a warning' | head -c 2000000 >&2; echo answered"
-        return [(await shell.ask(complaining, timeout_s=20)).text for _ in range(3)]
+        return [(await shell.ask(complaining, timeout_s=LIMIT_S)).text for _ in range(3)]
 
     assert with_shell(use) == ["answered\n"] * 3
 
@@ -179,9 +179,9 @@ def test_a_link_that_cannot_be_opened_says_why(spec: str, says: str) -> None:
 def test_a_lost_link_can_be_opened_again() -> None:
     async def use(shell: Shell) -> str:
         with pytest.raises(LinkLost):
-            await shell.ask("echo half; exit 1", timeout_s=20)
+            await shell.ask("echo half; exit 1", timeout_s=LIMIT_S)
         await shell.open()
-        return (await shell.ask("echo whole", timeout_s=20)).text
+        return (await shell.ask("echo whole", timeout_s=LIMIT_S)).text
 
     assert with_shell(use) == "whole\n"
 
@@ -196,9 +196,24 @@ def test_closing_twice_does_no_harm() -> None:
 
 def test_a_shell_that_ignores_the_end_is_ended_all_the_same() -> None:
     async def use(shell: Shell) -> bool:
-        pid = (await shell.ask("trap '' TERM; echo $$", timeout_s=20)).text.strip()
+        pid = (await shell.ask("trap '' TERM; echo $$", timeout_s=LIMIT_S)).text.strip()
         assert Path("/proc", pid).exists()
         await shell.close()
+        return Path("/proc", pid).exists()
+
+    assert not with_shell(use)
+
+
+def test_a_close_that_is_cancelled_leaves_no_process() -> None:
+    """As when a run ends while a director is lost that does not listen any more."""
+
+    async def use(shell: Shell) -> bool:
+        pid = (await shell.ask("trap '' TERM; echo $$", timeout_s=LIMIT_S)).text.strip()
+        closing = asyncio.create_task(shell.close())
+        await turns()
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
         return Path("/proc", pid).exists()
 
     assert not with_shell(use)
@@ -210,7 +225,7 @@ def test_a_prefix_that_gives_a_terminal_does_no_harm() -> None:
 
     async def use(shell: Shell) -> list[str]:
         scripts = ("[ -t 0 ] && echo a terminal", "echo one; echo two", "x=7", "echo $x")
-        return [(await shell.ask(script, timeout_s=20)).text for script in scripts]
+        return [(await shell.ask(script, timeout_s=LIMIT_S)).text for script in scripts]
 
     texts = with_shell(use, parse_link("exec:script -qe /dev/null -c"))
     assert texts == ["a terminal\n", "one\ntwo\n", "", "7\n"]
@@ -222,7 +237,7 @@ def test_a_prefix_may_take_its_command_as_one_argument(tmp_path: Path) -> None:
     wrapper.chmod(0o755)
 
     async def use(shell: Shell) -> str:
-        return (await shell.ask("echo there", timeout_s=20)).text
+        return (await shell.ask("echo there", timeout_s=LIMIT_S)).text
 
     assert with_shell(use, parse_link(f"exec:{wrapper} ssh bal01 -c")) == "there\n"
 
@@ -234,7 +249,7 @@ def test_a_shell_that_went_before_it_was_asked_is_a_lost_link(
     async def main() -> None:
         shell = Shell(LOCAL)
         await shell.open()
-        pid = int((await shell.ask("echo $$", timeout_s=20)).text)
+        pid = int((await shell.ask("echo $$", timeout_s=LIMIT_S)).text)
         os.kill(pid, signal.SIGKILL)
         assert await until(lambda: not Path("/proc", str(pid)).exists())
         try:
@@ -252,7 +267,7 @@ def test_an_answer_that_is_too_long_is_not_kept_by_its_error() -> None:
 
     async def use(shell: Shell) -> list[int]:
         with pytest.raises(AnswerTooLong) as raised:
-            await shell.ask("yes | head -c 3000000", timeout_s=20, most_bytes=2_000_000)
+            await shell.ask("yes | head -c 3000000", timeout_s=LIMIT_S, most_bytes=2_000_000)
         cause = raised.value.__context__
         assert cause is not None
         frames = walk_tb(cause.__traceback__)

@@ -19,9 +19,12 @@ from tests.unit.loadgen.director.fakes import (
     SERVICES,
     FakeShell,
 )
+from tests.unit.waiting import LIMIT_S
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from loadgen.director.links.client import DirectorClient
 
@@ -39,6 +42,12 @@ TCP  192.168.10.2:80                     8       44        0     2867        0
 """
 
 SETTINGS = "@timeouts\nTimeout (tcp tcpfin udp): 900 {} 300\n@daemon\n@sysctl\n@end\n"
+
+
+def take_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no director lost because a busy machine did not let it answer for three seconds."""
+    for module in ("poller", "counter_polls", "settings_polls", "table_polls"):
+        monkeypatch.setattr(f"loadgen.director.polling.{module}.POLL_TIMEOUT_S", LIMIT_S)
 
 
 def uptime(seconds: float = 1000.0) -> str:

@@ -38,12 +38,12 @@ def test_a_poll_lies_between_the_asking_and_the_answer(tmp_path: Path) -> None:
 
 
 def test_the_offset_is_this_polls_reading_of_the_boot_less_the_first(tmp_path: Path) -> None:
-    boot_s = time.time() - 5000
+    boot_s = time.time_ns() / 1e9 - 5000
 
     def now(_: str) -> str:
         if len(fake.asked) == 4:
             fake.texts.clear()
-        return answer(at_s=time.time() - boot_s)
+        return answer(at_s=time.time_ns() / 1e9 - boot_s)
 
     fake = FakeShell(now)
     boot_ns = round(boot_s * 1e9) - 3_000_000_000

@@ -21,7 +21,7 @@ from loadgen.director.timeouts.change import TimeoutsChange
 from loadgen.director.timeouts.present import TimeoutsRefused
 from loadgen.director.timeouts.restore import LeftTimeouts, due, put_back_left
 from loadgen.errors import RunFailed, UsageProblem
-from tests.unit.waiting import until
+from tests.unit.waiting import LIMIT_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -335,7 +335,7 @@ def test_giving_up_ends_the_wait_for_a_lost_link() -> None:
             director.refusals = 10**9
             change.give_up()
 
-    asyncio.run(asyncio.wait_for(sweep(), 5))
+    asyncio.run(asyncio.wait_for(sweep(), LIMIT_S))
     assert "DOES NOT HAVE" in said.text
 
 

@@ -19,6 +19,9 @@ from loadgen.lab.topology.model import exercise
 if TYPE_CHECKING:
     from pathlib import Path
 
+OURS = f"unit-test-{os.getpid()}-"
+"""The mark of what these tests start: others may be running beside them."""
+
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 
@@ -37,11 +40,11 @@ def test_a_zombie_does_not_live() -> None:
 
 
 def test_a_marked_process_is_found_and_ended_whatever_it_stands_in() -> None:
-    child = subprocess.Popen(SLEEP, env={**os.environ, MARK: "unit-test"})
-    found = processes.of_lab("unit-test", set())
+    child = subprocess.Popen(SLEEP, env={**os.environ, MARK: OURS})
+    found = processes.of_lab(OURS, set())
     assert found == {child.pid}
-    assert processes.of_lab("unit", set()) == set()  # another lab's, whose name is a beginning
-    processes.stop(lambda: processes.of_lab("unit-test", set()) - _zombies(child))
+    assert processes.of_lab(OURS[:-1], set()) == set()  # another lab's, whose name is a beginning
+    processes.stop(lambda: processes.of_lab(OURS, set()) - _zombies(child))
     assert child.wait() != 0
 
 

@@ -114,10 +114,11 @@ def sent_until(
     enough: Callable[[Kept], bool],
     requests: int = 5,
     concurrency: int = 1,
+    outlet: Kept | None = None,
     **more: Any,
 ) -> list[dict[str, Any]]:
     """The rows of a plan that is stopped as soon as it is enough."""
-    outlet = Kept()
+    outlet = outlet or Kept()
 
     async def main() -> None:
         async with server.running():

@@ -101,6 +101,7 @@ def test_only_the_last_request_of_a_connection_asks_the_server_to_close(engine: 
     }
 
 
+@pytest.mark.usefixtures("without_stalls")
 def test_the_hold_comes_after_the_last_request(engine: str) -> None:
     hold = Hold(given_s=(0.1,))
     for rows in connections(sent(engine, kept_alive(), 4, hold=hold, requests_per_connection=2)):
@@ -125,7 +126,7 @@ def test_where_the_server_closes_after_three_the_rest_goes_on_on_a_new_connectio
     engine: str, announces: bool, think_s: float
 ) -> None:
     """Unannounced and without a pause, the next request may cross the server's FIN."""
-    server = kept_alive(closes_after=3, announces=announces)
+    server = kept_alive(closes_after=3, announces=announces, closes_at_once=bool(think_s))
     model = ClosedModel(requests=10, think_s=think_s)
     rows = sent(engine, server, arrivals=model, requests_per_connection=10)
     assert [row["number"] for row in rows] == list(range(10))
@@ -174,6 +175,7 @@ def test_a_schedule_begins_connections_at_its_rate_over_their_requests(engine: s
     assert {later - earlier for earlier, later in pairwise(due)} == {30_000_000}
 
 
+@pytest.mark.usefixtures("without_stalls")
 def test_when_time_is_up_a_connection_ends_by_our_fin_with_requests_left(engine: str) -> None:
     model = ClosedModel(duration_s=0.15, think_s=0.02)
     server = kept_alive()

@@ -100,6 +100,7 @@ def test_a_server_that_hangs_up_during_the_tls_handshake_is_no_refusal() -> None
     assert row["error"].startswith("TLS: ")
 
 
+@pytest.mark.usefixtures("without_stalls_in_http")
 def test_a_server_that_never_answers_the_tls_handshake_times_out_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -95,11 +95,11 @@ class Stand:
         self,
         plan: LoadPlan,
         when_sent: Callable[[], None] = lambda: None,
-        limit_s: float = LIMIT_S,
+        enough: Callable[[Losing], bool] = lambda outlet: outlet.has_sent,
     ) -> tuple[list[dict[str, Any]], Losing]:
-        """The rows of a plan, stopped when all has been sent and ``when_sent`` has returned.
+        """The rows of a plan, stopped when it is enough and ``when_sent`` has returned.
 
-        It is stopped after ``limit_s`` in any case.
+        That is when all has been sent, unless given.
         """
         outlet = Losing()
         (share,) = parts(plan, time.time_ns())
@@ -107,7 +107,7 @@ class Stand:
         def body() -> None:
             sending = threading.Thread(target=_in, args=(self.client, lambda: send(share, outlet)))
             sending.start()
-            wait_until(lambda: outlet.has_sent or not sending.is_alive(), limit_s)
+            wait_until(lambda: enough(outlet) or not sending.is_alive(), LIMIT_S)
             try:
                 when_sent()
             finally:

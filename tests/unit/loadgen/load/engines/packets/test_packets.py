@@ -142,6 +142,7 @@ def test_each_connection_is_held_for_its_own_time(here: Stand) -> None:
     assert wait_until(lambda: latest_ns() < 0.1e9)  # a machine that is busy stalls now and then
 
 
+@pytest.mark.usefixtures("without_stalls")
 @pytest.mark.parametrize(
     ("close", "since"),
     [("reset-syn", "connected"), ("reset-open", "connected"), ("reset-answer", "first_byte")],
@@ -219,7 +220,9 @@ def test_an_error_of_the_servers_is_the_rows(here: Stand) -> None:
 
 def test_what_is_under_way_at_the_end_is_interrupted(here: Stand) -> None:
     target = Target(vip=NOBODY, port=80)
-    rows, _ = here.carry_out(here.plan(100, 10, target=target), limit_s=1)
+    rows, _ = here.carry_out(
+        here.plan(100, 10, target=target), enough=lambda outlet: outlet.most_under_way == 10
+    )
     once_each(rows, 10)
     assert {row["error"] for row in rows} == {"interrupted"}
 
@@ -231,6 +234,7 @@ def test_a_port_where_nobody_listens_refuses(version: int, vip: str, here: Stand
     assert {row["error"] for row in rows} == {"connection refused"}
 
 
+@pytest.mark.usefixtures("without_stalls")
 def test_a_server_that_does_not_answer_is_asked_again_and_then_given_up(here: Stand) -> None:
     target = Target(vip=NOBODY, port=80)
     rows, outlet = here.carry_out(here.plan(3, target=target, connect_timeout_s=1.5))
