@@ -49,6 +49,10 @@ class Answers:
     unanswered: Bools
     rejected: Bools
 
+    def only(self, rows: slice) -> Answers:
+        """The fate of some of the segments."""
+        return Answers(**{field.name: getattr(self, field.name)[rows] for field in fields(Answers)})
+
 
 def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers:
     """The fate of the segments that passed a director, or were sent to it.
