@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.compared.servers import last_syn_ns, servers_by_segment
-from analyzer.ipvs.states import Flag
+from analyzer.compared.server_changes import handled_by_servers
 from analyzer.parts import by_stretches
 from analyzer.predicted.outages import not_taken, outages, unsure
 from analyzer.predicted.replay import handling
 from analyzer.predicted.rules import segments_passed
-from analyzer.predicted.weightless import weightless
-from analyzer.predicted.weights import weights_of
 from analyzer.results import NotMeasured
 from analyzer.units import NS_PER_S
 from analyzer.wire.answers import answers
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
     import numpy.typing as npt
-    import pandas as pd
 
     from analyzer.evidence.evidence import Evidence
     from analyzer.observed.parted import Parted
@@ -150,23 +144,13 @@ def _handled(
     """How the director handled each segment; and those that a removal or return leaves open."""
     record = evidence.by_director[director.name]
     rejects = evidence.forwarding != "nat" and not _serves_itself(record)
-    masks = {"dropped": _dropped(segments, out, answered.rejected if rejects else None)}
-    undecided = np.zeros(len(segments.flow), dtype=bool)
-    absences = record.absences
-    weights = weights_of(record.services, evidence.events, margin_ns)
-    if len(absences) or weights:
-        servers = servers_by_segment(segments, tracked, evidence, margin_ns)
-        nodest = director.expire_nodest_conn
-        removed, undecided = _removed(
-            segments, absences, servers, answered, margin_ns, nodest=nodest
-        )
-        more = (
-            weightless(segments, weights, director, evidence, tracked, servers, margin_ns),
-            removed,
-        )
-        for name, mask in (pair for masked in more for pair in masked.items()):
-            masks[name] = masks.get(name, False) | mask
-    return handling(len(segments.flow), **masks), undecided
+    dropped = _dropped(segments, out, answered.rejected if rejects else None)
+    by_servers = handled_by_servers(segments, director, evidence, tracked, answered, margin_ns)
+    if by_servers is None:
+        nothing = np.zeros(len(segments.flow), dtype=bool)
+        return handling(len(segments.flow), dropped=dropped), nothing
+    handled, undecided = by_servers
+    return replace(handled, dropped=handled.dropped | dropped), undecided
 
 
 def _dropped(segments: Segments, out: tuple[Outage, ...], rejected: Bools | None) -> Bools:
@@ -182,63 +166,3 @@ def _dropped(segments: Segments, out: tuple[Outage, ...], rejected: Bools | None
 def _serves_itself(record: DirectorRecord) -> bool:
     """Whether the director is one of its real servers: its resets may then be a server's."""
     return bool((record.services["forwarding"] == "local").any())
-
-
-def _removed(
-    segments: Segments,
-    absences: pd.DataFrame,
-    servers: pd.Series,
-    answered: Answers,
-    margin_ns: int,
-    *,
-    nodest: bool,
-) -> tuple[dict[str, Bools], Bools]:
-    """Segments to entries of real servers that were removed, and those for which that is not known.
-
-    Without expire_nodest_conn the director drops them until the server is back. With it the entries
-    are deleted at once: the segments find none, until a SYN makes a new one. What a server sends
-    passes all the same.
-    """
-    is_syn = (segments.flag == Flag.SYN) & segments.to_vip
-    names = ("expire_nodest", "dropped", "unavailable")
-    masks = {name: np.zeros(len(segments.flow), dtype=bool) for name in names}
-    undecided = np.zeros(len(segments.flow), dtype=bool)
-    began_ns = last_syn_ns(segments)
-    lost, got = answered.refused | answered.unanswered, answered.taken | answered.answered
-    for absence in absences.to_dict("records"):
-        of_server = (servers == absence["server"]).to_numpy(dtype=bool, na_value=False)
-        away, near = _after(segments.at_ns, absence, _GONE, margin_ns, after=lost, before=got)
-        if nodest:
-            away &= of_server & (began_ns < absence["from_ns"])
-            masks["expire_nodest"] |= away & is_syn
-            masks["dropped"] |= away & ~is_syn
-        else:
-            back, also = _after(segments.at_ns, absence, _BACK, margin_ns, after=got, before=lost)
-            masks["unavailable"] |= of_server & away & ~back
-            near |= also
-        undecided |= of_server & near & segments.to_vip
-    return masks, undecided
-
-
-_GONE = ("from_ns", "removed_since_ns", "removed_by_ns")
-_BACK = ("to_ns", "back_since_ns", "back_by_ns")
-
-
-def _after(
-    at_ns: Ints,
-    absence: Mapping[Hashable, Any],
-    names: tuple[str, str, str],
-    margin_ns: int,
-    *,
-    after: Bools,
-    before: Bools,
-) -> tuple[Bools, Bools]:
-    """Which segments came after a removal or return, and which lie so near it that this is open.
-
-    Near it, what became of a segment says so: ``after`` those as it is treated afterwards,
-    ``before`` those as it was until then.
-    """
-    instant_ns, since_ns, by_ns = (int(absence[name]) for name in names)
-    near = (at_ns >= since_ns - margin_ns) & (at_ns - margin_ns <= by_ns)
-    came_after = np.where(near & after, True, np.where(near & before, False, at_ns >= instant_ns))
-    return came_after, near & ~after & ~before

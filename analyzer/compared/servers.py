@@ -67,7 +67,7 @@ def _of_entries(
     renamed: Callable[[pd.Series], pd.Series],
 ) -> pd.Series:
     """Each predicted entry's real server, under another name."""
-    answerers = _Answerers.of(evidence, joined)
+    answerers = Answerers.of(evidence, joined)
     writer, names = prediction.store.columns(), Numbering()
     flows = prediction.entries["flow"].to_numpy()
     for rows, place in beside(joined, flows, prediction.store):
@@ -92,7 +92,7 @@ def _as_listed(servers: pd.Series, listed: set[str]) -> pd.Series:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answerers:
+class Answerers:
     """Who answered the connections of a capture.
 
     Attributes:
@@ -108,7 +108,7 @@ class _Answerers:
     names: dict[int, str]
 
     @classmethod
-    def of(cls, evidence: Evidence, tracked: Parted) -> _Answerers:
+    def of(cls, evidence: Evidence, tracked: Parted) -> Answerers:
         """Those of a recording.
 
         Args:
@@ -227,7 +227,7 @@ def _counted(
 
 
 def servers_by_segment(
-    segments: Segments, tracked: Parted, evidence: Evidence, margin_ns: int
+    segments: Segments, tracked: pd.DataFrame, answerers: Answerers, margin_ns: int
 ) -> pd.Series:
     """The real server of the entry that each segment finds; <NA> where that is not known.
 
@@ -235,22 +235,22 @@ def servers_by_segment(
     the poll's instant is no better known.
 
     Args:
-        segments: that passed one director.
-        tracked: what was seen of its entries.
-        evidence: the recording.
+        segments: of whole flows, that passed one director.
+        tracked: what was seen of their entries.
+        answerers: of the recording.
         margin_ns: how well the instants of polls and packets can be compared.
     """
     rows = pd.DataFrame({"flow": segments.flow, "at_ns": segments.at_ns})
     is_syn = (segments.flag == Flag.SYN) & segments.to_vip
     sooner = rows.assign(at_ns=segments.at_ns - np.where(is_syn, margin_ns, 0))
-    lives = tracked.whole(["flow", "appeared_ns", "seen_ns", "real_server"])
+    lives = tracked[["flow", "appeared_ns", "seen_ns", "real_server"]]
     before = _life_about(sooner, lives, "backward")
     after = _life_about(rows, lives, "forward")
     last_seen_ns = before["seen_ns"].fillna(_NEVER).to_numpy(dtype=np.int64)
     is_same = before["real_server"].notna() & (last_syn_ns(segments) <= last_seen_ns)
     is_next = ~is_same & ~is_syn  # the entry that a SYN since then made, and that was seen later
     servers = before["real_server"].where(is_same).fillna(after["real_server"].where(is_next))
-    by_mac = _Answerers.of(evidence, tracked).nearest(segments.flow, segments.at_ns, itself=False)
+    by_mac = answerers.nearest(segments.flow, segments.at_ns, itself=False)
     return servers.fillna(by_mac).astype("string")
 
 

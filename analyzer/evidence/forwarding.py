@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from analyzer.arrays import is_one_of
 from analyzer.ipvs.states import Flag
 from analyzer.results import Counted, TimeoutName
 from analyzer.wire.services import SERVICE, services_of
@@ -317,7 +318,9 @@ def _signs_of(captured: Captured) -> _Signs:
 def _signs(segments: Segments, macs: list[int]) -> _Signs:
     is_reset = np.equal(segments.flag, Flag.RST)
     replies = ~segments.to_vip & ~is_reset
-    takes, sends = (np.isin(each, macs) for each in (segments.destination_mac, segments.source_mac))
+    takes, sends = (
+        is_one_of(each, macs) for each in (segments.destination_mac, segments.source_mac)
+    )
     leave = segments.flow[segments.to_vip & sends]
     arrive = segments.flow[segments.to_vip & takes] if len(leave) else leave
     return _Signs(
@@ -325,7 +328,7 @@ def _signs(segments: Segments, macs: list[int]) -> _Signs:
         replies=bool(replies.any()),
         replies_taken=bool((replies & takes).any()),
         replies_sent=bool((replies & sends).any()),
-        replies_routed=bool((replies & ~np.isin(segments.ttl, FIRST_TTLS)).any()),
+        replies_routed=bool((replies & ~is_one_of(segments.ttl, FIRST_TTLS)).any()),
         resets_back=bool((~segments.to_vip & is_reset).any()),
         flows=len(segments.starts()),
         sent_on=len(np.intersect1d(arrive, leave)),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.arrays import is_one_of
 from analyzer.ipvs.addresses import CONNECTION_KEY
 
 if TYPE_CHECKING:
@@ -54,5 +55,5 @@ def _flows(evidence: Evidence, macs: frozenset[int], at_ns: int) -> npt.NDArray[
     segments = evidence.segments
     if segments is None or not macs:
         return None
-    to_them = segments.to_vip & np.isin(segments.destination_mac, list(macs))
+    to_them = segments.to_vip & is_one_of(segments.destination_mac, list(macs))
     return np.unique(segments.flow[to_them & (segments.at_ns <= at_ns)])

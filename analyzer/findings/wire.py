@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.arrays import is_one_of
 from analyzer.ipvs.states import Flag
 from analyzer.parts import rows_of_flows
 from analyzer.results import Finding
@@ -91,8 +92,8 @@ def _half_open_flows(figures: Figures) -> Ints:
 def _past_the_director(segments: Segments, macs: frozenset[int]) -> Ints:
     """Flows with segments to the VIP at a MAC that is no director's."""
     known = list(macs)
-    stray = segments.to_vip & ~np.isin(segments.destination_mac, known)
-    stray &= ~np.isin(segments.source_mac, known)
+    stray = segments.to_vip & ~is_one_of(segments.destination_mac, known)
+    stray &= ~is_one_of(segments.source_mac, known)
     return np.unique(segments.flow[stray]) if known else np.zeros(0, dtype=np.int64)
 
 

@@ -127,7 +127,8 @@ def tracked_by(entries: pd.DataFrame, entry_polls: Mapping[str, EntryPolls]) -> 
     if entries.empty:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in TRACKED_COLUMNS.items()})
     change, at_ns = entries["change"], entries["at_ns"].to_numpy(dtype=np.int64)
-    number = (change == "appeared").to_numpy(dtype=bool).cumsum()
+    appeared = (change == "appeared").to_numpy(dtype=bool)
+    number = (appeared | _begins_flow(entries)).cumsum()
     is_gone = (change == "gone").to_numpy(dtype=bool)
     held, absent_rows = np.flatnonzero(~is_gone), np.flatnonzero(is_gone)
     first = held[np.diff(number[held], prepend=-1) != 0]
@@ -151,6 +152,15 @@ def tracked_by(entries: pd.DataFrame, entry_polls: Mapping[str, EntryPolls]) -> 
         **_about(tracked["director"], at_ns[last], absent_ns, ended, entry_polls),
     )
     return described[list(TRACKED_COLUMNS)].astype(TRACKED_COLUMNS)
+
+
+def _begins_flow(entries: pd.DataFrame) -> Bools:
+    """Which changes are the first of a director's flow: what came before may be lost."""
+    director, _ = pd.factorize(entries["director"])
+    flow = entries["flow"].to_numpy(dtype=np.int64)
+    first = np.ones(len(flow), dtype=bool)
+    first[1:] = (flow[1:] != flow[:-1]) | (director[1:] != director[:-1])
+    return first
 
 
 def _known(values: Ints, known: Bools) -> pd.arrays.IntegerArray:

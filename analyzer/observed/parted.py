@@ -70,9 +70,9 @@ class Parted:
         """Whether it has no row."""
         return all(frame.empty for frame in self)
 
-    def whole(self, names: list[str] | None = None) -> pd.DataFrame:
-        """The table in memory, or these columns of it."""
-        return _joined([frame if names is None else frame[names] for frame in self.frames()])
+    def whole(self) -> pd.DataFrame:
+        """The table in memory."""
+        return _joined(list(self.frames()))
 
     def some(self, most: int = SAMPLE_ROWS) -> pd.DataFrame:
         """Rows spread evenly over the table, no more than ``most``; all where there are no more.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.arrays import is_one_of
 from analyzer.charts.thinning import LONG, kept
 from analyzer.charts.values import OtherTcpfin
 from analyzer.compared.curves import thinned
@@ -159,7 +160,7 @@ def _is_simple(entries: pd.DataFrame) -> bool:
 
 def _longest_wait_ns(steps: pd.DataFrame) -> int:
     entry, at_ns = steps["entry"].to_numpy(), steps["at_ns"].to_numpy()
-    waited = np.isin(steps["state"].to_numpy()[:-1], _FIN_STATES) & (entry[1:] == entry[:-1])
+    waited = is_one_of(steps["state"].to_numpy()[:-1], _FIN_STATES) & (entry[1:] == entry[:-1])
     return int(np.diff(at_ns)[waited].max(initial=0))
 
 
@@ -170,7 +171,7 @@ def _shifted(known: _Known, prediction: Prediction, tcpfin_s: float) -> Predicti
 
     def ends_ns(rows: slice) -> Ints:
         state, last_ns, shifted_ns = (column[rows] for column in columns)
-        waiting, shifted_ns = np.isin(state, _FIN_STATES), shifted_ns.copy()
+        waiting, shifted_ns = is_one_of(state, _FIN_STATES), shifted_ns.copy()
         expiry_s = known.rules.expiry_uptime_s(clock.uptime_s(last_ns[waiting]), tcpfin_s)
         shifted_ns[waiting] = clock.client_ns(expiry_s)
         return shifted_ns

@@ -126,9 +126,11 @@ class Handling:
 
     def only(self, chosen: Bools | slice) -> Handling:
         """That of the chosen segments, in the same order."""
-        return Handling(
-            **{field.name: getattr(self, field.name)[chosen] for field in fields(Handling)}
-        )
+        return Handling(**{name: column[chosen] for name, column in self.columns().items()})
+
+    def columns(self) -> dict[str, Bools]:
+        """The arrays, by their names."""
+        return {field.name: getattr(self, field.name) for field in fields(Handling)}
 
 
 def handling(size: int, **masks: Bools) -> Handling:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.arrays import is_one_of
 from analyzer.evidence.held import to_services_held
 from analyzer.ipvs.port_reuse import uses_old_conntrack
 from analyzer.ipvs.states import Timeouts
@@ -62,7 +63,7 @@ def _passed(director: Director, evidence: Evidence, segments: Segments) -> Bools
     if (
         len(evidence.directors) > 1
         or arrives(segments, macs)
-        or segments.any(lambda part: part.to_vip & np.isin(part.source_mac, known))
+        or segments.any(lambda part: part.to_vip & is_one_of(part.source_mac, known))
     ):
         return passed(segments, macs)
     if macs and not segments.any(_has_no_mac):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.evidence.evidence import Evidence
-    from analyzer.observed.parted import Parted
     from analyzer.predicted.weights import Service, Weights
     from analyzer.recording.director import Director
     from analyzer.wire.segments import Segments
@@ -27,43 +27,63 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 
-_LIFE = ["flow", "appeared_ns", "seen_ns", "absent_ns", "absent_by_ns", "real_server"]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weightless:
+    """What weights of 0 make of a director's segments.
 
-
-def weightless(
-    segments: Segments,
-    weights: Mapping[Service, dict[str, Weights]],
-    director: Director,
-    evidence: Evidence,
-    tracked: Parted,
-    servers: pd.Series,
-    margin_ns: int,
-) -> dict[str, Bools]:
-    """``Handling.expire_nodest`` and ``no_server``, by the weights as they were polled.
-
-    Args:
-        segments: that passed the director.
-        weights: of its real servers.
-        director: its facts.
-        evidence: the recording.
-        tracked: what was seen of its entries.
-        servers: the real server of the entry that each segment finds.
-        margin_ns: how well the instants of polls and packets can be compared.
+    Attributes:
+        weights: of its real servers, as polled.
+        ends: the services of the capture.
+        has_templates: it has a persistent service, whose templates lead to their real servers
+            whatever the weights.
+        expires: SYNs end entries whose real server has weight 0.
     """
-    masks = {}
-    if not _has_templates(evidence, director):
-        masks["no_server"] = _no_server(segments, weights)
-    reuses = director.conn_reuse_mode != 0 or nodest_in_any_reuse_mode(director.kernel)
-    if director.expire_nodest_conn and reuses:
-        masks["expire_nodest"] = _expire_nodest(segments, weights, servers, tracked, margin_ns)
-    return masks
+
+    weights: Mapping[Service, dict[str, Weights]]
+    ends: pd.DataFrame
+    has_templates: bool
+    expires: bool
+
+    @classmethod
+    def of(
+        cls,
+        weights: Mapping[Service, dict[str, Weights]],
+        segments: Segments,
+        director: Director,
+        evidence: Evidence,
+    ) -> Weightless:
+        """By the director's settings; the segments are all that passed it."""
+        reuses = director.conn_reuse_mode != 0 or nodest_in_any_reuse_mode(director.kernel)
+        return cls(
+            weights=weights,
+            ends=services_of(segments),
+            has_templates=_has_templates(evidence, director),
+            expires=director.expire_nodest_conn and reuses,
+        )
+
+    def masks(
+        self, segments: Segments, tracked: pd.DataFrame, servers: pd.Series, margin_ns: int
+    ) -> dict[str, Bools]:
+        """``Handling.expire_nodest`` and ``no_server`` of some whole flows.
+
+        Args:
+            segments: of them.
+            tracked: what was seen of their entries.
+            servers: the real server of the entry that each segment finds.
+            margin_ns: how well the instants of polls and packets can be compared.
+        """
+        services = _rows_by_service(segments, self.ends, self.weights)
+        masks = {} if self.has_templates else {"no_server": _no_server(segments, services)}
+        if self.expires:
+            masks["expire_nodest"] = _expire_nodest(segments, services, servers, tracked, margin_ns)
+        return masks
 
 
 def _expire_nodest(
     segments: Segments,
-    weights: Mapping[Service, dict[str, Weights]],
+    services: list[tuple[dict[str, Weights], Ints]],
     servers: pd.Series,
-    tracked: Parted,
+    tracked: pd.DataFrame,
     margin_ns: int,
 ) -> Bools:
     """SYNs to an entry whose real server surely has weight 0.
@@ -73,8 +93,8 @@ def _expire_nodest(
     """
     is_syn = (segments.flag == Flag.SYN) & segments.to_vip
     chosen = np.zeros(len(is_syn), dtype=bool)
-    moved = _moved(segments, is_syn, tracked.whole(_LIFE), margin_ns)
-    for service, of_service in _rows_by_service(segments, weights):
+    moved = _moved(segments, is_syn, tracked, margin_ns)
+    for service, of_service in services:
         for server, weight in service.items():
             theirs = (servers == server).to_numpy(dtype=bool, na_value=False)
             rows = of_service[is_syn[of_service] & theirs[of_service]]
@@ -84,10 +104,10 @@ def _expire_nodest(
     return chosen
 
 
-def _no_server(segments: Segments, weights: Mapping[Service, dict[str, Weights]]) -> Bools:
+def _no_server(segments: Segments, services: list[tuple[dict[str, Weights], Ints]]) -> Bools:
     """Segments that came while surely no real server of their service had a weight."""
     chosen = np.zeros(len(segments.flow), dtype=bool)
-    for service, rows in _rows_by_service(segments, weights):
+    for service, rows in services:
         at_ns = segments.at_ns[rows]
         chosen[rows] = np.logical_and.reduce(
             [weight.surely(at_ns, zero=True) for weight in service.values()]
@@ -96,15 +116,17 @@ def _no_server(segments: Segments, weights: Mapping[Service, dict[str, Weights]]
 
 
 def _rows_by_service(
-    segments: Segments, weights: Mapping[Service, dict[str, Weights]]
+    segments: Segments, ends: pd.DataFrame, weights: Mapping[Service, dict[str, Weights]]
 ) -> list[tuple[dict[str, Weights], Ints]]:
     """The services that the segments' flows belong to, each with the segments' rows."""
-    ends = services_of(segments)
-    number = service_numbers(segments.flows, ends)
+    if not len(segments.flow):
+        return []
+    first, last = int(segments.flow[0]), int(segments.flow[-1])
+    number = service_numbers(segments.flows.iloc[first : last + 1], ends)[segments.flow - first]
     services = []
     for each, (protocol, vip, port) in enumerate(ends.itertuples(index=False)):
         service = of_flow(weights, str(protocol), str(vip), int(port))
-        rows = np.flatnonzero(number[segments.flow] == each)
+        rows = np.flatnonzero(number == each)
         if service and len(rows):
             services.append((service, rows))
     return services

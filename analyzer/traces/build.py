@@ -74,10 +74,11 @@ def traces(
         directors=tuple(history for history in histories if history),
     )
     served = requests_of(evidence.requests, evidence.segments.flows, table, rows)
-    return tuple(
-        _trace(inputs, connection, reasons, served.get(row))
-        for (row, reasons), connection in zip(chosen, _Connection.all_of(table, rows), strict=True)
-    )
+    found: list[ConnectionTrace] = []
+    for (row, reasons), connection in zip(chosen, _Connection.all_of(table, rows), strict=True):
+        found.append(_trace(inputs, connection, reasons, served.get(row)))
+        evidence.segments.store.release()  # a few rows of long columns bring in many pages
+    return tuple(found)
 
 
 def _crowds(

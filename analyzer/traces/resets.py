@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analyzer.arrays import is_one_of
 from analyzer.ipvs.states import Flag
 from analyzer.parts import rows_of_flows
 from analyzer.traces.choose import connection_of
@@ -117,7 +118,7 @@ def _senders(captured: Captured, rows: Ints, forwarding: str | None) -> Strings:
 def _replies_pass(segments: Segments, macs: list[int]) -> bool:
     """Whether replies other than resets leave the director: then its MAC identifies no sender."""
     return segments.any(
-        lambda part: ~part.to_vip & (part.flag != Flag.RST) & np.isin(part.source_mac, macs)
+        lambda part: ~part.to_vip & (part.flag != Flag.RST) & is_one_of(part.source_mac, macs)
     )
 
 

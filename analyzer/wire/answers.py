@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analyzer.arrays import is_one_of
 from analyzer.ipvs.states import Flag
 from analyzer.parts import Rows, filled
 from analyzer.wire.segments import SENT_ON_NS
@@ -48,6 +49,10 @@ class Answers:
     unanswered: Bools
     rejected: Bools
 
+    def only(self, rows: slice) -> Answers:
+        """The fate of some of the segments."""
+        return Answers(**{field.name: getattr(self, field.name)[rows] for field in fields(Answers)})
+
 
 def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers:
     """The fate of the segments that passed a director, or were sent to it.
@@ -77,7 +82,7 @@ def _rows_of(*task: Any) -> Rows[None]:
 
 def _shown(segments: Segments, passed: Bools, macs: Sequence[int]) -> tuple[bool, bool]:
     """Whether a part shows what the director sends on, and replies but resets that leave it."""
-    from_director = np.isin(segments.source_mac, macs)
+    from_director = is_one_of(segments.source_mac, macs)
     replies = from_director & ~segments.to_vip & (segments.flag != Flag.RST)
     return bool((segments.to_vip & from_director & ~passed).any()), bool(replies.any())
 
@@ -90,7 +95,7 @@ def _answers(
     replies_pass: bool,
 ) -> Answers:
     """``answers`` of a part, where the whole capture shows copies and replies, or not."""
-    from_director = np.isin(segments.source_mac, macs)
+    from_director = is_one_of(segments.source_mac, macs)
     copies = segments.to_vip & from_director & ~passed
     sent_on = _sent_on(segments, passed & segments.to_vip, copies)
     rest = np.flatnonzero(~copies)  # each segment once
@@ -100,7 +105,7 @@ def _answers(
     has_after = after >= 0
     is_reply = has_after & ~segments.to_vip[after]
     is_syn = segments.flag[rows] == Flag.SYN
-    again = np.isin(segments.flag[rows], (Flag.SYN, Flag.FIN)) & has_after & ~is_reply
+    again = is_one_of(segments.flag[rows], (Flag.SYN, Flag.FIN)) & has_after & ~is_reply
     again &= segments.flag[after] == segments.flag[rows]
     again &= segments.sequence[after] == segments.sequence[rows]
     is_reset = segments.flag == Flag.RST
@@ -128,7 +133,7 @@ def _not_repeated(segments: Segments, rest: Ints) -> Bools:
     ahead = segments.sequence[after].astype(np.int64) - segments.sequence[before].astype(np.int64)
     repeats = (ahead % _SEQUENCES == 0) | (ahead % _SEQUENCES >= _SEQUENCES // 2)
     repeats &= segments.flow[after] == segments.flow[before]
-    repeats &= ~np.isin(segments.flag[after], (Flag.RST, Flag.DATAGRAM))
+    repeats &= ~is_one_of(segments.flag[after], (Flag.RST, Flag.DATAGRAM))
     is_new[after[repeats]] = False
     return is_new
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.arrays import is_one_of
 from analyzer.ipvs.states import Flag
 from analyzer.parts import Rows, filled
 from analyzer.wire.packets import NO_MAC, THIS_HOST
@@ -43,7 +44,7 @@ def _shown_already(segments: Segments) -> Bools:
     again = np.zeros(len(segments.flow), dtype=bool)
     if by_host.any():
         again |= _again(segments, by_host, SAME_DIRECTION_NS)
-    single = np.isin(segments.flag, (Flag.SYN, Flag.FIN, Flag.RST))
+    single = is_one_of(segments.flag, (Flag.SYN, Flag.FIN, Flag.RST))
     if (by_nobody & single).any():
         again |= _again(segments, by_nobody & single, SENT_ON_NS)
     return again

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analyzer.arrays import is_one_of
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.ipvs.states import Flag, flag_of
 from analyzer.parts import IN_MEMORY, Dealt, Rows, cuts, rows_of_flows, stretches
@@ -543,8 +544,10 @@ def passed(segments: Segments, macs: Collection[int]) -> Bools:
     known, arrive = list(macs), arrives(segments, macs)
 
     def test(part: Segments) -> Bools:
-        sent = np.isin(part.source_mac, known)
-        return np.where(part.to_vip, np.isin(part.destination_mac, known), sent) if arrive else sent
+        sent = is_one_of(part.source_mac, known)
+        return (
+            np.where(part.to_vip, is_one_of(part.destination_mac, known), sent) if arrive else sent
+        )
 
     return segments.where(test)
 
@@ -552,7 +555,7 @@ def passed(segments: Segments, macs: Collection[int]) -> Bools:
 def arrives(segments: Segments, macs: Collection[int]) -> bool:
     """Whether the capture shows segments as they arrive at one of these MACs."""
     known = list(macs)
-    return segments.any(lambda part: part.to_vip & np.isin(part.destination_mac, known))
+    return segments.any(lambda part: part.to_vip & is_one_of(part.destination_mac, known))
 
 
 def without_copies(segments: Segments, macs: Collection[int]) -> Bools:
@@ -565,4 +568,4 @@ def without_copies(segments: Segments, macs: Collection[int]) -> Bools:
     if not arrives(segments, macs):
         return np.ones(len(segments.flow), dtype=bool)
     known = list(macs)
-    return segments.where(lambda part: ~(part.to_vip & np.isin(part.source_mac, known)))
+    return segments.where(lambda part: ~(part.to_vip & is_one_of(part.source_mac, known)))

@@ -105,7 +105,8 @@ def _opened(path: Path, name: str) -> Iterator[tuple[pq.ParquetFile, list[str]]]
     known = TABLES[name].names
     held = [column for column in metadata.schema.to_arrow_schema() if column.name in known]
     texts = [column.name for column in held if _is_text(column.type)]
-    with pq.ParquetFile(path, metadata=metadata, read_dictionary=texts) as file:
+    # read ahead (pre_buffer), the whole part would stay in memory until its last piece
+    with pq.ParquetFile(path, metadata=metadata, read_dictionary=texts, pre_buffer=False) as file:
         yield file, [column.name for column in held]
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from analyzer.arrays import is_one_of
 from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State
 from analyzer.ipvs.timers import granule_s
 from analyzer.parts import rows_of_flows, same_flows
@@ -85,7 +86,7 @@ def _without_entry(result: Measured, segments: Segments) -> pd.DataFrame:
 
 def _without_step(segments: Segments, step_flow: Ints, step_ns: Ints) -> pd.DataFrame:
     """The clients' packets that are none of the steps of these flows."""
-    from_clients = segments.to_vip & ~np.isin(segments.flag, (Flag.SYN, Flag.RST, Flag.DATAGRAM))
+    from_clients = segments.to_vip & ~is_one_of(segments.flag, (Flag.SYN, Flag.RST, Flag.DATAGRAM))
     rows = pd.DataFrame(
         {
             "flow": segments.flow[from_clients],

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from analyzer.arrays import Bools, Ints
 
 
-CHUNK_BYTES = 1 << 22
-"""Bytes that are decoded at once: enough for numpy, few enough for a cache."""
+CHUNK_BYTES = 1 << 23
+"""Bytes that are decoded at once: enough for a task of another process, few enough for a cache."""
 
-_CHUNKS_WALKED = 8
+_CHUNKS_WALKED = 4
 """Chunks whose records are found at once: more lanes, and fewer steps of each."""
 
 _AHEAD_BYTES = RECORD_BYTES + MAX_FRAME_BYTES

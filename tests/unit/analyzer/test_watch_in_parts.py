@@ -17,7 +17,7 @@ from pandas.testing import assert_frame_equal
 
 from analyzer.analysis import analyse
 from analyzer.documents import as_text
-from analyzer.observed.entries import numbered
+from analyzer.observed.entries import numbered, tracked_by
 from analyzer.observed.numbering import gathered
 from analyzer.observed.parted import Parted
 from analyzer.parts import InMemory
@@ -193,6 +193,8 @@ def test_changes_in_parts_are_in_the_order_of_the_whole(
         of_director = found.only(partial(is_of, name=director))
         expected = whole[whole["director"] == director].reset_index(drop=True)
         assert_frame_equal(of_director.whole().reset_index(drop=True), expected)
+        entries = of_director.map(partial(tracked_by, entry_polls={}))
+        assert_frame_equal(entries.whole(), tracked_by(expected, {}))
     assert seen == len(rows)
     assert flows_seen >= whole["flow"].nunique()
     of_parts = [set(part["flow"]) for part in found]

@@ -103,6 +103,22 @@ def test_another_directors_polls_do_not_see_it_either() -> None:
     assert row["seen_ns"] == BOOT_NS + 2 * NS
 
 
+def test_a_flow_whose_first_changes_are_lost_ends_no_other() -> None:
+    first, second = tracked(
+        [
+            change(1.0, "appeared", 1),
+            change(2.0, "state", 2, "CLOSE"),
+            change(3.0, "gone", 2, "CLOSE"),
+            change(4.0, "gone", 3),
+        ],
+        EVERY_QUARTER,
+    )
+    assert first["state"] == "FIN_WAIT"
+    assert pd.isna(first["absent_ns"])
+    assert (second["state"], second["appeared_ns"]) == ("CLOSE", BOOT_NS + 2 * NS)
+    assert second["absent_ns"] == BOOT_NS + 3 * NS
+
+
 def test_what_is_still_there_has_no_end() -> None:
     (row,) = tracked([change(1.0, "appeared", 1)], EVERY_QUARTER)
     assert pd.isna(row["absent_ns"])
