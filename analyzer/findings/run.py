@@ -101,9 +101,19 @@ def director_lost(figures: Figures) -> Finding | None:
         id="director-lost",
         severity="warning",
         title=f"The link to {hosts} was lost during the run",
-        evidence="; ".join(f"{event.t_s:.1f} s: {event.host}: {event.detail}" for event in lost),
+        evidence=_when_and_why(lost),
         advice="The polls have a gap there; the director's state in that time is not known.",
     )
+
+
+def _when_and_why(lost: Sequence[Event]) -> str:
+    """The first losses of a link; a link may come and go for a week."""
+    shown = [
+        f"{event.t_s:.1f} s: {event.host}" + (f": {event.detail}" if event.detail else "")
+        for event in lost[:MAX_SPANS]
+    ]
+    more = f"; and {len(lost) - MAX_SPANS} more" if len(lost) > MAX_SPANS else ""
+    return "; ".join(shown) + more
 
 
 def capture_incomplete(figures: Figures) -> Finding | None:

@@ -283,6 +283,13 @@ def test_a_lost_link_is_reported_with_the_moment() -> None:
     assert "7.3 s" in one.evidence
 
 
+def test_of_a_link_that_came_and_went_the_first_losses_are_told() -> None:
+    lost = [Event(t_s=t_s, host="bal02", kind="link-lost", detail="") for t_s in range(40)]
+    evidence = found(events=lost)["director-lost"].evidence
+    assert evidence.count("bal02") == 5
+    assert evidence.endswith("4.0 s: bal02; and 35 more")
+
+
 def test_entries_of_other_clients_are_reported() -> None:
     one = found(foreign_entries={"bal01": 17, "bal02": 0})["foreign-entries"]
     assert "17 on bal01" in one.evidence
