@@ -48,7 +48,7 @@ pytestmark = [
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers and their directors have all the time that a busy machine takes to answer."""
     for name in (
-        *("crew.TRIP_S", "burst.SILENT_S"),
+        *("crew.TRIP_S", "burst.SILENT_S", "burst.ASK_S"),
         *("connection.CONNECT_S", "director_client.WAY_S", "director_client.CLOSE_S"),
     ):
         monkeypatch.setattr(f"loadgen.cluster.{name}", LIMIT_S)
@@ -317,8 +317,9 @@ def test_each_worker_sends_from_its_own_addresses(scheduler: str, tmp_path: Path
 
 
 def test_the_run_goes_on_without_a_worker_that_died_and_nothing_is_sent_twice(
-    scheduler: str, tmp_path: Path
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("loadgen.cluster.burst.ASK_S", 5.0)  # the dead do not answer
     holding = Holding()
 
     async def kill_one(on: Burst, _: Server) -> None:

@@ -46,6 +46,7 @@ SETTINGS = "@timeouts\nTimeout (tcp tcpfin udp): 900 {} 300\n@daemon\n@sysctl\n@
 
 def take_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no director lost because a busy machine did not let it answer for three seconds."""
+    monkeypatch.setattr("loadgen.director.links.shell.CONNECT_TIMEOUT_S", LIMIT_S)
     for module in ("poller", "counter_polls", "settings_polls", "table_polls"):
         monkeypatch.setattr(f"loadgen.director.polling.{module}.POLL_TIMEOUT_S", LIMIT_S)
 

@@ -142,17 +142,20 @@ def test_each_connection_is_held_for_its_own_time(here: Stand) -> None:
     assert wait_until(lambda: latest_ns() < 0.1e9)  # a machine that is busy stalls now and then
 
 
-@pytest.mark.usefixtures("without_stalls")
 @pytest.mark.parametrize(
     ("close", "since"),
     [("reset-syn", "connected"), ("reset-open", "connected"), ("reset-answer", "first_byte")],
 )
 def test_a_reset_comes_so_long_after_its_point(close: Close, since: str, here: Stand) -> None:
     options = {"close": close, "path": "/large", "hold": Hold(given_s=(0.05,))}
-    rows, _ = here.carry_out(here.plan(20, 20, **options))
-    waited_s = [(row["closed"] - row[since]) / 1e9 for row in rows]
-    assert min(waited_s) >= 0.049
-    assert max(waited_s) < 0.5
+
+    def longest_s() -> Any:
+        rows, _ = here.carry_out(here.plan(20, 20, **options))
+        waited_s = [(row["closed"] - row[since]) / 1e9 for row in rows]
+        assert min(waited_s) >= 0.049
+        return max(waited_s)
+
+    assert wait_until(lambda: longest_s() < 0.5)  # a machine that is busy stalls now and then
 
 
 @pytest.mark.parametrize("version", [4, 6])
