@@ -58,6 +58,12 @@ OVERLAPS = """() => {
 }"""
 
 
+LIMIT_MS = 60_000
+"""For what takes a moment, on a machine that is busy."""
+
+LOOK_EVERY_MS = 50
+
+
 @dataclass
 class Opened:
     """A page in the browser, and what it complained about or asked for."""
@@ -102,7 +108,7 @@ def opened(context: BrowserContext, file: Path) -> Opened:
     """A page from disk, when its charts are drawn."""
     seen = Opened(context.new_page())
     listen(seen)
-    seen.page.set_default_timeout(10_000)
+    seen.page.set_default_timeout(LIMIT_MS)
     seen.page.goto(file.as_uri())
     drawn(seen.page)
     return seen
@@ -129,7 +135,7 @@ class Window:
 
     def __init__(self, browser: Browser) -> None:
         self._page = offline(browser).new_page()
-        self._page.set_default_timeout(10_000)
+        self._page.set_default_timeout(LIMIT_MS)
         self._listeners: dict[str, Callable[[Any], None]] = {}
 
     def show(
@@ -151,18 +157,18 @@ class Window:
 
 def drawn(page: Page) -> None:
     """Wait until all charts are drawn."""
-    page.wait_for_selector("html[data-drawn=yes]", timeout=20_000)
+    page.wait_for_selector("html[data-drawn=yes]", timeout=LIMIT_MS)
 
 
 def first_drawn(page: Page) -> None:
     """Wait until the first chart is drawn and the page can be used."""
-    page.wait_for_selector("html[data-opened=yes]", timeout=20_000)
+    page.wait_for_selector("html[data-opened=yes]", timeout=LIMIT_MS)
 
 
 def eventually(page: Page, expression: str) -> bool:
-    """Whether it comes true within 30 s (wait_for_function needs eval, which the page forbids)."""
-    for _ in range(600):
+    """Whether it comes true in time (wait_for_function needs eval, which the page forbids)."""
+    for _ in range(LIMIT_MS // LOOK_EVERY_MS):
         if page.evaluate(expression):
             return True
-        page.wait_for_timeout(50)
+        page.wait_for_timeout(LOOK_EVERY_MS)
     return False

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS, drawn, eventually
+from tests.browser.chromium import CUT, LIMIT_MS, OVERFLOW, OVERLAPS, drawn, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,14 +105,14 @@ def test_a_burst_is_watched_from_its_news_to_its_report(shown: Shown, tmp_path: 
     assert page.evaluate(CUT) == []
     assert page.evaluate(OVERLAPS) == []
 
-    page.wait_for_selector("#findings", timeout=30_000)  # the report has come by itself
+    page.wait_for_selector("#findings", timeout=LIMIT_MS)  # the report has come by itself
     drawn(page)
     assert page.url == shown.url
     report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert page.title() == re.findall(r"<title>(.*?)</title>", report, re.DOTALL)[0]
     assert f"{RATE * SENDS_S} of {RATE * SENDS_S} requests succeeded" in page.inner_text("#verdict")
     assert page.evaluate(BARS) == RATE * SENDS_S
-    assert shown.burst.wait(timeout=20) == 0
+    assert shown.burst.wait(timeout=60) == 0
     assert shown.complaints == []
     host = urlsplit(shown.url).netloc
     assert {urlsplit(url).netloc for url in shown.requests} == {host}

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +26,7 @@ from loadgen.lab.lab import Lab
 from loadgen.lab.topology.model import exercise
 from tests.lab.delays import Delays, measured_delays
 from tests.lab.expiries import assert_expiries_predicted
+from tests.unit.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -220,7 +220,7 @@ def test_ctrl_c_during_the_decay_ends_the_waiting_not_the_report(
 def test_a_killed_run_can_still_be_reported(quick_lab: Lab, tmp_path: Path) -> None:
     started = start_burst(quick_lab, tmp_path / "run")
     wait_for_decay(started)
-    time.sleep(3)  # a part is written every 2 s
+    assert wait_until(lambda: len(Recording.open(tmp_path / "run").table("requests")) == 50)
     started.kill()
     started.communicate()
     report = subprocess.run(

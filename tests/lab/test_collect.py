@@ -84,7 +84,7 @@ def watch(quick: Lab, tmp_path_factory: pytest.TempPathFactory) -> Watch:
         set_weight(quick, "srv01", 0)
         time.sleep(3)  # a view is a second old at most; the totals are read less often
         scraped = scrape()  # its port is ours, though the watch runs in the client
-        deadline_s = time.monotonic() + 5
+        deadline_s = time.monotonic() + WATCH_S / 2
         while total_of(scraped) < REQUESTS and time.monotonic() < deadline_s:
             time.sleep(0.5)
             scraped = scrape()

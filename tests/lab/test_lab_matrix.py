@@ -41,11 +41,11 @@ FAULTS = {"dr": "link-down", "nat": "crash", "tun": "keepalived-stop"}
 """How the master fails, a different way in each lab."""
 END_STATE = {"dr": "FIN_WAIT", "tun": "FIN_WAIT", "nat": "TIME_WAIT"}
 """Of a connection that the client closes first (docs/model.md)."""
-TAKE_OVER_LIMIT_S = 8.0
+TAKE_OVER_LIMIT_S = 60.0
 GET = """
 import http.client, sys
 for _ in range(int(sys.argv[2])):
-    connection = http.client.HTTPConnection(sys.argv[1], 80, timeout=5)
+    connection = http.client.HTTPConnection(sys.argv[1], 80, timeout=20)
     connection.request("GET", "/")
     print(connection.getresponse().read().decode().strip())
     connection.close()

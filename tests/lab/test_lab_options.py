@@ -34,7 +34,7 @@ FLAGS = (
 GET = """
 import http.client, sys
 for _ in range(int(sys.argv[2])):
-    connection = http.client.HTTPConnection(sys.argv[1], 80, timeout=5)
+    connection = http.client.HTTPConnection(sys.argv[1], 80, timeout=20)
     connection.request("GET", "/")
     print(connection.getresponse().read().decode().strip())
     connection.close()
@@ -42,7 +42,7 @@ for _ in range(int(sys.argv[2])):
 ECHO = """
 import socket, sys
 client = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
-client.settimeout(5)
+client.settimeout(20)
 client.connect((sys.argv[1], 7))
 client.send(b"word")
 print(client.recv(9).decode())

@@ -28,7 +28,7 @@ from tests.unit.loadgen.director.polling.builders_polls import take_time
 from tests.unit.loadgen.load.engines.conduct import plan
 from tests.unit.loadgen.servers import OK, Server
 from tests.unit.loadgen.stand_in_director import director_of
-from tests.unit.waiting import LIMIT_S, until
+from tests.unit.waiting import LIMIT_S, until, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -94,7 +94,7 @@ def cluster() -> Iterator[Any]:
 @pytest.fixture
 def scheduler(cluster: Any) -> str:
     """Its address, when both workers are there: one that was killed comes back."""
-    cluster.wait_for_workers(2, timeout=LIMIT_S)
+    assert wait_until(lambda: len(cluster.scheduler.workers) == 2)
     return str(cluster.scheduler_address)
 
 

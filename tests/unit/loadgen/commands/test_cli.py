@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.unit.loadgen.commands.in_process import run_in_process
-from tests.unit.loadgen.commands.web import Site
 from tests.unit.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.unit.loadgen.commands.web import Site
 
 SCRIPTS = Path(sys.executable).parent
 DATA = Path(__file__).resolve().parents[3] / "data"
@@ -92,10 +95,10 @@ def test_all_requests_failing_is_a_failed_run(site: Site) -> None:
 
 
 def test_a_port_where_nobody_listens_is_a_failed_run() -> None:
-    gone = Site()
-    gone.shutdown()
-    gone.server_close()
-    assert burst(gone, "-n", "2", "--no-capture").returncode == 1
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and does not listen; nor does anybody else there
+        words = ["--vip", "127.0.0.1", "--port", silent.getsockname()[1], "-n", "2"]
+        assert run_in_process("loadgen", "burst", *words, "--no-capture").returncode == 1
 
 
 def test_a_run_directory_is_never_written_over(site: Site) -> None:

@@ -172,6 +172,7 @@ def test_a_line_says_how_far_the_reading_of_a_long_capture_is(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("loadgen.session.means.progress.FIRST_S", 0.0)
+    monkeypatch.setattr("loadgen.session.means.progress.EVERY_S", 3600.0)  # one line, however slow
     in_chunks = partial(read_packets, chunk_bytes=2000)
     monkeypatch.setattr("analyzer.evidence.captures.read_packets", in_chunks)
     monkeypatch.setattr("analyzer.recording.spill.store.SPILLED_BYTES", 0)

@@ -46,6 +46,7 @@ def test_a_line_says_how_far_a_long_copy_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loadgen.session.means.progress.FIRST_S", 0.0)
+    monkeypatch.setattr("loadgen.session.means.progress.EVERY_S", 3600.0)  # one line, however slow
     shown = ran(RUN, "-o", tmp_path / "copy")
     assert shown.exit_code == 0
     (line,) = [line for line in shown.stderr.splitlines() if "packets copied" in line]

@@ -13,7 +13,7 @@ from loadgen.load.engines.closing import check_repair
 from loadgen.load.plan import Datagram, Request
 from loadgen.target import Target
 from tests.unit.loadgen.load.engines.conduct import carry_out, plan, sent
-from tests.unit.loadgen.servers import OK, Server
+from tests.unit.loadgen.servers import OK, Server, own_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,9 @@ def test_without_the_privilege_it_is_refused_by_name(monkeypatch: pytest.MonkeyP
 # Datagrams ----------------------------------------------------------------------------------------
 
 
+PORT_OF_NOBODY = 9
+
+
 class Echo:
     """A UDP server that answers or does not."""
 
@@ -96,7 +99,7 @@ def echo() -> Iterator[Echo]:
 
 
 def datagrams(port: int, *, answered: bool = True, **more: Any) -> list[dict[str, Any]]:
-    target = Target(vip="127.0.0.1", port=port, protocol="UDP")
+    target = Target(vip=more.pop("vip", "127.0.0.1"), port=port, protocol="UDP")
     datagram = Datagram(payload=b"hello", answered=answered)
     return carry_out("sockets", plan(port, 6, target=target, datagram=datagram, **more))
 
@@ -118,10 +121,8 @@ def test_an_answer_that_does_not_come_is_a_failure_only_where_one_is_expected(ec
 
 
 def test_a_port_where_nobody_listens_is_a_failure() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    assert {row["error"] for row in datagrams(port)} == {"connection refused"}
+    rows = datagrams(PORT_OF_NOBODY, vip=own_address())
+    assert {row["error"] for row in rows} == {"connection refused"}
 
 
 def test_a_million_ports_are_not_tried_where_none_is_left() -> None:
