@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from analyzer.estimate.falls.lifetimes import why_unknown
 from analyzer.findings import (
     clocks,
