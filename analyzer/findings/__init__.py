@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from analyzer.estimate.falls.lifetimes import why_unknown
 from analyzer.findings import (
     clocks,
@@ -40,6 +38,7 @@ from analyzer.ipvs.addresses import ENTRY_KEY
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from analyzer.evidence.evidence import Evidence
     from analyzer.findings.figures import Figures
     from analyzer.results import Counted, Event, Finding, Lifetime, Peak, Severity
 
@@ -181,12 +180,17 @@ def verdict(figures: Figures) -> str:
 
 def _why_no_lifetime(figures: Figures) -> str:
     """Why no lifetime is known: no entry, or none with an observed expiry."""
-    changes = figures.evidence.changes if figures.evidence else None
-    keys = [rows[[*ENTRY_KEY]].drop_duplicates() for rows in changes] if changes is not None else []
-    n = len(pd.concat(keys).drop_duplicates()) if keys else 0
+    n = _entries_seen(figures.evidence) if figures.evidence else 0
     if not n:
         return "no entry was seen"
     return f"{n:,} {'entry was' if n == 1 else 'entries were'} seen, but no expiry by a timer"
+
+
+def _entries_seen(evidence: Evidence) -> int:
+    """How many entries polls saw, persistence templates included; a port used again is one."""
+    templates = evidence.changes.where(lambda rows: rows["client_port"] == 0)
+    n = len(templates[[*ENTRY_KEY]].drop_duplicates())
+    return n + sum(len(rows[["director", "flow"]].drop_duplicates()) for rows in evidence.entries)
 
 
 def _peaked(peaks: Sequence[Peak], row: Lifetime) -> list[str]:
