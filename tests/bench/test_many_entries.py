@@ -11,7 +11,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from tests.bench.long_run import LongRun
-from tests.bench.test_report import ANALYZER, LINEAR_TIMES, Cost, cost
+from tests.bench.test_report import ANALYZER, LINEAR_TIMES, Cost, apart, cost
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ START, PER_S, MOST_MB = 1000, 139, 1000.0
 
 def reported(run: Path, entries: int) -> Cost:
     """The report of a run of so many, which is deleted then."""
-    LongRun(requests=entries, watch_s=max(entries / PER_S, 100)).write(run)
+    apart(LongRun(requests=entries, watch_s=max(entries / PER_S, 100)).write, run)
     found = cost([ANALYZER, "report", run, "--processes", "1"])
     shutil.rmtree(run)
     return found

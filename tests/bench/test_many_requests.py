@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.bench.many_requests import (
@@ -14,7 +15,7 @@ from tests.bench.many_requests import (
     write_requests_with_entries,
     write_requests_with_packets,
 )
-from tests.bench.test_report import ANALYZER, LINEAR_TIMES, cost
+from tests.bench.test_report import ANALYZER, LINEAR_TIMES, apart, cost
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,10 +32,10 @@ POLLED_SIZES = (1_000_000, 3_000_000)
 def test_a_report_is_linear_in_requests_and_bounded_in_memory(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    start = cost([ANALYZER, "report", write_requests(tmp_path / "start", START_REQUESTS)])
+    start = cost([ANALYZER, "report", apart(write_requests, tmp_path / "start", START_REQUESTS)])
     per_request_us: list[float] = []
     for size in SIZES:
-        run = write_requests(tmp_path / "run", size)
+        run = apart(write_requests, tmp_path / "run", size)
         found = cost([ANALYZER, "report", run])
         per_request_us.append((found.cpu_s - start.cpu_s) / size * 1e6)
         with capsys.disabled():
@@ -50,7 +51,9 @@ def test_a_report_of_a_million_requests_with_their_packets(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of a load test of no director that is known: 10 million packets."""
-    found = cost([ANALYZER, "report", write_requests_with_packets(tmp_path / "run", MILLION)])
+    found = cost(
+        [ANALYZER, "report", apart(write_requests_with_packets, tmp_path / "run", MILLION)]
+    )
     with capsys.disabled():
         print(f"\na million requests with 10 packets each; load average {os.getloadavg()[0]:.1f}")
         print(f"{found.wall_s:.1f} s (bar: {BAR_S:g} s), {found.cpu_s:.1f} s CPU of its own,")
@@ -62,10 +65,12 @@ def test_a_report_of_a_million_requests_with_their_packets(
 def test_a_report_of_requests_and_their_entries_is_linear_and_bounded_in_memory(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    start = cost([ANALYZER, "report", write_requests_with_entries(tmp_path / "s", START_REQUESTS)])
+    start = cost(
+        [ANALYZER, "report", apart(write_requests_with_entries, tmp_path / "s", START_REQUESTS)]
+    )
     per_request_us: list[float] = []
     for size in POLLED_SIZES:
-        run = write_requests_with_entries(tmp_path / "run", size)
+        run = apart(write_requests_with_entries, tmp_path / "run", size)
         found = cost([ANALYZER, "report", run])
         per_request_us.append((found.cpu_s - start.cpu_s) / size * 1e6)
         with capsys.disabled():
@@ -81,7 +86,7 @@ def test_a_report_of_requests_and_their_entries_is_linear_and_bounded_in_memory(
 def test_rows_in_no_order_of_their_ids_are_sorted_in_bounded_memory(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = write_requests(tmp_path / "run", SIZES[-1], shuffled=True)
+    run = apart(partial(write_requests, shuffled=True), tmp_path / "run", SIZES[-1])
     found = cost([ANALYZER, "report", run])
     with capsys.disabled():
         print(f"\n{SIZES[-1]:,} requests in no order of their ids; ", end="")
@@ -93,7 +98,7 @@ def test_a_comparison_of_two_long_runs_is_bounded_in_memory(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     size = SIZES[-1]
-    runs = [write_requests(tmp_path / name, size) for name in ("before", "after")]
+    runs = [apart(write_requests, tmp_path / name, size) for name in ("before", "after")]
     found = cost([ANALYZER, "compare", *runs])
     with capsys.disabled():
         print(f"\ntwo runs of {size:,} requests compared; load average {os.getloadavg()[0]:.1f}")

@@ -11,16 +11,20 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tests.bench.captures import PACKETS_EACH, write_capture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pytest
+
+Result = TypeVar("Result")
 
 SIZES = [int(size) for size in os.environ.get("REPORT_PACKETS", "1000000,10000000").split(",")]
 ANALYZER = Path(sys.executable).parent / "analyzer"
@@ -69,6 +73,15 @@ def cost(argv: Sequence[object]) -> Cost:
         peak_mb=used.ru_maxrss / 1024,
         peak_of_all_mb=most_kb / 1024,
     )
+
+
+def apart(function: Callable[..., Result], *arguments: object) -> Result:
+    """What a function returns, called in a process of its own.
+
+    This one stays small: what a child has at most (``ru_maxrss``) counts from its parent's size.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def shared_out_kb(session: int) -> int:
