@@ -11,7 +11,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from tests.bench.long_run import LongRun
-from tests.bench.test_report import ANALYZER, LINEAR_TIMES, Cost, apart, cost
+from tests.bench.test_report import ANALYZER, Cost, apart, cost
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 SIZES = [int(size) for size in os.environ.get("REPORT_ENTRIES", "1000000,3000000").split(",")]
 START, PER_S, MOST_MB = 1000, 139, 1000.0
 """Of the shortest run; new entries a second; of memory."""
+
+MOST_TIMES = 1.5
+"""Processor time for each entry of the longest by that of the shortest. The files of the longest, 1.5
+kB for each entry, are written to memory that a virtual machine may have to get first."""
 
 
 def reported(run: Path, entries: int) -> Cost:
@@ -45,4 +49,4 @@ def test_a_report_is_linear_in_entries_and_bounded_in_memory(
             print(f"report: {found.wall_s:.1f} s, {found.cpu_s:.1f} s CPU, {found.peak_mb:,.0f} MB")
             print(f"{per_entry_us[-1]:.2f} us of CPU an entry, {start.cpu_s:.1f} s to start")
         assert found.peak_mb <= MOST_MB
-    assert per_entry_us[-1] <= LINEAR_TIMES * per_entry_us[0]
+    assert per_entry_us[-1] <= MOST_TIMES * per_entry_us[0]
