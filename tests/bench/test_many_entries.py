@@ -23,8 +23,8 @@ START, PER_S, MOST_MB = 1000, 139, 1000.0
 """Of the shortest run; new entries a second; of memory."""
 
 MOST_TIMES = 1.5
-"""Processor time for each entry of the longest by that of the shortest. The files of the longest, 1.5
-kB for each entry, are written to memory that a virtual machine may have to get first."""
+"""Processor time for each entry of the longest by that of the shortest. The files of the longest,
+1.5 kB for each entry, are written to memory that a virtual machine may have to get first."""
 
 
 def reported(run: Path, entries: int) -> Cost:
