@@ -45,6 +45,10 @@ class Mappings:
         weakref.finalize(content, self._forget, number, path)
         return np.frombuffer(content, dtype=dtype)
 
+    def see(self, content: MappedFile) -> None:
+        """Release this file too, which somebody else has written."""
+        self.alive[id(content)] = weakref.ref(content)
+
     def release(self) -> None:
         """Take the files' pages out of memory; what is read again comes back from the files."""
         for reference in list(self.alive.values()):

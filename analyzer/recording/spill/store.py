@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from analyzer.errors import RecordingError
 from analyzer.parts import IN_MEMORY, PART_ROWS, fill_here
-from analyzer.parts.mapped import release
+from analyzer.parts.mapped import MappedFile, release
 from analyzer.recording.directory.files import not_written
 from analyzer.recording.spill.buckets import Dealing, FileBuckets, write_pieces
 from analyzer.recording.spill.files import FileColumns, Mappings
 from analyzer.recording.spill.folder import spill_folder
-from analyzer.recording.spill.tasks import in_other_processes
+from analyzer.recording.spill.tasks import in_other_processes, mapped_files
 from analyzer.recording.spill.turns import Filling, end_turns, filled_kinds
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class Spill:
         """Hand it on."""
         if self.requests_progress:
             self.requests_progress(rows, share)
+
+    def see(self, file: MappedFile) -> None:
+        """Release a mapped file of another store too."""
+        self._mappings.see(file)
 
     def release(self, *captures: memoryview) -> None:
         """Take columns, and these mapped captures, out of memory: the files still have them."""
@@ -148,8 +152,11 @@ class _Apart(Generic[Result]):
             folder.mkdir()
         except OSError as error:
             raise RecordingError(not_written(folder.parent, error)) from error
+        store = Spill(folder, self.part_rows)
+        for file in mapped_files(task):
+            store.see(file)
         try:
-            return self.function(Spill(folder, self.part_rows), *task)
+            return self.function(store, *task)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

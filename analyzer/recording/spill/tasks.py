@@ -108,6 +108,13 @@ def dumps(value: object, sees: Callable[[Path], bool]) -> bytes:
     return written.getvalue()
 
 
+def mapped_files(value: object) -> list[MappedFile]:
+    """The mapped files that arrays of a value lie in, each once."""
+    finder = _Finder(io.BytesIO(), lambda folder: True)
+    finder.dump(value)
+    return list(finder.found.values())
+
+
 def loads(payload: bytes) -> Any:
     """What ``dumps`` wrote, on a host that has the same files."""
     return _Unpickler(io.BytesIO(payload)).load()
@@ -145,6 +152,20 @@ class _Pickler(pickle.Pickler):
         if file is None or not len(obj) or not self._sees(file.path.parent):
             return None
         return _COLUMN, str(file.path), place_of(obj, file), len(obj), obj.dtype.str
+
+
+class _Finder(_Pickler):
+    """Goes through a value as if it were handed over, and keeps the files that it comes to."""
+
+    def __init__(self, file: io.BytesIO, sees: Callable[[Path], bool]) -> None:
+        super().__init__(file, sees)
+        self.found: dict[int, MappedFile] = {}
+
+    def persistent_id(self, obj: object) -> Any:
+        file = mapped_file_of(obj) if isinstance(obj, np.ndarray) else None
+        if file is not None:
+            self.found[id(file)] = file
+        return super().persistent_id(obj)
 
 
 class _Unpickler(pickle.Unpickler):

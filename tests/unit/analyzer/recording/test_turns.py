@@ -13,6 +13,7 @@ from analyzer.parts import IN_MEMORY, Dealt, Rows, by_stretches
 from analyzer.recording.spill import Means, Spill, spilled
 from analyzer.recording.spill.turns import Filling
 from loadgen.session.means.workers import LocalWorkers
+from tests.memory import memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +75,30 @@ def test_each_task_has_a_store_of_its_own_which_goes_with_it(tmp_path: Path, mea
         with pytest.raises(ValueError, match="a fault"):
             list(store.apart(kept_apart, ((size,) for size in SIZES)))
         assert [path.name for path in store.folder.iterdir()] == ["lock"]
+
+
+def file_bytes() -> int:
+    """Of mapped files in memory."""
+    return memory_bytes("RssFile")
+
+
+def released(store: Store, columns: dict[str, Any]) -> tuple[int, int]:
+    """How much of a task's columns came into memory, and how much its store took out again."""
+    before = file_bytes()
+    assert columns["number"].sum() > 0
+    read = file_bytes()
+    store.release()
+    return read - before, read - file_bytes()
+
+
+def test_a_tasks_own_store_releases_the_columns_that_the_task_was_given(
+    tmp_path: Path, means: Means
+) -> None:
+    with spilled(tmp_path, means=means) as store:
+        number = by_stretches(store, 1 << 21, lambda rows: np.arange(1 << 21)[rows])
+        ((came, went),) = store.apart(released, [({"number": number},)])
+    assert came > 8 << 20
+    assert went > 8 << 20
 
 
 def test_a_store_without_workers_that_see_it_is_each_tasks_own(tmp_path: Path) -> None:
