@@ -16,7 +16,7 @@ import pandas as pd
 
 from analyzer.observed.parted import Parted
 from analyzer.parts import Dealt, Rows, by_stretches, cuts, filled, over_stretches, stretches
-from analyzer.parts.columns import alike, buckets_of
+from analyzer.parts.columns import Numbering, alike, buckets_of
 from analyzer.recording.connections import is_last_of_connection
 from analyzer.recording.instants import latest_row
 from analyzer.recording.requests import NEVER, UNKNOWN
@@ -78,7 +78,7 @@ def _wanted(
 ) -> tuple[Columns, tuple[int, ...]]:
     """When each entry appeared, its client and target as requests have them; the parts' edges."""
     numbers = {
-        name: {text: number for number, text in enumerate(requests.texts[name])}
+        name: Numbering({text: number for number, text in enumerate(requests.texts[name])})
         for name in ("source_ip", "vip")
     }
     writer, edges = requests.store.columns(), [0]
@@ -98,10 +98,9 @@ def _wanted(
     return writer.finish(), tuple(edges)
 
 
-def _numbers(texts: pd.Series, numbers: dict[str, int]) -> Ints:
-    code, found = pd.factorize(texts)
-    of_found = [numbers.get(str(text), _NO_NUMBER) for text in found]
-    return np.array([*of_found, _NO_NUMBER], dtype=np.int64)[code]
+def _numbers(texts: pd.Series, numbers: Numbering) -> Ints:
+    known = numbers.known_of(texts).astype(np.int64)
+    return np.where(known < 0, _NO_NUMBER, known)
 
 
 def _ports(ports: pd.Series) -> Ints:

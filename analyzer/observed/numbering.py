@@ -39,14 +39,12 @@ class Gathered:
     Attributes:
         by_key: they, each with the number of its row.
         count: of these buckets.
-        size: changes in all.
         coded: their columns as arrays.
         store: keeps them.
     """
 
     by_key: Buckets
     count: int
-    size: int
     coded: Coded
     store: Store
 
@@ -64,7 +62,7 @@ class Gathered:
         """
         captured = 0 if flows is None else len(flows)
         near = None if flows is None else self._near(flows)
-        placing = _Placing(captured, self.size)
+        placing = _Placing(captured, self.by_key.rows())
         placed = placing.places(self, near, see_flows)
         by_place = self.store.keep(self.count, placed)
         by_range = _at_once(_by_range(by_place, placing.bounds(self.count), self.count))
@@ -94,9 +92,9 @@ def gathered(
         see: is shown the changes as recorded, part by part.
     """
     count = -(-rows // min(ROWS, store.part_rows)) or 1
-    coded, reading = Coded(), _Reading()
-    by_key = store.keep(count, _at_once(reading.by_key(changes, coded, count, see)))
-    return Gathered(by_key, count, reading.size, coded, store)
+    coded = Coded()
+    by_key = store.keep(count, _at_once(_by_key(changes, coded, count, see)))
+    return Gathered(by_key, count, coded, store)
 
 
 def _dealt(bucket: Ints, columns: Columns) -> Dealt:
@@ -134,24 +132,20 @@ def _read(buckets: Buckets, number: int) -> Columns:
     return {name: np.ascontiguousarray(records[name]) for name in records.dtype.names or ()}
 
 
-@dataclass(slots=True)
-class _Reading:
-    """How many changes were read."""
-
-    size: int = 0
-
-    def by_key(
-        self, changes: Parted, coded: Coded, count: int, see: Callable[[pd.DataFrame], None]
-    ) -> Iterator[Dealt]:
-        """The changes by a hash of their connections."""
-        for frame in changes:
-            see(frame)
-            with_port = (frame["client_port"] != 0).to_numpy(dtype=bool)
-            columns = coded.columns(frame)
-            columns[_ROW] = self.size + np.arange(len(frame))
-            self.size += len(frame)
-            columns = {name: column[with_port] for name, column in columns.items()}
-            yield _dealt(_bucket(columns, count), columns)
+def _by_key(
+    changes: Parted, coded: Coded, count: int, see: Callable[[pd.DataFrame], None]
+) -> Iterator[Dealt]:
+    """Changes with their rows, by a hash of their connections; without templates."""
+    rows = 0
+    for frame in changes:
+        see(frame)
+        with_port = (frame["client_port"] != 0).to_numpy(dtype=bool)
+        columns = coded.columns(frame)
+        columns = {name: column[with_port] for name, column in columns.items()}
+        bucket = _bucket(columns, count)
+        columns[_ROW] = rows + np.arange(len(bucket))
+        rows += len(bucket)
+        yield _dealt(bucket, columns)
 
 
 def _flows_dealt(columns: Columns, numbers: Ints, count: int) -> Dealt:

@@ -72,8 +72,8 @@ class _Known:
     """What does not depend on tcpfin, where a longer one moves the ends of entries alone.
 
     Attributes:
+        prediction: the director's, without its entries and steps.
         entries: as ``Prediction.entries``, by columns.
-        no_entry: that table without rows.
         by_packets: what packets change, which another tcpfin leaves as it is.
         counts: the entries that their timers end, by state and timeout.
     """

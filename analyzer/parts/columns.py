@@ -11,7 +11,7 @@ import pandas as pd
 from analyzer.parts import by_stretches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -100,15 +100,17 @@ class Numbering:
 
     def numbers_of(self, values: Codes | pd.Series) -> npt.NDArray[np.int32]:
         """The number of each of some values; -1 for a missing one."""
-        code, found = pd.factorize(values)
-        of_found = [self.numbers.setdefault(value, len(self.numbers)) for value in found]
-        return np.array([*of_found, -1], dtype=np.int32)[code]
+        return _of_each(values, lambda value: self.numbers.setdefault(value, len(self.numbers)))
 
     def known_of(self, values: pd.Series) -> npt.NDArray[np.int32]:
-        """The number of each of some values; -1 for one that has none yet."""
-        code, found = pd.factorize(values)
-        of_found = [self.numbers.get(value, -1) for value in found]
-        return np.array([*of_found, -1], dtype=np.int32)[code]
+        """The number of each of some values; -1 for a missing one, and for one that has none."""
+        return _of_each(values, lambda value: self.numbers.get(value, -1))
+
+
+def _of_each(values: Codes | pd.Series, number_of: Callable[[Any], int]) -> npt.NDArray[np.int32]:
+    """A number of each value, asked for once; -1 for a missing one."""
+    code, found = pd.factorize(values)
+    return np.array([*map(number_of, found), -1], dtype=np.int32)[code]
 
 
 def narrowed(codes: Codes, count: int, store: Store) -> Codes:
