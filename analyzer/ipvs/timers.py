@@ -31,6 +31,8 @@ JIFFIES_AT_BOOT_S = -300
 _COUNTER = 2**32
 """What a jiffies counter of 32 bits counts modulo."""
 
+_ONE_WRONG_IN = 12
+
 _LEVEL_STARTS = [
     (_SLOTS_PER_LEVEL - 1) << (_BITS_PER_LEVEL * (level - 1)) for level in range(1, LEVELS)
 ]
@@ -100,14 +102,17 @@ def phase_from_readings(readings: Sequence[TickReading]) -> TimerPhase | None:
     """HZ and phase from readings that span some ticks; None if they show neither.
 
     The counter starts at (unsigned int) -300 x HZ (``INITIAL_JIFFIES``), so each reading bounds
-    the phase to one tick; all of them together bound it more closely.
+    the phase to one tick; all of them together bound it more closely. One in twelve may be wrong:
+    the tick of a virtual machine that waits for its processor comes late, and a reading may take
+    longer than it is known to.
     """
     hz = _hz_from_readings(readings)
     if hz is None:
         return None
     pairs = [(reading, _ticks_since_boot(reading, hz)) for reading in readings]
-    low = max(reading.before_s - (count + 1) / hz for reading, count in pairs)
-    high = min(reading.after_s - count / hz for reading, count in pairs)
+    wrong = len(pairs) // _ONE_WRONG_IN
+    low = sorted(reading.before_s - (count + 1) / hz for reading, count in pairs)[-1 - wrong]
+    high = sorted(reading.after_s - count / hz for reading, count in pairs)[wrong]
     if high < low - 1 / hz:
         return None  # the readings contradict each other: not the counter that we took it for
     return TimerPhase(hz=hz, phase_s=(low + high) / 2, uncertainty_s=abs(high - low) / 2)

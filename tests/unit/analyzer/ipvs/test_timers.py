@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -191,6 +192,32 @@ def test_the_true_phase_lies_within_the_interval_and_hz_is_recognised(
     assert found is not None
     assert found.hz == hz
     assert abs(found.phase_s - float(phase_s)) <= found.uncertainty_s + 1e-6
+
+
+@given(true_readings(), st.data())
+def test_one_reading_in_twelve_may_be_of_a_late_tick_or_have_taken_too_long(
+    case: tuple[int, Fraction, list[TickReading]], data: st.DataObject
+) -> None:
+    hz, phase_s, readings = case
+    count = len(readings) // 12
+    wrong = data.draw(st.sets(st.integers(0, len(readings) - 1), min_size=count, max_size=count))
+    for at in wrong - {0, len(readings) - 1}:  # HZ is told by the first and the last
+        late = data.draw(st.integers(-1, 1))
+        readings[at] = replace(readings[at], jiffies=readings[at].jiffies + late)
+    found = phase_from_readings(readings)
+    assert found is not None
+    assert found.hz == hz
+    assert abs(found.phase_s - float(phase_s)) <= found.uncertainty_s + 1e-6
+
+
+def test_one_tick_that_came_late_does_not_make_the_phase_certain_and_wrong() -> None:
+    """Read from a busy machine: 2 ms late, and the phase seemed to be known to 1.7 ms."""
+    on_time = [500.0 + 0.0613 * step for step in range(11)]
+    readings = [replace(reading(at, counter(at, 100)), after_s=at + 0.005) for at in on_time]
+    late = TickReading(before_s=500.7022, jiffies=counter(500.695, 100), after_s=500.7072)
+    found = phase_from_readings([*readings[:6], late, *readings[6:]])
+    assert found is not None
+    assert abs(found.phase_s) <= found.uncertainty_s
 
 
 @given(true_readings())
