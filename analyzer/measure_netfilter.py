@@ -85,7 +85,7 @@ def measure_netfilter(
     passage = without_untracked(passage, apart)
     prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
     hidden = _hidden(evidence, director.name)
-    prediction = with_evictions(prediction, passage.segments.flows, hidden)
+    prediction = with_evictions(prediction, hidden)
     prediction = with_outages(prediction, passage.outages)
     joined = with_packets(record.tracked, prediction, clock.margin_s, passage.segments)
     prediction, joined = with_early_ends(prediction, joined, director, clock)
@@ -170,14 +170,15 @@ def _without_packets(
     )
 
 
-def _hidden(evidence: Evidence, name: str) -> pd.DataFrame:
+def _hidden(evidence: Evidence, name: str) -> Parted:
     """The connections that a director hid."""
-    rows, changes = evidence.masquerades, evidence.by_director[name].changes
-    rows = rows[rows["director"] == name]
+    rows = evidence.masquerades.only(lambda part: part["director"] == name)
     if rows.empty:
         return no_hidden_connections()
-    ended = changes.where(lambda part: part["change"] == "gone")
-    return hidden_connections(rows, ended)
+    segments, changes = evidence.segments, evidence.by_director[name].changes
+    if segments is None:
+        return hidden_connections(rows, changes, store=rows.store)
+    return hidden_connections(rows, changes, segments.flows, segments.store)
 
 
 def _tolerance(

@@ -8,6 +8,7 @@ import numpy as np
 
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag
+from analyzer.observed.masquerades import earliest
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
@@ -82,17 +83,20 @@ def _masqueraded(figures: Figures, result: Measured) -> Iterable[str]:
     """Masqueraded connections whose source is the address and port of a service that was seen."""
     assert figures.evidence is not None
     name = result.director.name
-    record, rows = figures.evidence.by_director[name], result.hidden
+    record, n, row, ports = figures.evidence.by_director[name], 0, None, set[int]()
     ends = record.services[["protocol", "vip", "port"]].drop_duplicates()
     ends = ends.set_axis(_END, axis="columns")
-    sources = rows[["protocol", "source_ip", "source_port"]].set_axis(_END, axis="columns")
-    same = rows[sources.merge(ends, on=_END, how="left", indicator=True)["_merge"].eq("both")]
-    if same.empty:
+    for rows in result.hidden:
+        sources = rows[["protocol", "source_ip", "source_port"]].set_axis(_END, axis="columns")
+        both = sources.merge(ends, on=_END, how="left", indicator=True)["_merge"].eq("both")
+        same = rows[both.to_numpy()]
+        n, row = n + len(same), earliest(same, row)
+        ports.update(same["source_port"].tolist())
+    if row is None:
         return
-    row, ports = same.iloc[0], sorted(set(same["source_port"].tolist()))
     yield (
-        f"{len(same):,} masqueraded connection{'s' * (len(same) > 1)} left {name} from the end of "
-        f"a service ({_ports(ports)}): "
+        f"{n:,} masqueraded connection{'s' * (n > 1)} left {name} from the end of "
+        f"a service ({_ports(sorted(ports))}): "
         f"{host_port(row['client_ip'], row['client_port'])} as "
         f"{host_port(row['source_ip'], row['source_port'])}."
     )
