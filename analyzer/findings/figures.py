@@ -108,11 +108,12 @@ class Figures:
 
     def ends(self, flows: Iterable[int]) -> str:
         """Examples of the connections of these flows, by client and VIP."""
-        numbers = list(dict.fromkeys(int(flow) for flow in flows))
-        if self.evidence is None or self.evidence.segments is None or not numbers:
+        given = flows if isinstance(flows, (np.ndarray, pd.Series)) else [*flows]
+        numbers = np.asarray(pd.unique(np.asarray(given, dtype=np.int64)))
+        if self.evidence is None or self.evidence.segments is None or not len(numbers):
             return ""
         table = self.evidence.segments.flows
-        rows = table.loc[[number for number in numbers if number < len(table)][:_SHOWN]]
+        rows = table.loc[numbers[numbers < len(table)][:_SHOWN].tolist()]
         shown = [
             f"{row.client_ip}:{row.client_port} to {row.vip}:{row.port}"
             for row in rows.itertuples(index=False)

@@ -12,11 +12,12 @@ from analyzer.observed.masquerades import earliest
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from analyzer.arrays import Ints
+    from analyzer.arrays import Bools, Ints
     from analyzer.findings.figures import Figures
     from analyzer.measured import Measured
+    from analyzer.wire.segments import Segments
 
 NODE_PORTS = range(30_000, 32_768)
 """kube-proxy's default (``--service-node-port-range`` of kube-apiserver)."""
@@ -50,10 +51,10 @@ def _of(figures: Figures, result: Measured) -> Iterable[str]:
 
 def _opened_here(figures: Figures, result: Measured) -> Iterable[str]:
     """Connections that the capture shows to begin at the service's own end."""
-    if result.untracked is None or result.passage is None or figures.evidence is None:
+    if result.passage is None or figures.evidence is None:
         return
-    segments, chosen = result.passage.segments, result.untracked.opened_here
-    flows = np.unique(segments.flow[chosen])
+    segments = result.passage.segments
+    flows, at_ns = _of_opened(result, _any)
     if not len(flows):
         return
     ports = sorted(set(segments.flows["port"].iloc[flows].tolist()))
@@ -61,7 +62,7 @@ def _opened_here(figures: Figures, result: Measured) -> Iterable[str]:
     yield (
         f"{len(flows):,} connection{'s' * (len(flows) > 1)} began at {result.director.name}'s end "
         f"of the service ({_ports(ports)}), between {figures.ends(flows)} "
-        f"({figures.when(segments.at_ns[chosen])})."
+        f"({figures.when(at_ns)})."
         + (
             f" {len(reset):,} of them ended with a reset from there: {figures.ends(reset)}."
             if len(reset)
@@ -72,11 +73,29 @@ def _opened_here(figures: Figures, result: Measured) -> Iterable[str]:
 
 def _reset(result: Measured) -> Ints:
     """Flows that the director opened and that were then reset at the service's end."""
+    return _of_opened(result, lambda part: (part.flag == Flag.RST) & ~part.to_vip)[0]
+
+
+def _any(part: Segments) -> Bools:
+    return np.ones(len(part.flow), dtype=bool)
+
+
+def _of_opened(result: Measured, wanted: Callable[[Segments], Bools]) -> tuple[Ints, list[int]]:
+    """The flows of wanted segments of connections that the director opened, ascending.
+
+    And the first and the last instant of these segments, if there are any.
+    """
+    found, ends_ns = [np.zeros(0, dtype=np.int64)], list[int]()
     if result.untracked is None or result.passage is None:
-        return np.zeros(0, dtype=np.int64)
+        return found[0], ends_ns
     segments = result.passage.segments
-    resets = result.untracked.opened_here & (segments.flag == Flag.RST) & ~segments.to_vip
-    return np.unique(segments.flow[resets])
+    for rows, part in zip(segments.cuts(), segments.parts(), strict=False):
+        chosen = result.untracked.opened_here[rows] & wanted(part)
+        if chosen.any():
+            found.append(np.unique(part.flow[chosen]))
+            at_ns = part.at_ns[chosen]
+            ends_ns += [int(at_ns.min()), int(at_ns.max())]
+    return np.concatenate(found), ends_ns
 
 
 def _masqueraded(figures: Figures, result: Measured) -> Iterable[str]:
