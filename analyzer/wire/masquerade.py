@@ -62,7 +62,7 @@ def _one_way(segments: Segments) -> Iterator[Columns]:
         rows = np.flatnonzero(part.to_vip & (part.flag == Flag.SYN))
         flow = part.flow[rows].astype(np.int64)
         flows = segments.flows.iloc[flow]
-        syns = {
+        syns: Columns = {
             "at_ns": part.at_ns[rows],
             "flow": flow,
             "sequence": np.asarray(part.sequence[rows], dtype=np.int64),
@@ -72,10 +72,15 @@ def _one_way(segments: Segments) -> Iterator[Columns]:
         }
         to_mac, from_mac = part.destination_mac[rows], part.source_mac[rows]
         comes_out, came_in = _in_both(flow, to_mac, from_mac)
-        for arrives, mac, through in ((True, to_mac, comes_out), (False, from_mac, came_in)):
-            chosen = (mac != NO_MAC) & ~through
-            kept = {name: column[chosen] for name, column in syns.items()}
-            yield {**kept, "mac": mac[chosen], "arrives": np.full(chosen.sum(), arrives)}
+        yield _only(syns, to_mac, ~comes_out, arrives=True)
+        yield _only(syns, from_mac, ~came_in, arrives=False)
+
+
+def _only(syns: Columns, mac: Ints, chosen: Bools, *, arrives: bool) -> Columns:
+    """Some of the SYNs, with the MAC that they arrive at or leave."""
+    chosen = chosen & (mac != NO_MAC)
+    kept = {name: column[chosen] for name, column in syns.items()}
+    return {**kept, "mac": mac[chosen], "arrives": np.full(np.count_nonzero(chosen), arrives)}
 
 
 def _in_both(flow: Ints, to_mac: Ints, from_mac: Ints) -> tuple[Bools, Bools]:
