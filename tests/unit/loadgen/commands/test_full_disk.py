@@ -35,7 +35,13 @@ def run(
     script, *rest = map(str, words)
     argv = [*before, str(SCRIPTS / script), *rest]
     return subprocess.run(
-        argv, capture_output=True, text=True, check=False, timeout=60, preexec_fn=limit
+        argv,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},  # half of it would break what runs next
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        preexec_fn=limit,
     )
 
 
