@@ -6,21 +6,17 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from analyzer.findings.such import Such
 from analyzer.ipvs.addresses import host_port
 from analyzer.observed.masquerades import earliest, most_at_once
-from analyzer.parts import over_stretches, taken
 from analyzer.predicted.untracked import INSERT_FAILED
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analyzer.arrays import Bools, Ints
     from analyzer.findings.figures import Figures
     from analyzer.measured import Measured
-    from analyzer.parts import Store
 
 _RISE = re.compile(r"([0-9]{1,19}) -> ([0-9]{1,19})")
 _PORTS = 64_512
@@ -144,15 +140,15 @@ def _where_lost(figures: Figures, result: Measured, n: int) -> str:
     parts = [f"On {result.director.name} insert_failed rose by {n:,}."]
     if result.untracked is not None and result.passage is not None:
         segments = result.passage.segments
-        refused = _rows_of(segments.store, result.untracked.refused)
-        if len(refused):
-            flows, at_ns = (
-                taken(segments.store, each, refused) for each in (segments.flow, segments.at_ns)
-            )
+        refused = Such()
+        for rows, part in zip(segments.cuts(), segments.parts(), strict=False):
+            chosen = result.untracked.refused[rows]
+            refused = refused.with_rows(part.flow[chosen], part.at_ns[chosen])
+        if refused.rows:
             parts.append(
-                f"{len(refused):,} of them are SYNs of the service that neither got an entry "
-                f"nor an answer: {figures.ends(flows)} "
-                f"({figures.when(at_ns)})."
+                f"{refused.rows:,} of them are SYNs of the service that neither got an entry "
+                f"nor an answer: {figures.ends(refused)} "
+                f"({figures.when(refused)})."
             )
     most = most_at_once(result.hidden)
     if most is None:
@@ -168,14 +164,6 @@ def _where_lost(figures: Figures, result: Measured, n: int) -> str:
             f"{server} at once (ports {low} to {high} were seen)."
         )
     return " ".join(parts)
-
-
-def _rows_of(store: Store, chosen: Bools) -> Ints:
-    """The chosen rows, ascending: few of them."""
-    parts = over_stretches(
-        store, len(chosen), lambda rows: rows.start + np.flatnonzero(chosen[rows])
-    )
-    return np.concatenate([*parts])
 
 
 def _port_range(result: Measured) -> tuple[int, int]:

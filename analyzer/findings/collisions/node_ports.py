@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.findings.such import Such
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag
 from analyzer.observed.masquerades import earliest
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Iterator
 
-    from analyzer.arrays import Bools, Ints
     from analyzer.findings.figures import Figures
     from analyzer.measured import Measured
     from analyzer.wire.segments import Segments
@@ -30,7 +30,7 @@ def node_port_collision(figures: Figures) -> Finding | None:
     found = [sentence for result in figures.by_conntrack for sentence in _of(figures, result)]
     if not found:
         return None
-    answered = any(len(_reset(result)) for result in figures.by_conntrack)
+    answered = any(_reset(result).flows for result in figures.by_conntrack)
     return Finding(
         id="node-port-collision",
         severity="problem" if answered else "warning",
@@ -53,49 +53,41 @@ def _opened_here(figures: Figures, result: Measured) -> Iterable[str]:
     """Connections that the capture shows to begin at the service's own end."""
     if result.passage is None or figures.evidence is None:
         return
-    segments = result.passage.segments
-    flows, at_ns = _of_opened(result, _any)
-    if not len(flows):
+    such, ports = Such(), set[int]()
+    for part in _opened_parts(result):
+        such = such.with_rows(part.flow, part.at_ns)
+        ports.update(result.passage.segments.flows["port"].iloc[np.unique(part.flow)].tolist())
+    if not such.flows:
         return
-    ports = sorted(set(segments.flows["port"].iloc[flows].tolist()))
     reset = _reset(result)
     yield (
-        f"{len(flows):,} connection{'s' * (len(flows) > 1)} began at {result.director.name}'s end "
-        f"of the service ({_ports(ports)}), between {figures.ends(flows)} "
-        f"({figures.when(at_ns)})."
+        f"{such.flows:,} connection{'s' * (such.flows > 1)} began at {result.director.name}'s end "
+        f"of the service ({_ports(sorted(ports))}), between {figures.ends(such)} "
+        f"({figures.when(such)})."
         + (
-            f" {len(reset):,} of them ended with a reset from there: {figures.ends(reset)}."
-            if len(reset)
+            f" {reset.flows:,} of them ended with a reset from there: {figures.ends(reset)}."
+            if reset.flows
             else " None was seen to be reset from there."
         )
     )
 
 
-def _reset(result: Measured) -> Ints:
-    """Flows that the director opened and that were then reset at the service's end."""
-    return _of_opened(result, lambda part: (part.flag == Flag.RST) & ~part.to_vip)[0]
+def _reset(result: Measured) -> Such:
+    """Connections that the director opened and that were then reset at the service's end."""
+    such = Such()
+    for part in _opened_parts(result):
+        such = such.with_rows(part.flow[(part.flag == Flag.RST) & ~part.to_vip])
+    return such
 
 
-def _any(part: Segments) -> Bools:
-    return np.ones(len(part.flow), dtype=bool)
-
-
-def _of_opened(result: Measured, wanted: Callable[[Segments], Bools]) -> tuple[Ints, list[int]]:
-    """The flows of wanted segments of connections that the director opened, ascending.
-
-    And the first and the last instant of these segments, if there are any.
-    """
-    found, ends_ns = [np.zeros(0, dtype=np.int64)], list[int]()
+def _opened_parts(result: Measured) -> Iterator[Segments]:
+    """The segments of connections that the director opened, part by part."""
     if result.untracked is None or result.passage is None:
-        return found[0], ends_ns
-    segments = result.passage.segments
+        return
+    segments, opened = result.passage.segments, result.untracked.opened_here
     for rows, part in zip(segments.cuts(), segments.parts(), strict=False):
-        chosen = result.untracked.opened_here[rows] & wanted(part)
-        if chosen.any():
-            found.append(np.unique(part.flow[chosen]))
-            at_ns = part.at_ns[chosen]
-            ends_ns += [int(at_ns.min()), int(at_ns.max())]
-    return np.concatenate(found), ends_ns
+        if opened[rows].any():
+            yield part.only(opened[rows])
 
 
 def _masqueraded(figures: Figures, result: Measured) -> Iterable[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from analyzer.conntrack.states import CtState, Kind, kind_of
+from analyzer.findings.such import FlowSet, Such
 from analyzer.ipvs.states import Flag
 from analyzer.parts import same_flows
 from analyzer.recording.instants import latest_row
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from analyzer.arrays import Bools, Floats, Ints
     from analyzer.findings.figures import Figures
     from analyzer.measured import Measured
+    from analyzer.parts import Store
     from analyzer.wire.segments import Segments
 
 _DELAY_S = 0.9
@@ -72,6 +74,7 @@ class _Summary:
         late: of those that went on, how many had no SYN-ACK soon.
         unanswered: how many had none.
         longest_s: the longest wait for one; NaN without one.
+        flows: whose connections they are, of each director ascending.
         span_ns: the first and the last instant; no or two numbers.
     """
 
@@ -91,7 +94,7 @@ class _Summary:
         self.n += len(met.flow)
         self.states.update(_counted(met.state, _STATE_NAMES))
         self.answers.update(_counted(met.answer, dict(enumerate(_ANSWERS))))
-        self.flows.append(np.unique(met.flow))
+        self.flows[-1] = np.r_[self.flows[-1], np.unique(met.flow)]
         silent = np.isnan(met.delay_s)
         self.late += int((silent | (met.delay_s > _DELAY_S)).sum())
         self.unanswered += int(silent.sum())
@@ -100,9 +103,10 @@ class _Summary:
         ends_ns = [*self.span_ns, int(met.at_ns.min()), int(met.at_ns.max())]
         self.span_ns = [min(ends_ns), max(ends_ns)]
 
-    def all_flows(self) -> Ints:
-        """Whose connections they are, those counted first first."""
-        return np.concatenate(self.flows)
+    def such(self, store: Store) -> Such:
+        """Whose connections they are, and when."""
+        such = FlowSet(self.flows, store).such()
+        return replace(such, span_ns=(self.span_ns[0], self.span_ns[1]))
 
 
 def _counted(numbers: npt.NDArray[np.int8], names: Mapping[int, str]) -> dict[str, int]:
@@ -116,6 +120,8 @@ def port_reuse(figures: Figures) -> Finding | None:
     """SYNs from ports whose entries were still there, and what they met."""
     reopened, passed = _Summary(), _Summary()
     for result in figures.by_conntrack:
+        for summary in (reopened, passed):
+            summary.flows.append(np.zeros(0, dtype=np.int64))
         for met in _met(result):
             reopened.see(met.only(met.reopened))
             passed.see(met.only(~met.reopened))
@@ -155,21 +161,23 @@ def _connections(n: int) -> str:
 
 def _reopened(figures: Figures, rows: _Summary) -> Iterator[str]:
     if rows.n:
+        such = rows.such(figures.store)
         yield (
             f"{_connections(rows.n)} ended the old entry ({_by_state(rows)}) and got one of "
-            f"their own: {figures.ends(rows.all_flows())} ({figures.when(rows.span_ns)})."
+            f"their own: {figures.ends(such)} ({figures.when(such)})."
         )
 
 
 def _passed_on(figures: Figures, rows: _Summary) -> Iterator[str]:
     if not rows.n:
         return
+    such = rows.such(figures.store)
     known = not math.isnan(rows.longest_s)
     waits = f" The latest SYN-ACK came after {rows.longest_s:.2f} s." if known else ""
     never = f" {rows.unanswered:,} never got one in the recording." if rows.unanswered else ""
     yield (
         f"{_connections(rows.n)} went on with the old entry ({_by_state(rows)}): "
-        f"{figures.ends(rows.all_flows())} ({figures.when(rows.span_ns)}); "
+        f"{figures.ends(such)} ({figures.when(such)}); "
         + ", ".join(
             f"{_ANSWERS[answer]} {n:,} time{'s' * (n > 1)}"
             for answer, n in rows.answers.most_common()

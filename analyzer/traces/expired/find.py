@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from analyzer.evidence.evidence import Evidence
     from analyzer.measured import Measured
+    from analyzer.observed.parted import Parted
     from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]
@@ -40,9 +41,7 @@ if TYPE_CHECKING:
     Row = dict[Hashable, Any]
 
 
-def late_packets(
-    result: Measured, evidence: Evidence, run_resets: pd.DataFrame
-) -> list[LatePacket]:
+def late_packets(result: Measured, evidence: Evidence, run_resets: Parted) -> list[LatePacket]:
     """The packets that came after one director's entries had expired; none without a capture.
 
     Args:

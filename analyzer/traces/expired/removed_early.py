@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from analyzer.evidence.evidence import Evidence
     from analyzer.measured import Measured
+    from analyzer.observed.parted import Parted
     from analyzer.traces.expired.model import Answer
 
     Row = dict[Hashable, Any]
@@ -31,9 +32,7 @@ LEAST_PAUSE_S = 5.0
 """Seconds of pause below which a packet met no expired entry."""
 
 
-def ended_sooner(
-    result: Measured, evidence: Evidence, run_resets: pd.DataFrame
-) -> list[LatePacket]:
+def ended_sooner(result: Measured, evidence: Evidence, run_resets: Parted) -> list[LatePacket]:
     """The packets that one director had no entry for, though its timers would have one.
 
     Args:
@@ -52,10 +51,15 @@ def ended_sooner(
     ]
 
 
-def _reset_by_director(result: Measured, run_resets: pd.DataFrame) -> pd.DataFrame:
+def _reset_by_director(result: Measured, run_resets: Parted) -> pd.DataFrame:
     """The clients' packets that went to this director, and that it reset itself."""
-    rows = run_resets[(run_resets["by"] == "director") & (run_resets["stage"] != "handshake")]
-    rows = rows[rows["pause_s"] >= LEAST_PAUSE_S]
+    rows = run_resets.where(
+        lambda rows: (
+            (rows["by"] == "director")
+            & (rows["stage"] != "handshake")
+            & (rows["pause_s"] >= LEAST_PAUSE_S)
+        )
+    )
     asked = pd.DataFrame({"flow": rows["flow"], "at_ns": rows["asked_ns"]}).assign(answer="reset")
     assert result.passage is not None
     if rows.empty:
