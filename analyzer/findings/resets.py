@@ -135,8 +135,7 @@ def reset_by_server(figures: Figures) -> Finding | None:
     """Established connections that were reset, not by the client."""
     rows = figures.resets
     rows = rows[(rows["stage"] != "handshake") & (rows["by"] != "client")]
-    expired = {case.flow for case in figures.late if case.answer == "reset"}
-    rows = rows[~rows["flow"].isin(expired)]
+    rows = rows[~rows["flow"].isin(figures.late.reset_flows(rows["flow"].to_numpy()))]
     if rows.empty:
         return None
     is_open = bool((rows["stage"] == "open").any())
