@@ -1,81 +1,104 @@
-"""Rows dealt out to buckets, as files: one for what each task makes of each bucket.
+"""Rows dealt out to buckets, as files: one for each bucket and each process that writes to it.
 
-So tasks write at the same time, and a bucket's room is given back as it is read.
+So processes write at the same time, a bucket's room is given back as it is read, and there are no
+more files than buckets, however many tasks deal rows out.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analyzer.errors import RecordingError
 from analyzer.recording.directory.files import not_written
-from analyzer.recording.spill.files import read_all, write_all
+from analyzer.recording.spill.files import append_bytes, bytes_of, read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
 
     from analyzer.parts import Columns, Dealt
 
     Kinds = tuple[tuple[str, np.dtype[Any]], ...]
+    Bytes = npt.NDArray[np.int64]
+    Counts = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """The rows of one task, in the buckets' files of the process that ran it.
+
+    Attributes:
+        writer: of the process: a part of the files' names.
+        kinds: the columns' names and types, in the order in which each piece has them.
+        starts: where the piece begins in each bucket's file, bytes; shape (buckets,).
+        sizes: the rows of each piece; shape (buckets,).
+    """
+
+    writer: str
+    kinds: Kinds
+    starts: Bytes
+    sizes: Counts
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Rows in a file, one column after another.
-
-    Attributes:
-        path: of the file.
-        kinds: the columns' names and types, in the order of the file.
-        size: how many rows.
-    """
+    """Rows in a file, one column after another; ``start`` is where, ``size`` how many rows."""
 
     path: Path
-    kinds: Kinds
+    start: int
     size: int
-
-    def read_into(self, columns: Columns, row: int) -> None:
-        """Read the rows to where they belong, from ``row`` of the columns on; the file goes."""
-        with self.path.open("rb", buffering=0) as file:
-            for name, _ in self.kinds:
-                read_all(file, columns[name][row : row + self.size])
-        self.path.unlink()
 
 
 @dataclass(frozen=True, slots=True)
 class FileBucket:
-    """A bucket's pieces, those with rows."""
+    """A bucket's pieces, those with rows; ``kinds`` as those of the pieces."""
 
+    kinds: Kinds
     pieces: Sequence[Piece]
 
     def read(self) -> Columns:
         """All rows, in the order of the tasks; no column if there are none. The files go."""
         if not self.pieces:
             return {}
-        *starts, size = itertools.accumulate((piece.size for piece in self.pieces), initial=0)
-        columns: Columns = {name: np.empty(size, kind) for name, kind in self.pieces[0].kinds}
-        for piece, start in zip(self.pieces, starts, strict=True):
-            piece.read_into(columns, start)
+        *firsts, size = itertools.accumulate((piece.size for piece in self.pieces), initial=0)
+        columns: Columns = {name: np.empty(size, kind) for name, kind in self.kinds}
+        raw = _raw(columns)
+        with _opened({piece.path for piece in self.pieces}) as files:
+            for piece, first in zip(self.pieces, firsts, strict=True):
+                read_bytes(files[piece.path], _cut(raw, first, first + piece.size), piece.start)
         return columns
 
 
 @dataclass(frozen=True, slots=True)
 class FileBuckets:
-    """What several tasks have dealt out: the pieces of each, by their buckets."""
+    """What several tasks have dealt out, in their order; ``stem`` of the files' names."""
 
-    pieces: Sequence[dict[int, Piece]]
+    stem: Path
+    tasks: Sequence[Pieces]
 
     def rows(self) -> int:
         """How many there were in all."""
-        return sum(piece.size for task in self.pieces for piece in task.values())
+        return sum(int(task.sizes.sum(dtype=np.int64)) for task in self.tasks)
 
     def bucket(self, number: int) -> FileBucket:
         """One of them."""
-        return FileBucket([task[number] for task in self.pieces if number in task])
+        found = [task for task in self.tasks if task.sizes[number]]
+        writers = {task.writer for task in found}
+        paths = {writer: Path(_path(self.stem, writer, number)) for writer in writers}
+        pieces = [
+            Piece(paths[task.writer], int(task.starts[number]), int(task.sizes[number]))
+            for task in found
+        ]
+        return FileBucket(found[0].kinds if found else (), pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,33 +115,55 @@ class Dealing:
     stem: Path
     count: int
 
-    def __call__(self, number: int, *task: Any) -> dict[int, Piece]:
-        """Run task ``number``.
+    def __call__(self, *task: Any) -> Pieces:
+        """Run a task.
 
         Raises:
             RecordingError: there is no room for its rows.
         """
-        return write_pieces(self.stem, self.count, number, self.function(*task))
+        return write_pieces(self.stem, self.count, self.function(*task))
 
 
-def write_pieces(stem: Path, count: int, number: int, dealt: Dealt) -> dict[int, Piece]:
-    """Write the rows of task ``number`` to a file for each of ``count`` buckets.
+def write_pieces(stem: Path, count: int, dealt: Dealt) -> Pieces:
+    """Add the rows of a task to the files of ``count`` buckets.
 
     Raises:
         RecordingError: there is no room for them.
     """
     columns, bounds = dealt.in_buckets(count)
-    kinds = tuple((name, column.dtype) for name, column in columns.items())
-    pieces: dict[int, Piece] = {}
+    writer = f"{os.getpid()}-{threading.get_native_id()}"
+    raw, starts = _raw(columns), np.zeros(count, dtype=np.int64)
     try:
         for bucket, (first, last) in enumerate(itertools.pairwise(bounds.tolist())):
-            if first == last:
-                continue
-            path = stem.with_name(f"{stem.name}.{number}.{bucket}")
-            with path.open("wb", buffering=0) as file:
-                for column in columns.values():
-                    write_all(file, column[first:last])
-            pieces[bucket] = Piece(path, kinds, last - first)
+            if first < last:
+                path = _path(stem, writer, bucket)
+                starts[bucket] = append_bytes(path, _cut(raw, first, last))
     except OSError as error:
         raise RecordingError(not_written(stem.parent, error)) from error
-    return pieces
+    kinds = tuple((name, column.dtype) for name, column in columns.items())
+    return Pieces(writer, kinds, starts, np.diff(bounds).astype(np.int32))
+
+
+def _path(stem: Path, writer: str, bucket: int) -> str:
+    return f"{stem}.{writer}.{bucket}"
+
+
+def _raw(columns: Columns) -> list[tuple[memoryview, int]]:
+    """The bytes of each column, and how many a row has."""
+    return [(bytes_of(column), column.itemsize) for column in columns.values()]
+
+
+def _cut(raw: list[tuple[memoryview, int]], first: int, last: int) -> list[memoryview]:
+    return [content[first * size : last * size] for content, size in raw]
+
+
+@contextmanager
+def _opened(paths: Iterable[Path]) -> Iterator[dict[Path, int]]:
+    """Files to be read, which then go."""
+    files = {path: os.open(path, os.O_RDONLY) for path in paths}
+    try:
+        yield files
+    finally:
+        for path, file in files.items():
+            os.close(file)
+            path.unlink()

@@ -17,7 +17,7 @@ from analyzer.parts.mapped import MappedFile
 from analyzer.recording.directory.files import not_written
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from io import RawIOBase
     from pathlib import Path
 
@@ -108,16 +108,42 @@ def column_path(stem: Path, name: str) -> Path:
 
 def write_all(file: RawIOBase, rows: Array) -> None:
     """Write rows as they lie in memory; raises OSError."""
-    left = np.ascontiguousarray(rows).view(np.uint8).data
+    left = bytes_of(rows)
     while left:
         left = left[file.write(left) :]
 
 
-def read_all(file: RawIOBase, rows: Array) -> None:
-    """Fill rows with what comes next in a file; raises OSError if it ends before."""
-    left = rows.view(np.uint8).data
+def append_bytes(path: str, buffers: Sequence[memoryview]) -> int:
+    """Add buffers, none of them empty, to a file; return where they begin. Raises OSError."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        start, left = os.fstat(file).st_size, buffers
+        while left:
+            left = _after(left, os.writev(file, left))
+    finally:
+        os.close(file)
+    return start
+
+
+def read_bytes(file: int, buffers: Sequence[memoryview], start: int) -> None:
+    """Fill buffers with what a file has from ``start`` on; raises OSError if it ends before."""
+    left = buffers
     while left:
-        count = file.readinto(left)
+        count = os.preadv(file, left, start)
         if not count:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        left = left[count:]
+        left, start = _after(left, count), start + count
+
+
+def bytes_of(column: Array) -> memoryview:
+    """The bytes of a column, or of a copy of one that does not lie in one piece."""
+    return np.ascontiguousarray(column).view(np.uint8).data
+
+
+def _after(buffers: Sequence[memoryview], count: int) -> Sequence[memoryview]:
+    """What is left of buffers after so many bytes."""
+    for number, buffer in enumerate(buffers):
+        if count < len(buffer):
+            return [buffer[count:], *buffers[number + 1 :]]
+        count -= len(buffer)
+    return ()

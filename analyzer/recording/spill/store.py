@@ -114,16 +114,16 @@ class Spill:
         """So many buckets of what a function makes of each task, written by who runs it."""
         if not self._in_turns():
             return self.keep(count, self.map(function, tasks))
-        dealing = Dealing(function, self._stem(), count)
-        return FileBuckets(list(self.map(dealing, _numbered(tasks))))
+        stem = self._stem()
+        return FileBuckets(stem, list(self.map(Dealing(function, stem, count), tasks)))
 
     def keep(self, count: int, made: Iterable[Dealt]) -> Buckets:
         """So many buckets of rows that are here, written by this process."""
         stem, pieces = self._stem(), []
-        for number, dealt in enumerate(made):
-            pieces.append(write_pieces(stem, count, number, dealt))
+        for dealt in made:
+            pieces.append(write_pieces(stem, count, dealt))
             self.release()
-        return FileBuckets(pieces)
+        return FileBuckets(stem, pieces)
 
     def _in_turns(self) -> bool:
         """Whether tasks are run by others, which write to the folder and begin them in order."""

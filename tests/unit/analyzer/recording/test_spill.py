@@ -8,6 +8,8 @@ import gc
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import pytest
 from analyzer.errors import RecordingError
 from analyzer.parts import IN_MEMORY, Dealt
 from analyzer.recording.spill import Means, Spill, spilled, store_for, temporary_folder
-from analyzer.recording.spill.buckets import Dealing
+from analyzer.recording.spill.buckets import Dealing, FileBuckets, Pieces, write_pieces
 from analyzer.recording.spill.files import FileColumns, Mappings
 from analyzer.recording.spill.folder import PREFIX, remove_stale
 from analyzer.recording.spill.store import SPILLED_BYTES
@@ -66,6 +68,51 @@ def test_buckets_give_their_rows_once_in_the_order_of_their_tasks_and_leave_no_f
         assert buckets.bucket(2).read() == {}
         assert store.deal(1, dealt, []).bucket(0).read() == {}
         assert [path.name for path in store.folder.iterdir()] == ["lock"]
+
+
+def scattered(task: int) -> Dealt:
+    rows = np.arange(60)
+    return Dealt((rows * (task + 1)) % 7, {"at": rows + 100 * task, "even": rows % 2 == 0})
+
+
+def test_there_are_no_more_files_than_buckets_however_many_tasks_deal(tmp_path: Path) -> None:
+    with spilled(tmp_path) as store:
+        buckets = store.deal(7, scattered, zip(range(40)))
+        assert len(list(store.folder.iterdir())) == 1 + 7
+        expected = IN_MEMORY.deal(7, scattered, zip(range(40)))
+        assert buckets.rows() == expected.rows() == 40 * 60
+        for number in reversed(range(7)):
+            found, wanted = (each.bucket(number).read() for each in (buckets, expected))
+            assert {name: column.tolist() for name, column in found.items()} == {
+                name: column.tolist() for name, column in wanted.items()
+            }
+            assert len(list(store.folder.iterdir())) == 1 + number
+
+
+def test_rows_that_several_wrote_at_once_come_in_the_order_of_the_tasks(tmp_path: Path) -> None:
+    both_write = threading.Barrier(2)
+
+    def write(task: int) -> Pieces:
+        if task < 2:
+            both_write.wait(10)
+        return write_pieces(tmp_path / "000000", 7, scattered(task))
+
+    with ThreadPoolExecutor(2) as writers:
+        buckets = FileBuckets(tmp_path / "000000", list(writers.map(write, range(20))))
+    assert len(list(tmp_path.iterdir())) == 2 * 7
+    expected = IN_MEMORY.deal(7, scattered, zip(range(20)))
+    for number in range(7):
+        found, wanted = (each.bucket(number).read()["at"] for each in (buckets, expected))
+        assert found.tolist() == wanted.tolist()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bucket_whose_file_was_cut_off_is_an_error_and_no_wrong_rows(tmp_path: Path) -> None:
+    buckets = FileBuckets(tmp_path / "a", [write_pieces(tmp_path / "a", 1, dealt(4))])
+    (file,) = tmp_path.iterdir()
+    os.truncate(file, file.stat().st_size - 1)
+    with pytest.raises(OSError, match="Input/output error"):
+        buckets.bucket(0).read()
 
 
 def test_a_column_that_nobody_needs_any_more_gives_its_room_back(tmp_path: Path) -> None:
@@ -264,7 +311,7 @@ def test_workers_are_left_out_of_what_one_process_does_sooner(tmp_path: Path) ->
 
 def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "000000.at").symlink_to("/dev/full")
-    (tmp_path / "000001.0.0").symlink_to("/dev/full")
+    (tmp_path / f"000001.{os.getpid()}-{threading.get_native_id()}.0").symlink_to("/dev/full")
     rows = {"at": np.zeros(1 << 16)}
     columns = FileColumns(tmp_path / "000000", Mappings())
     with pytest.raises(RecordingError, match="cannot be written: No space left on device"):
@@ -273,7 +320,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
         lambda: Dealt(np.zeros(1 << 16, dtype=np.int64), rows), tmp_path / "000001", 1
     )
     with pytest.raises(RecordingError, match="cannot be written: No space left on device"):
-        dealing(0)
+        dealing()
 
 
 def test_small_captures_stay_in_memory(tmp_path: Path) -> None:

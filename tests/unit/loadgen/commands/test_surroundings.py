@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -118,3 +119,35 @@ def test_the_last_step_comes_after_all_others_and_leaves_objects_to_the_kernel()
 
     assert shown("3") == (3, "thread\nregistered\n")
     assert shown("-") == (3, "thread\nregistered\ntaken apart\n")
+
+
+ALGEBRA = "OPENBLAS_NUM_THREADS"
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "imports_numpy"),
+    [("analyzer", ("predict", "-q", "20"), True), ("loadgen", ("--version",), False)],
+)
+@pytest.mark.parametrize("by_user", [None, "2"])
+def test_numpy_starts_no_threads_in_a_command_unless_its_user_says_so(
+    script: str, words: tuple[str, ...], imports_numpy: bool, by_user: str | None
+) -> None:
+    program = """if True:
+        import importlib, os, sys
+        del sys.argv[0]
+        try:
+            importlib.import_module(f"loadgen.commands.{sys.argv[0]}").main()
+        finally:
+            imported = "numpy" in sys.modules
+            import numpy
+            threads = len(os.listdir("/proc/self/task"))
+            print(imported, os.environ.get("OPENBLAS_NUM_THREADS"), threads, file=sys.stderr)
+    """
+    environ = {name: value for name, value in os.environ.items() if name != ALGEBRA}
+    if by_user is not None:
+        environ[ALGEBRA] = by_user
+    argv = [sys.executable, "-c", program, script, *words]
+    ended = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    threads = 1 if by_user is None else min(int(by_user), len(os.sched_getaffinity(0)))
+    assert ended.stderr.split() == [str(imports_numpy), by_user or "1", str(threads)]
+    assert ended.returncode == 0
