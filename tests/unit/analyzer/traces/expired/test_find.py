@@ -89,16 +89,18 @@ SENT = {"TCP": (of_tcp, Net(way="nat")), "UDP": (of_udp, Net(way="nat", vport=53
 
 
 @pytest.fixture(scope="module", params=SENT)
-def recording(
+def found(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Recording:
+) -> tuple[Recording, LatePackets]:
+    """A recording, and its late packets, found at once."""
     hops, net = SENT[request.param]
     path = tmp_path_factory.mktemp("late")
     (path / "some.pcap").write_bytes(capture(hops(), "director", "ethernet", net))
     document = {"vip": net.vip, "port": net.vport, "protocol": request.param, "timeouts": TIMEOUTS}
     (path / "meta.json").write_text(json.dumps(document))
     import_folder([path], path / "run")
-    return Recording.open(path / "run")
+    recording = Recording.open(path / "run")
+    return recording, late_of(recording, InMemory(PART_ROWS))
 
 
 def late_of(recording: Recording, store: Store) -> LatePackets:
@@ -114,12 +116,11 @@ def columns(late: LatePackets) -> list[list[list[object]]]:
     ]
 
 
-def test_each_kind_is_found_and_counted(recording: Recording) -> None:
-    found = late_of(recording, InMemory(PART_ROWS))
+def test_each_kind_is_found_and_counted(found: tuple[Recording, LatePackets]) -> None:
     counts: Counter[tuple[str, bool, bool | None]] = Counter()
-    for kind, tally in found.kinds.items():
+    for kind, tally in found[1].kinds.items():
         counts[kind.answer, kind.sooner, kind.moved] += tally.n
-    assert counts in ({kind: 2 for kind in KINDS_OF_TCP}, {kind: 3 for kind in KINDS_OF_UDP})
+    assert counts in (dict.fromkeys(KINDS_OF_TCP, 2), dict.fromkeys(KINDS_OF_UDP, 3))
 
 
 KINDS_OF_TCP = (
@@ -136,11 +137,11 @@ KINDS_OF_UDP = (("new-entry", False, True), ("new-entry", False, False))
 
 @pytest.mark.parametrize("in_files", [False, True])
 def test_all_is_the_same_in_however_many_parts(
-    recording: Recording, tmp_path: Path, in_files: bool
+    found: tuple[Recording, LatePackets], tmp_path: Path, in_files: bool
 ) -> None:
-    whole = late_of(recording, InMemory(PART_ROWS))
-    few = InMemory(FEW_ROWS)
-    with spilled(tmp_path, FEW_ROWS) if in_files else nullcontext(few) as store:
+    recording, whole = found
+    in_memory = nullcontext(InMemory(FEW_ROWS))
+    with spilled(tmp_path, FEW_ROWS) if in_files else in_memory as store:
         parts = late_of(recording, store)
         assert list(parts.kinds.items()) == list(whole.kinds.items())
         assert parts.examples == whole.examples
