@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -258,7 +258,7 @@ def _parts(directors: Sequence[_DirectorHistory], connection: _Connection) -> li
         steps = connection.rows(history.flow, history.at_ns)
         if steps.start == steps.stop:
             continue
-        numbers = list(dict.fromkeys(history.entry[steps].tolist()))
+        numbers = _each_once(history.entry[steps]).tolist()
         tracked = [row for number in numbers for row in history.tracked.get(number, [])]
         parts.append(
             _Part(
@@ -276,11 +276,10 @@ def _trace(
 ) -> ConnectionTrace:
     rows = connection.rows(inputs.segments.flow, inputs.segments.at_ns)
     parts = _parts(inputs.directors, connection)
-    judged_ns = {at for part in parts for at in part.history.at_ns[part.steps].tolist()}
     hops = Hops(
         forwarder_macs=inputs.forwarder_macs,
         through=inputs.through,
-        judged_ns=frozenset(judged_ns) if parts else None,
+        judged_ns=[part.history.at_ns[part.steps] for part in parts],
     )
     packets, in_all = packets_of(inputs.segments.only(rows), hops, inputs.zero_ns)
     ends = inputs.segments.flows.iloc[connection.flow]
@@ -316,10 +315,23 @@ def _predicted(part: _Part, zero_ns: int) -> tuple[Span, ...]:
     entry, state = part.history.entry[part.steps], part.history.state[part.steps]
     at_ns = part.history.at_ns[part.steps]
     for number, row in part.entries.items():
-        chosen = entry == number
-        names = [state_name(int(number)) for number in state[chosen]]
-        spans += _spans(names, [*at_ns[chosen].tolist(), int(row["ends_ns"])], zero_ns)
+        of_entry = slice(*np.searchsorted(entry, [number, number + 1]).tolist())
+        begins = of_entry.start + _changes(state[of_entry])
+        names = [state_name(code) for code in state[begins].tolist()]
+        spans += _spans(names, [*at_ns[begins].tolist(), int(row["ends_ns"])], zero_ns)
     return tuple(spans)
+
+
+def _changes(values: npt.NDArray[Any]) -> Ints:
+    """Where the first value stands, and each that differs from the one before it."""
+    differs = np.ones(len(values), dtype=bool)
+    differs[1:] = values[1:] != values[:-1]
+    return np.flatnonzero(differs)
+
+
+def _each_once(numbers: Ints) -> Ints:
+    """The distinct of ascending numbers."""
+    return numbers[_changes(numbers)]
 
 
 def _observed(part: _Part, zero_ns: int) -> tuple[Span, ...]:

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
-    import pandas as pd
 
     from analyzer.arrays import Floats, Ints
     from analyzer.evidence.evidence import Evidence
     from analyzer.measured import Measured
+    from analyzer.observed.parted import Parted
     from analyzer.parts import Columns
     from analyzer.traces.expired.part import FlowPart
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 def late_packets(
-    evidence: Evidence, measured: Sequence[Measured], run_resets: pd.DataFrame
+    evidence: Evidence, measured: Sequence[Measured], run_resets: Parted
 ) -> LatePackets:
     """The packets that came after entries of IPVS had expired; none without a capture.
 

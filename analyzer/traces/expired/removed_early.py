@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.states import timeout_by_state_s
-from analyzer.observed.parted import Parted
 from analyzer.recording.instants import latest_row, seconds_since
 from analyzer.traces.expired.answers import NOT_KNOWN, LateRows, answers_to_servers
 from analyzer.traces.expired.cases import Cases, Source
@@ -20,9 +19,8 @@ from analyzer.traces.expired.model import ANSWERS
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analyzer.arrays import Ints
+    from analyzer.observed.parted import Parted
     from analyzer.parts import Columns, Store
     from analyzer.traces.expired.part import DirectorFacts, FlowPart
 
@@ -30,7 +28,7 @@ LEAST_PAUSE_S = 5.0
 """Seconds of pause below which a packet met no expired entry."""
 
 
-def asked_of(store: Store, run_resets: pd.DataFrame) -> Columns:
+def asked_of(store: Store, run_resets: Parted) -> Columns:
     """The clients' packets that a director reset itself, after a pause: ``flow, at_ns``.
 
     Args:
@@ -38,7 +36,7 @@ def asked_of(store: Store, run_resets: pd.DataFrame) -> Columns:
         run_resets: ``resets.resets``.
     """
     writer = store.columns()
-    for rows in Parted.of(run_resets):
+    for rows in run_resets:
         chosen = (rows["by"] == "director") & (rows["stage"] != "handshake")
         chosen &= rows["pause_s"] >= LEAST_PAUSE_S
         asked = rows[chosen.to_numpy(dtype=bool)]
