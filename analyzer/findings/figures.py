@@ -11,6 +11,7 @@ from analyzer.estimate.in_force.wording import BY_ENTRIES
 from analyzer.findings.such import FlowSet, Such
 from analyzer.parts import IN_MEMORY, frames_of
 from analyzer.recording.instants import seconds_since
+from analyzer.traces.expired import NO_LATE_PACKETS
 from analyzer.traces.resets import no_resets
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from analyzer.recording.ending import Ending
     from analyzer.recording.log_clock import LogClock
     from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak, SafeToReboot
-    from analyzer.traces.expired import LatePacket
+    from analyzer.traces.expired import LatePackets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,6 @@ class Figures:
         forwarded: how directors forward, and what says so; None where nothing depends on it.
         resets: ``resets.resets`` of it.
         late: the packets that came after their entry had expired.
-        longest_pause_s: after which one of those connections was still answered.
         counted: services of directors that only counters are known of.
         shares: of each director's busiest service, how its real servers shared it.
         targets: of a load at several targets, each of them.
@@ -76,8 +76,7 @@ class Figures:
     connections: pd.DataFrame | None = None
     forwarded: Forwarding | None = None
     resets: Parted = field(default_factory=no_resets)
-    late: Sequence[LatePacket] = ()
-    longest_pause_s: float | None = None
+    late: LatePackets = NO_LATE_PACKETS
     counted: Sequence[CountedService] = ()
     shares: Sequence[Shares] = ()
     targets: tuple[TargetFigures, ...] = ()

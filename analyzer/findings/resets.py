@@ -175,11 +175,13 @@ def _refused_advice(senders: set[str], shown_by: str) -> str:
 
 def reset_by_server(figures: Figures) -> Finding | None:
     """Established connections that were reset, not by the client."""
-    expired = [case.flow for case in figures.late if case.answer == "reset"]
+    late = figures.late
     found = _resets(
         figures,
         lambda rows: (
-            (rows["stage"] != "handshake") & (rows["by"] != "client") & ~rows["flow"].isin(expired)
+            (rows["stage"] != "handshake")
+            & (rows["by"] != "client")
+            & ~rows["flow"].isin(late.reset_flows(rows["flow"].to_numpy()))
         ),
     )
     if not found.such.rows:

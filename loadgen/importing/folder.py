@@ -262,8 +262,8 @@ def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
 
 def _busiest(sources: Sources, packets: PacketTable) -> tuple[dict[str, Any] | None, list[str]]:
     store = sources.read.store
-    opened, answered = busiest_end(packets, store), busiest_datagram_end(packets, store)
-    end = opened or answered
+    opened = busiest_end(packets, store)
+    end = opened or busiest_datagram_end(packets, store)
     if end is None:
         shown = ", ".join(map(str, sources.captures))
         what = "no SYN in it and no UDP, so no virtual service to be seen"
