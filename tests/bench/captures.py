@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -63,7 +63,7 @@ def _write(path: Path, connections: int, life: Sequence[Step], since_ns: Ints) -
     began = since_ns[step] // EVERY_NS  # how many connections begin before the packet comes
     slots = connections + int(began.max())
     with path.open("wb") as file:
-        file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1))
+        write_header(file)
         for first in range(0, slots, _SLOTS_AT_ONCE):
             slot = np.arange(first, min(first + _SLOTS_AT_ONCE, slots))
             number = slot[:, None] - began
@@ -72,6 +72,11 @@ def _write(path: Path, connections: int, life: Sequence[Step], since_ns: Ints) -
             at_ns = number[there] * EVERY_NS + since_ns[steps]
             file.write(_records(number[there], steps, at_ns, life).tobytes())
     return path
+
+
+def write_header(file: BinaryIO) -> None:
+    """That of a pcap of Ethernet frames, with nanoseconds."""
+    file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1))
 
 
 def _records(number: Ints, steps: Ints, at_ns: Ints, life: Sequence[Step]) -> npt.NDArray[np.void]:
