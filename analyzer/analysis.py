@@ -42,7 +42,7 @@ from analyzer.recording.spill import ALONE, store_for
 from analyzer.report import Analysis, DirectorTable, KernelLaw, Timeline
 from analyzer.results import Event
 from analyzer.traces.build import traces
-from analyzer.traces.expired import late_packets, longest_pause_s
+from analyzer.traces.expired import late_packets
 from analyzer.traces.resets import resets
 
 if TYPE_CHECKING:
@@ -241,13 +241,7 @@ def _outcomes(evidence: Evidence) -> Outcomes:
 
 def _figures(evidence: Evidence, measured: Sequence[Measured], sent: Outcomes) -> Figures:
     run_resets = resets(evidence, measured)
-    late = [
-        (result, late_packets(result, evidence, run_resets))
-        for result in measured
-        if result.conntrack is None
-    ]
     drained = tuple(draining(evidence))
-    pauses_s = [longest_pause_s(result, evidence, cases) for result, cases in late if cases]
     return Figures(
         requests=requests.summarise(sent, evidence.zero_ns),
         peaks=peaks(evidence.services),
@@ -268,8 +262,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured], sent: Outcomes) -
         connections=evidence.captured.connections if evidence.captured else None,
         forwarded=with_other_way(evidence, measured),
         resets=run_resets,
-        late=[case for _, cases in late for case in cases],
-        longest_pause_s=max((pause_s for pause_s in pauses_s if pause_s), default=None),
+        late=late_packets(evidence, measured, run_resets),
         counted=[service for result in measured for service in result.counted],
         shares=[split for result in measured if (split := shares(result, evidence))],
         targets=by_target(evidence, sent),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analyzer.observed.masquerades import no_hidden_connections
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analyzer.arrays import Ints
     from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
@@ -59,8 +59,12 @@ class Measured:
     passage: Passage | None = None
     conntrack: ConntrackRules | None = None
     untracked: Untracked | None = None
-    hidden: pd.DataFrame = field(default_factory=no_hidden_connections)
+    hidden: Parted = field(default_factory=no_hidden_connections)
 
     def flows_in(self, *states: str) -> Ints:
-        """The flow of each tracked entry that was last in one of these states."""
-        return self.tracked.values("flow", lambda rows: rows["state"].isin(states))
+        """The flow of each tracked entry that was last in one of these states, ascending."""
+        return self.tracked.column(
+            lambda rows: np.sort(
+                rows.loc[rows["state"].isin(states), "flow"].to_numpy(dtype=np.int64)
+            )
+        )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analyzer.anonymous.capture import in_a_tunnel
 from analyzer.anonymous.plain_frames import plain_copies
-from analyzer.parts.mapped import release
 from analyzer.wire.capture.ethertypes import IPV4, IPV6
 from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.capture.links import ETHERNET, NO_MAC, RAW, link_layer, without_shims
@@ -26,17 +26,22 @@ if TYPE_CHECKING:
 
     from analyzer.anonymous.capture import FrameAnonymiser
     from analyzer.arrays import Ints
+    from analyzer.parts.inputs import Content
     from analyzer.wire.capture.frames import Frames
     from analyzer.wire.capture.links import Link
 
     Record = Callable[[int, bytes, int, int], bytes]
     Copied = Callable[[int, int], object]
+    Unread = Callable[[int], object]
 
 _MACS = 12
 
 
 def anonymous_capture(
-    content: memoryview, anonymiser: FrameAnonymiser, copied: Copied = lambda *_: None
+    content: Content,
+    anonymiser: FrameAnonymiser,
+    copied: Copied = lambda *_: None,
+    unread: Unread = lambda _: None,
 ) -> Iterator[bytes]:
     """The pieces of a new capture file.
 
@@ -47,22 +52,58 @@ def anonymous_capture(
         content: a capture file.
         anonymiser: rewrites its frames.
         copied: is told of so many more frames, of so many bytes.
+        unread: is told of so many bytes that are not in the copy: the file is damaged, or was cut
+            off or written anew since it was opened.
 
     Raises:
         ParseError: neither pcap nor pcapng.
     """
+    seen = _seen(content)
+    kinds = sorted(seen.kinds)
+    if len(kinds) <= 1 and seen.last_ns < MAX_NS:
+        yield pcap_header(next(iter(kinds), ETHERNET), MAX_FRAME_BYTES)
+        yield from _records(seen.frames_again(content, unread), anonymiser, _pcap_record, copied)
+    else:
+        yield _pcapng_head(kinds)
+        record = _pcapng_record(kinds)
+        yield from _records(seen.frames_again(content, unread), anonymiser, record, copied)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What a first look at a capture shows.
+
+    Attributes:
+        kinds: the links of its frames' copies.
+        last_ns: the latest instant.
+    """
+
+    kinds: frozenset[int]
+    last_ns: int
+
+    def frames_again(self, content: Content, unread: Unread) -> Iterator[tuple[Frames, Link]]:
+        """The frames of a second look; those that cannot be of the first are unread."""
+        for frames in frame_chunks(content):
+            link = link_layer(frames)
+            known = np.isin(_written_as(frames, link), list(self.kinds))
+            known &= frames.at_ns <= self.last_ns
+            lost_bytes = frames.unread
+            if not known.all():
+                lost_bytes += int((frames.length[~known] + RECORD_BYTES).sum())
+                frames = frames.only(known)
+                link = link_layer(frames)
+            if lost_bytes:
+                unread(lost_bytes)
+            yield frames, link
+
+
+def _seen(content: Content) -> _Seen:
     kinds: set[int] = set()
     last_ns = 0
     for frames in frame_chunks(content):
         kinds |= set(np.unique(_written_as(frames, link_layer(frames))).tolist())
         last_ns = max(last_ns, int(frames.at_ns.max(initial=0)))
-        release(content)
-    if len(kinds) <= 1 and last_ns < MAX_NS:
-        yield pcap_header(next(iter(kinds), ETHERNET), MAX_FRAME_BYTES)
-        yield from _records(content, anonymiser, _pcap_record, copied)
-    else:
-        yield _pcapng_head(sorted(kinds))
-        yield from _records(content, anonymiser, _pcapng_record(sorted(kinds)), copied)
+    return _Seen(kinds=frozenset(kinds), last_ns=last_ns)
 
 
 def _written_as(frames: Frames, link: Link) -> Ints:
@@ -72,23 +113,24 @@ def _written_as(frames: Frames, link: Link) -> Ints:
 
 
 def _records(
-    content: memoryview, anonymiser: FrameAnonymiser, record: Record, copied: Copied
+    chunks: Iterable[tuple[Frames, Link]],
+    anonymiser: FrameAnonymiser,
+    record: Record,
+    copied: Copied,
 ) -> Iterator[bytes]:
     """The packets of a capture, a piece of the file for each chunk of it."""
-    for frames in frame_chunks(content):
-        link = link_layer(frames)
+    for frames, link in chunks:
         copies = [b""] * len(frames.start)
         others = np.ones(len(copies), dtype=bool)
         for rows, made in plain_copies(frames, link, anonymiser.substitution):
             others[rows] = False
             for row, copy in zip(rows.tolist(), made, strict=True):
                 copies[row] = copy
-        for row, copy in _other_copies(content, frames, link, anonymiser, np.flatnonzero(others)):
+        for row, copy in _other_copies(frames, link, anonymiser, np.flatnonzero(others)):
             copies[row] = copy
         columns = (np.maximum(frames.at_ns, 0), frames.length, _written_as(frames, link))
         at_ns, length, kind = (column.tolist() for column in columns)
         yield b"".join(map(record, at_ns, copies, length, kind))
-        release(content)
         copied(len(copies), int(frames.length.sum()) + RECORD_BYTES * len(copies))
 
 
@@ -97,7 +139,7 @@ def _pcap_record(at_ns: int, frame: bytes, length: int, _: int) -> bytes:
 
 
 def _other_copies(
-    content: memoryview, frames: Frames, link: Link, anonymiser: FrameAnonymiser, rows: Ints
+    frames: Frames, link: Link, anonymiser: FrameAnonymiser, rows: Ints
 ) -> Iterator[tuple[int, bytes]]:
     """The copies of some frames, one by one, and the row of each."""
     columns = (
@@ -107,7 +149,7 @@ def _other_copies(
     )
     values = zip(*(column.tolist() for column in columns), strict=True)
     for row, start, length, kind, shimmed, tunnelled, ethertype, network, *macs in values:
-        frame = bytes(content[start : start + length])
+        frame = frames.file.bytes(start, length)
         if shimmed:
             frame = without_shims(frame, kind, tuple(macs), ethertype, network)
         copy = anonymiser.frame(frame, kind)

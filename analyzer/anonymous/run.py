@@ -11,6 +11,7 @@ from analyzer.anonymous.capture import FrameAnonymiser
 from analyzer.anonymous.capture_file import anonymous_capture
 from analyzer.anonymous.substitution import Substitution
 from analyzer.anonymous.texts import is_address
+from analyzer.errors import ParseError
 from analyzer.recording.directory import RecordingWriter, vrrp_capture_name
 from analyzer.recording.spill import directory_until_whole
 from analyzer.recording.tables import TABLES
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from analyzer.parts.inputs import InputFile
     from analyzer.recording.directory import Recording
 
     Progress = Callable[[int, float], object]
@@ -35,7 +37,7 @@ def anonymise(
     Tables are copied some rows at a time and captures chunk by chunk, so that memory is bounded.
 
     Args:
-        recording: the original; its unreadable parts are named in its ``problems``.
+        recording: the original; its unreadable parts are named in its ``problems`` afterwards.
         output: a directory that does not exist yet.
         key: 32 bytes; the same key makes the same replacements.
         progress: is told how many rows and packets, and what share of all bytes, are copied.
@@ -59,11 +61,20 @@ def anonymise(
         writer.flush()
         anonymiser = FrameAnonymiser(substitution)
         for name, content in captures.items():
-            writer.write_capture(name, anonymous_capture(content, anonymiser, copied.add))
+            unread: list[int] = []
+            pieces = anonymous_capture(content, anonymiser, copied.add, unread.append)
+            try:
+                writer.write_capture(name, pieces)
+            except ParseError as error:
+                raise ParseError(f"{name}: {error}") from error
+            if unread:
+                why = "no whole packet follows: the capture was cut off, or is damaged"
+                lost = f"{name}: its last {sum(unread)} bytes are not in the copy: {why}"
+                recording.problems.append(lost)
 
 
-def _captures(recording: Recording) -> Iterator[tuple[str, memoryview]]:
-    """The capture files' contents by name: the run's, then VRRP as each director saw it."""
+def _captures(recording: Recording) -> Iterator[tuple[str, InputFile]]:
+    """The capture files by name: the run's, then VRRP as each director saw it."""
     yield from recording.captures().items()
     seen_by = recording.vrrp_captures()
     facts = recording.manifest.failover

@@ -6,10 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from analyzer.errors import ParseError
-from analyzer.parts import IN_MEMORY
+from analyzer.parts import IN_MEMORY, are_among
 from analyzer.results import NotMeasured
 from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.capture.network import LOST, SKIPPED
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.parts import Store
+    from analyzer.parts.inputs import Content
     from analyzer.wire.segments import VirtualEnd
 
 
@@ -56,7 +55,7 @@ class Captured:
     forwarder_macs: frozenset[int]
     rewriting: Rewriting
     took_s: float
-    files: tuple[memoryview, ...]
+    files: tuple[Content, ...]
 
 
 @dataclass(slots=True)
@@ -68,7 +67,7 @@ class ReadOnce:
         store: keeps the columns of packets, and of what is made of them.
     """
 
-    captures: Mapping[str, memoryview]
+    captures: Mapping[str, Content]
     store: Store = IN_MEMORY
     _packets: PacketTable | None = None
     took_s: float = 0.0
@@ -124,7 +123,7 @@ def read_captures(
     segments = each_once(ours.segments())
     before = masqueraded(segments)
     if len(before):
-        segments = segments.only(segments.where(lambda part: ~np.isin(part.flow, before)))
+        segments = segments.only(segments.where(lambda part: ~are_among(part.flow, before)))
     nat = rewriting(others, segments) if others else NOTHING
     forward = with_host(macs, facts) or nat.macs or forwarders(segments)
     once = segments.only(without_copies(segments, forward))
@@ -157,8 +156,8 @@ def with_host(macs: frozenset[int], facts: CaptureFacts) -> frozenset[int]:
 
 
 def readable(
-    captures: Mapping[str, memoryview],
-) -> tuple[dict[str, memoryview], list[NotMeasured]]:
+    captures: Mapping[str, Content],
+) -> tuple[dict[str, Content], list[NotMeasured]]:
     """The captures that are pcap or pcapng, and a row for each that is not."""
     usable, lost = {}, []
     for name, content in captures.items():
@@ -178,7 +177,12 @@ def _packets_lost(facts: CaptureFacts) -> list[NotMeasured]:
         for kind in LOST
         if facts.skipped[kind]
     ]
-    if facts.unread:
-        why = "no whole packet follows: the capture was cut off, or is damaged"
-        rows.append(NotMeasured(what=f"the last {facts.unread} bytes of the capture", why=why))
-    return rows
+    return [*rows, *cut_off(facts.unread, "the capture")]
+
+
+def cut_off(unread: int, capture: str) -> list[NotMeasured]:
+    """A row for the end of a capture, of so many bytes, that could not be read; none of none."""
+    if not unread:
+        return []
+    why = "no whole packet follows: the capture was cut off, or is damaged"
+    return [NotMeasured(what=f"the last {unread} bytes of {capture}", why=why)]

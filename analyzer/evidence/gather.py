@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.errors import ParseError
-from analyzer.evidence.captures import ReadOnce, read_captures, with_host
-from analyzer.evidence.changes import read_changes
+from analyzer.evidence.captures import ReadOnce, cut_off, read_captures, with_host
+from analyzer.evidence.changes import read_changes, read_masquerades
 from analyzer.evidence.ends import virtual_ends
 from analyzer.evidence.evidence import Evidence, macs_of, with_records
 from analyzer.evidence.forwarding import forwarding_of
@@ -75,7 +75,7 @@ def gather(
         captured=captured,
         not_measured=(),
         in_flight=recording.table("in_flight"),
-        masquerades=recording.table("masquerades"),
+        masquerades=read_masquerades(recording, store),
         announcements=None,
         forwarded=forwarding_of(manifest, polled.services, changes.signs, captured),
     )
@@ -84,6 +84,8 @@ def gather(
     evidence = replace(evidence, seen_on=seen_on)
     if captured and (manifest.failover or _none_connected(evidence) or is_unexplained):
         announcements = read_announcements(*captured.files)
+        if announcements.unread > captured.facts.unread:  # cut off since its packets were read
+            unread += cut_off(announcements.unread, "the capture, as to who announced what")
         evidence = _with_masters(replace(evidence, announcements=announcements))
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
     zero_ns = _zero_ns(evidence)
@@ -132,11 +134,13 @@ def _with_masters(evidence: Evidence) -> Evidence:
 
 
 def _seen_on(recording: Recording) -> tuple[dict[str, Announcements], list[NotMeasured]]:
-    """VRRP as each director captured it, and a row for each capture that is none."""
-    seen_on, unread = {}, []
+    """VRRP as each director captured it, and a row for what is none, or was cut off."""
+    seen_on: dict[str, Announcements] = {}
+    unread: list[NotMeasured] = []
     for name, content in recording.vrrp_captures().items():
         try:
             seen_on[name] = read_announcements(content)
+            unread += cut_off(seen_on[name].unread, f"VRRP as {name} sees it")
         except ParseError as error:
             unread.append(NotMeasured(what=f"VRRP as {name} sees it", why=str(error)))
     return seen_on, unread

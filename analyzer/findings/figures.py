@@ -6,17 +6,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from analyzer.estimate.in_force.wording import BY_ENTRIES
-from analyzer.parts import IN_MEMORY, over_stretches
+from analyzer.findings.such import FlowSet, Such
+from analyzer.parts import IN_MEMORY, frames_of
 from analyzer.recording.instants import seconds_since
+from analyzer.traces.expired import NO_LATE_PACKETS
 from analyzer.traces.resets import no_resets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
+    import pandas as pd
 
     from analyzer.charts.values import Shares
     from analyzer.client.results import Requests, TargetFigures
@@ -25,12 +27,12 @@ if TYPE_CHECKING:
     from analyzer.evidence.forwarding import Forwarding
     from analyzer.failover.results import Failover
     from analyzer.measured import Measured
+    from analyzer.observed.parted import Parted
+    from analyzer.parts import Store
     from analyzer.recording.ending import Ending
     from analyzer.recording.log_clock import LogClock
     from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak, SafeToReboot
-    from analyzer.traces.expired import LatePacket
-
-_SHOWN = 3
+    from analyzer.traces.expired import LatePackets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,6 @@ class Figures:
         forwarded: how directors forward, and what says so; None where nothing depends on it.
         resets: ``resets.resets`` of it.
         late: the packets that came after their entry had expired.
-        longest_pause_s: after which one of those connections was still answered.
         counted: services of directors that only counters are known of.
         shares: of each director's busiest service, how its real servers shared it.
         targets: of a load at several targets, each of them.
@@ -74,9 +75,8 @@ class Figures:
     measured: Sequence[Measured] = ()
     connections: pd.DataFrame | None = None
     forwarded: Forwarding | None = None
-    resets: pd.DataFrame = field(default_factory=no_resets)
-    late: Sequence[LatePacket] = ()
-    longest_pause_s: float | None = None
+    resets: Parted = field(default_factory=no_resets)
+    late: LatePackets = NO_LATE_PACKETS
     counted: Sequence[CountedService] = ()
     shares: Sequence[Shares] = ()
     targets: tuple[TargetFigures, ...] = ()
@@ -97,36 +97,41 @@ class Figures:
         """What was measured of netfilter directors."""
         return [result for result in self.measured if result.conntrack is not None]
 
-    def connections_where(self, test: Callable[[pd.DataFrame], pd.Series]) -> pd.DataFrame:
-        """The rows of ``connections`` that pass a test that goes by each row alone."""
-        rows = self.connections
-        assert rows is not None
+    @property
+    def store(self) -> Store:
+        """What keeps long columns."""
         captured = self.evidence.captured if self.evidence else None
-        store = captured.once.store if captured else IN_MEMORY
-        parts = over_stretches(store, len(rows), lambda at: rows.iloc[at])
-        return pd.concat([part[test(part)] for part in parts])
+        return captured.once.store if captured else IN_MEMORY
 
-    def ends(self, flows: Iterable[int]) -> str:
-        """Examples of the connections of these flows, by client and VIP."""
-        numbers = list(dict.fromkeys(int(flow) for flow in flows))
-        if self.evidence is None or self.evidence.segments is None or not numbers:
+    def connection_parts(self) -> Iterator[pd.DataFrame]:
+        """The rows of ``connections`` part by part, of whole flows."""
+        assert self.connections is not None
+        return frames_of(self.store, self.connections)
+
+    def flows_in(self, *states: str) -> FlowSet:
+        """The flows with a tracked entry that was last in one of these states."""
+        return FlowSet([result.flows_in(*states) for result in self.measured], self.store)
+
+    def ends(self, such: Such | Iterable[int]) -> str:
+        """Examples of connections, by client and VIP."""
+        such = such if isinstance(such, Such) else Such().with_rows([int(flow) for flow in such])
+        if self.evidence is None or self.evidence.segments is None or not such.flows:
             return ""
         table = self.evidence.segments.flows
-        rows = table.loc[[number for number in numbers if number < len(table)][:_SHOWN]]
+        rows = table.iloc[[number for number in such.first if number < len(table)]]
         shown = [
             f"{row.client_ip}:{row.client_port} to {row.vip}:{row.port}"
             for row in rows.itertuples(index=False)
         ]
-        more = len(numbers) - len(shown)
+        more = such.flows - len(shown)
         return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
-    def when(self, at_ns: npt.ArrayLike) -> str:
+    def when(self, at_ns: Such | npt.ArrayLike) -> str:
         """The time range of some instants, in seconds since the run's start."""
-        instants = np.asarray(at_ns, dtype=np.int64)
-        if self.evidence is None or len(instants) == 0:
+        such = at_ns if isinstance(at_ns, Such) else Such().with_rows([], at_ns)
+        if self.evidence is None or such.span_ns is None:
             return ""
-        edges = np.array([instants.min(), instants.max()])
-        first, last = seconds_since(edges, self.evidence.zero_ns)
+        first, last = seconds_since(np.array(such.span_ns), self.evidence.zero_ns)
         return f"{first:.1f} s" if last - first < BRIEF_S else f"{first:.1f} to {last:.1f} s"
 
 

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from analyzer.arrays import is_one_of
+from analyzer.findings.such import Such
 from analyzer.ipvs.states import Flag
-from analyzer.parts import rows_of_flows
+from analyzer.parts import frames_of, rows_of_flows, same_flows
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
     from analyzer.arrays import Bools, Ints
     from analyzer.findings.figures import Figures
+    from analyzer.measured import Measured
     from analyzer.wire.segments import Segments
 
 
@@ -25,13 +27,12 @@ _DELAY_S = (0.9, 1.5)
 
 def half_open(figures: Figures) -> Finding | None:
     """Entries that ended without a handshake: active for a minute though nothing is open."""
-    flows = _half_open_flows(figures)
     rows = [row for row in figures.lifetimes if row.state in _HALF_OPEN_STATES]
     if not rows:
         return None
     n = sum(row.n for row in rows)
     row = rows[0]
-    such = figures.ends(flows)
+    such = figures.ends(figures.flows_in(*_HALF_OPEN_STATES).such())
     return Finding(
         id="half-open",
         severity="warning",
@@ -49,44 +50,43 @@ def half_open(figures: Figures) -> Finding | None:
 def arp_flux(figures: Figures) -> Finding | None:
     """The director sees only SYNs: the connection bypasses it, or was refused unseen."""
     evidence = figures.evidence
-    flows = _half_open_flows(figures)
     if evidence is None or evidence.segments is None or figures.forwarding not in ("dr", "tun"):
         return None
-    if len(flows) == 0:
+    flows = figures.flows_in(*_HALF_OPEN_STATES)
+    if not flows:
         return None
-    segments = evidence.segments.of_flows(flows)
-    past = _past_the_director(segments, evidence.forwarder_macs)
-    refused = ~segments.to_vip & (segments.flag == Flag.RST)
-    if len(past):
+    past, seen, refused = Such(), Such(), False
+    for part in evidence.segments.parts():
+        segments = part.only(flows.among(part.flow))
+        past = past.with_rows(_past_the_director(segments, evidence.forwarder_macs))
+        seen = seen.with_rows(segments.flow, segments.at_ns)
+        refused |= bool((~segments.to_vip & (segments.flag == Flag.RST)).any())
+    if past.flows:
         return _leak(figures, past)
-    if refused.any() or _saw_replies(evidence.segments):
+    if refused or _saw_replies(evidence.segments):
         return None
+    such = flows.such()
     return Finding(
         id="arp-flux",
         severity="warning",
         title="The director sees only SYNs: real servers leak the VIP by ARP, or refuse",
-        evidence=f"{len(flows)} connections show a SYN and nothing after it: {figures.ends(flows)}"
-        f" ({figures.when(segments.at_ns)}). The director cannot distinguish the two.",
+        evidence=f"{such.flows} connections show a SYN and nothing after it: {figures.ends(such)}"
+        f" ({figures.when(seen)}). The director cannot distinguish the two.",
         advice="On a client check `ip neigh` for the VIP: the director's MAC is right, a real "
         "server's is the leak (set arp_ignore=1 and arp_announce=2 there). If it is right, the "
         "real servers refuse the connections: check whether they listen on the VIP.",
     )
 
 
-def _leak(figures: Figures, flows: Ints) -> Finding:
+def _leak(figures: Figures, such: Such) -> Finding:
     return Finding(
         id="arp-flux",
         severity="problem",
         title="Clients bypass the director: a real server answers ARP for the VIP",
-        evidence=f"{len(flows)} connections began at the director and continued to another MAC: "
-        f"{figures.ends(flows)}.",
+        evidence=f"{such.flows} connections began at the director and continued to another MAC: "
+        f"{figures.ends(such)}.",
         advice="On every real server set net.ipv4.conf.all.arp_ignore=1 and arp_announce=2.",
     )
-
-
-def _half_open_flows(figures: Figures) -> Ints:
-    flows = [result.flows_in(*_HALF_OPEN_STATES) for result in figures.measured]
-    return np.unique(np.concatenate(flows)) if flows else np.zeros(0, dtype=np.int64)
 
 
 def _past_the_director(segments: Segments, macs: frozenset[int]) -> Ints:
@@ -103,26 +103,20 @@ def _saw_replies(segments: Segments) -> bool:
 
 def outside_windows(figures: Figures) -> Finding | None:
     """Clients' packets that conntrack did not count, as they lay outside of their TCP windows."""
-    found = [
-        (result, result.prediction.outside)
-        for result in figures.by_conntrack
-        if result.prediction is not None and result.prediction.outside is not None
-    ]
-    found = [(result, rows) for result, rows in found if len(rows)]
+    found = [(result, *_outside(result)) for result in figures.by_conntrack]
+    found = [(result, such, invalid) for result, such, invalid in found if such.rows]
     if not found:
         return None
-    n = sum(len(rows) for _, rows in found)
-    invalid = any(rows["invalid"].any() for _, rows in found)
+    n = sum(such.rows for _, such, _ in found)
     return Finding(
         id="conntrack-outside-window",
-        severity="warning" if invalid else "info",
+        severity="warning" if any(invalid for *_, invalid in found) else "info",
         title=f"{n:,} packet{'s' * (n > 1)} of clients lay outside of "
         f"{'their' if n > 1 else 'its'} TCP window{'s' * (n > 1)}, and restarted no timeout",
         evidence=" ".join(
-            f"On {result.director.name} {len(rows):,}, {int(rows['invalid'].sum()):,} of them "
-            f"INVALID, so not translated: {figures.ends(rows['flow'])} "
-            f"({figures.when(rows['at_ns'])})."
-            for result, rows in found
+            f"On {result.director.name} {such.rows:,}, {invalid:,} of them "
+            f"INVALID, so not translated: {figures.ends(such)} ({figures.when(such)})."
+            for result, such, invalid in found
         ),
         advice="A client's INVALID packet reaches the director itself, which answers with a reset; "
         "a real server's leaves with its own address. Drop them (ct state invalid drop, as "
@@ -132,34 +126,47 @@ def outside_windows(figures: Figures) -> Finding | None:
     )
 
 
+def _outside(result: Measured) -> tuple[Such, int]:
+    """The client's packets outside of their windows, and how many of them were INVALID."""
+    such, invalid = Such(), 0
+    if result.prediction is None or result.prediction.outside is None:
+        return such, invalid
+    for part in frames_of(result.prediction.store, result.prediction.outside):
+        such = such.with_rows(part["flow"], part["at_ns"])
+        invalid += int(part["invalid"].sum())
+    return such, invalid
+
+
 def server_held_open(figures: Figures) -> Finding | None:
     """The server closed and the client did not: in dr the entry stays in ESTABLISHED."""
     if figures.connections is None or figures.by_conntrack:  # which sees every FIN
         return None
-    held = figures.connections_where(
-        lambda rows: rows["server_fin"] & ~rows["client_fin"] & (rows["closer"] == "server")
-    )
-    if len(held):
-        held = held[~held.index.isin(_reset_by_the_client(figures, held))]
-    if held.empty:
+    such = Such()
+    for part in figures.connection_parts():
+        held = part[part["server_fin"] & ~part["client_fin"] & (part["closer"] == "server")]
+        if len(held):
+            held = held[~held.index.isin(_reset_by_the_client(figures, held))]
+        such = such.with_rows(held["flow"], held["first_ns"])
+    if not such.rows:
         return None
     return Finding(
         id="server-held-open",
         severity="warning",
-        title=f"{len(held)} connections were closed by the server, not by the client",
+        title=f"{such.rows} connections were closed by the server, not by the client",
         evidence=f"The server sent a FIN and the client did not: "
-        f"{figures.ends(held['flow'])} ({figures.when(held['first_ns'])}).",
+        f"{figures.ends(such)} ({figures.when(such)}).",
         advice="In dr and tun the director never sees the server's FIN: such an entry stays "
         "ESTABLISHED, active, for the tcp timeout. Have clients close, or lower that timeout.",
     )
 
 
 def _reset_by_the_client(figures: Figures, rows: pd.DataFrame) -> list[int]:
-    """Which of these connections the client ended with a reset, as the director sees it."""
+    """Which of a part's connections the client ended with a reset, as the director sees it."""
     if figures.evidence is None or figures.evidence.segments is None:
         return []
     segments = figures.evidence.segments
-    resets = segments.rows(lambda part: part.to_vip & (part.flag == Flag.RST))
+    segments = segments.part(same_flows(rows["flow"].to_numpy(), segments.flow))
+    resets = segments.to_vip & (segments.flag == Flag.RST)
     seen = pd.DataFrame({"flow": segments.flow[resets], "at_ns": segments.at_ns[resets]})
     both = rows.rename_axis("connection").reset_index().merge(seen, on="flow")
     within = both["at_ns"].between(both["first_ns"], both["last_ns"])
@@ -170,23 +177,24 @@ def port_reuse_delay(figures: Figures) -> Finding | None:
     """A SYN met an old entry and was answered only when retransmitted a second later."""
     if figures.connections is None:
         return None
-    delayed = figures.connections_where(
-        lambda rows: (rows["syns"] > 1) & rows["retry_s"].between(*_DELAY_S)
-    )
-    again = delayed[_met_an_older_entry(figures, delayed)]
+    again = Such()
+    for part in figures.connection_parts():
+        delayed = part[(part["syns"] > 1) & part["retry_s"].between(*_DELAY_S)]
+        delayed = delayed[_met_an_older_entry(figures, delayed)]
+        again = again.with_rows(delayed["flow"], delayed["first_ns"])
     dropped = sum(
         result.prediction.dropped_syns for result in figures.measured if result.prediction
     )
-    if again.empty and not dropped:
+    if not again.rows and not dropped:
         return None
-    n = max(len(again), dropped)
+    n = max(again.rows, dropped)
     return Finding(
         id="port-reuse-delay",
         severity="problem",
         title=f"{n} connections waited a second: their source port was reused too soon",
         evidence=f"Their first SYN hit the entry of a connection that had ended, and was dropped; "
-        f"the retransmission came about 1 s later: {figures.ends(again['flow'])} "
-        f"({figures.when(again['first_ns'])}). {_sysctls(figures)}.",
+        f"the retransmission came about 1 s later: {figures.ends(again)} "
+        f"({figures.when(again)}). {_sysctls(figures)}.",
         advice="Set net.ipv4.vs.conn_reuse_mode=0, or net.ipv4.vs.conntrack=0, or use more "
         "source ports or addresses than requests within one entry lifetime.",
     )

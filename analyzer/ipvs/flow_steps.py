@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     Ints = npt.NDArray[np.int64]
@@ -15,18 +17,19 @@ NO_ENTRY = -1
 """In place of an entry's number or state: a packet that belongs to none."""
 
 
-def flow_steps(starts: Ints, size: int) -> list[tuple[Ints, Ints]]:
+def flow_steps(starts: Ints, size: int) -> Iterator[tuple[Ints, Ints]]:
     """The flows that have a first packet and its rows, then those that have a second, and so on.
 
     Args:
         starts: the row of each flow's first packet, ascending; shape (flows,).
         size: of all rows.
 
-    Returns:
+    Yields:
         For each step the numbers of the flows and their rows, both of shape (flows in it,).
     """
     lengths = np.diff(np.r_[starts, size])
     order = np.argsort(-lengths, kind="stable")
     first, longest = starts[order], int(lengths.max(initial=0))
     alive = np.searchsorted(-lengths[order], -np.arange(longest), side="left")
-    return [(order[:n], first[:n] + step) for step, n in enumerate(alive)]
+    for step, n in enumerate(alive):
+        yield order[:n], first[:n] + step

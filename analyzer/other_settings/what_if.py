@@ -24,7 +24,7 @@ from analyzer.units import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.arrays import Ints
+    from analyzer.arrays import Bools, Ints
     from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
     from analyzer.evidence.evidence import Evidence
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from analyzer.predicted.entries import Prediction
     from analyzer.predicted.replay import DirectorRules
     from analyzer.recording.director import Director
+    from analyzer.wire.segments import Segments
 
 Groups: TypeAlias = dict[tuple[Any, ...], int]
 """How many entries there are of each state and timeout."""
@@ -213,8 +214,18 @@ def _passage(
     if result.rules.sees_replies:
         return passage, None if (~passage.segments.to_vip).any() else NO_REPLIES
     passed = segments_passed(result.director, evidence, segments)
-    replies = np.isin(segments.flow, np.unique(segments.flow[passed])) & ~segments.to_vip
+    assumed, has_replies = _both_ways(segments, passed)
     clock = evidence.by_director[result.director.name].clock
-    assumed = passed & segments.to_vip | replies
-    caveat = None if replies.any() else NO_REPLIES
+    caveat = None if has_replies else NO_REPLIES
     return passage_of(result.director, evidence, clock, result.tracked, assumed), caveat
+
+
+def _both_ways(segments: Segments, passed: Bools) -> tuple[Bools, bool]:
+    """What of it passed to the VIP, with the replies of the same flows; whether there are any."""
+    writer, has_replies = segments.store.columns(), False
+    for rows, part in zip(segments.cuts() or [slice(0, 0)], segments.parts(), strict=True):
+        here = passed[rows]
+        replies = np.isin(part.flow, np.unique(part.flow[here])) & ~part.to_vip
+        has_replies |= bool(replies.any())
+        writer.append({"assumed": here & part.to_vip | replies})
+    return writer.finish()["assumed"], has_replies

@@ -105,8 +105,8 @@ class Store(Protocol):
     def reading_requests(self, rows: int, share: float) -> None:
         """Take note that so many rows of requests, and this share of them, have been read."""
 
-    def release(self, *captures: memoryview) -> None:
-        """Let the machine take back the memory of columns, and of captures, that lie in files."""
+    def release(self) -> None:
+        """Let the machine take back the memory of columns that lie in files."""
 
     def map(
         self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]
@@ -174,7 +174,7 @@ class InMemory:
     def reading_requests(self, rows: int, share: float) -> None:
         """Nor does this."""
 
-    def release(self, *captures: memoryview) -> None:
+    def release(self) -> None:
         """Nothing is to be released."""
 
     def map(

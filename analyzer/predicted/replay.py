@@ -1,8 +1,9 @@
 """Replay of packets through the kernel's transition tables: entry states and expiries.
 
 All flows advance together, one packet each, so the work is a few array operations for each step of
-the longest flow. A slow replay in the tests says the same. The rules, from
-net/netfilter/ipvs/ of Linux 6.1:
+the longest flow; over packets that leave the state as it is, as most of a long transfer do, a flow
+goes in one step. A slow replay in the tests says the same. The rules, from net/netfilter/ipvs/ of
+Linux 6.1:
 
 * an entry is made by a SYN (``tcp_conn_schedule``) or any datagram, and judged at once;
 * every packet of it moves the state and restarts the timer with the new state's timeout, read from
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.ipvs.flow_steps import NO_ENTRY, flow_steps
+from analyzer.ipvs.flow_steps import NO_ENTRY
 from analyzer.ipvs.port_reuse import is_new_conn_expected
 from analyzer.ipvs.states import (
     TRANSITIONS,
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
     Int8s = npt.NDArray[np.int8]
+
+
+_ROUNDED_S = 0.02
+"""By how much less than its timeout an entry may wait: the kernel counts in jiffies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +157,12 @@ def replay(
     """
     size = len(segments.flow)
     walk = _Walk(segments, uptime_s, rules, handled or handling(size))
-    for _, row in flow_steps(segments.starts(), size):
+    row, until = segments.starts(), np.r_[segments.starts()[1:], size]
+    while len(row):
         walk.step(row)
+        row = walk.skip(row)
+        left = row < until
+        row, until = row[left], until[left]
     return walk.beliefs()
 
 
@@ -197,6 +206,62 @@ class _Walk:
         self._expiry_s = np.full(size, np.nan)
         self._made = np.zeros(size, dtype=bool)
         self._reused = np.zeros(size, dtype=bool)
+        self._walked = np.zeros(size, dtype=bool)
+        self._stays = _stays(self._tables)
+        self._alike_until, self._one_way_until = self._stretches()
+
+    def _stretches(self) -> tuple[Ints, Ints]:
+        """From each row on: the end of those like it, and of those like it in one direction.
+
+        Rows are alike if their flags are, no entry can expire between them, and nothing out of the
+        ordinary was done with them.
+        """
+        plain = (self._flag == Flag.ACK) | (self._flag == Flag.DATAGRAM)
+        plain &= ~(self._dropped | self._unavailable)
+        soon_s = float(self._timeouts_s.min()) - _ROUNDED_S
+        alike = plain[1:] & (self._flag[1:] == self._flag[:-1]) & plain[:-1]
+        alike &= ~self._first[1:] & (np.diff(self._uptime_s) < soon_s)
+        one_way = alike & (self._to_vip[1:] == self._to_vip[:-1])
+        return _ends_of_runs(alike), _ends_of_runs(one_way)
+
+    def skip(self, row: Ints) -> Ints:
+        """After these rows have been judged: the next one of each flow that has to be.
+
+        Those between are alike, and leave the state that this one led to as it is.
+        """
+        until = row + 1
+        more = self._alike_until[row] > until
+        if more.any():
+            here = row[more]
+            until[more] = self._settled_until(here)
+            far = until[more] > here + 1
+            self._repeat(here[far], until[more][far] - 1)
+        return until
+
+    def _settled_until(self, row: Ints) -> Ints:
+        """Up to where rows like these, just judged, leave the state as it is."""
+        state, flag = self._state[row], self._flag[row]
+        in_one_way = self._stays[self._table(row, self._no_output[row]), flag, state]
+        in_both = self._stays[:, flag, state].all(axis=0)
+        until = np.where(in_one_way, self._one_way_until[row], row + 1)
+        return np.where(in_both, self._alike_until[row], until)
+
+    def _repeat(self, row: Ints, last: Ints) -> None:
+        """The last rows of stretches, whose first ones have been judged."""
+        self._state[last] = self._state[row]
+        self._no_output[last] = self._no_output[row] & (self._one_way_until[row] > last)
+        self._walked[last] = True
+        self._go_on(last)
+
+    def _go_on(self, row: Ints) -> None:
+        """Restart the timers of entries whose state stays."""
+        held = self._state[row] != NO_ENTRY
+        self._restart_timers(row, held, held)
+
+    def _table(self, row: Ints, no_output: Bools) -> Ints:
+        """The table that judges each row."""
+        forth = np.where(no_output, TransitionTable.INPUT_ONLY, TransitionTable.INPUT)
+        return np.where(self._to_vip[row], forth, TransitionTable.OUTPUT)
 
     def step(self, row: Ints) -> None:
         """Judge one segment of each of these flows, whose earlier ones have been judged."""
@@ -209,21 +274,21 @@ class _Walk:
         start = np.where(made, np.int8(State.NONE), np.where(reused, np.int8(NO_ENTRY), before))
         no_output = np.where(made, not self._rules.sees_replies, self._no_output[row - 1])
         no_output &= self._to_vip[row]
-        table = np.where(
-            self._to_vip[row],
-            np.where(no_output, TransitionTable.INPUT_ONLY, TransitionTable.INPUT),
-            TransitionTable.OUTPUT,
-        )
+        table = self._table(row, no_output)
         after = np.where(start == NO_ENTRY, start, self._tables[table, self._flag[row], start])
         judged = (after != NO_ENTRY) & passes
         self._state[row] = np.where(judged, after, start)
         self._no_output[row] = np.where(passes, no_output, self._no_output[row - 1])
-        self._made[row], self._reused[row] = made, reused
+        self._made[row], self._reused[row], self._walked[row] = made, reused, True
         self._dropped[row] |= dropped_now | ~passes
         self._restart_timers(row, judged, start != NO_ENTRY)
 
     def beliefs(self) -> Beliefs:
-        """The results, once every segment has been judged."""
+        """The results, once every flow has come to its end."""
+        walked = np.flatnonzero(self._walked)
+        between = np.flatnonzero(~self._walked)
+        self._state[between] = self._state[walked[np.searchsorted(walked, between) - 1]]
+        self._go_on(between)
         none = self._state == NO_ENTRY
         return Beliefs(
             entry=np.where(none, NO_ENTRY, np.cumsum(self._made) - 1),
@@ -257,6 +322,27 @@ class _Walk:
         self._expiry_s[row] = np.where(
             judged, expiry_s, np.where(held, self._expiry_s[row - 1], np.nan)
         )
+
+
+def _stays(tables: Int8s) -> Bools:
+    """Which states a flag leaves as they are; by table, flag and state, the last NO_ENTRY."""
+    stays = np.zeros((*tables.shape[:2], tables.shape[2] + 1), dtype=bool)
+    stays[:, :, :-1] = tables == np.arange(tables.shape[2])
+    stays[:, Flag.ACK, NO_ENTRY] = True  # it makes no entry, as a SYN or a datagram does
+    return stays
+
+
+def _ends_of_runs(goes_on: Bools) -> Ints:
+    """The end of the run that each row is in.
+
+    Args:
+        goes_on: whether the row after each is in its run; shape (n - 1,), n at least 1.
+
+    Returns:
+        Shape (n,).
+    """
+    ends = np.r_[np.flatnonzero(~goes_on), len(goes_on)] + 1
+    return np.asarray(np.repeat(ends, np.diff(np.r_[0, ends])))
 
 
 def _repeated_syn(segments: Segments, is_syn: Bools) -> Bools:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from analyzer.parts import by_stretches, cuts, rows_of_flows
 from analyzer.parts.sorting import middle_of
 from analyzer.predicted.entries import state_name
 from analyzer.traces.choose import MOST, Crowd, EntryFates, choose, connection_of
+from analyzer.traces.expired import NO_LATE_PACKETS
 from analyzer.traces.model import ConnectionTrace, Span
 from analyzer.traces.packets import Hops, packets_of
 from analyzer.traces.request_connections import notable_requests, requests_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from analyzer.evidence.evidence import Evidence
     from analyzer.measured import Measured
     from analyzer.parts import Store
-    from analyzer.traces.expired import LatePacket
+    from analyzer.traces.expired import LatePackets
     from analyzer.traces.model import Retention
     from analyzer.traces.request_connections import Served
     from analyzer.traces.retentions import Row
@@ -48,7 +49,7 @@ def traces(
     table: pd.DataFrame | None,
     most: int = MOST,
     *,
-    late: Sequence[LatePacket] = (),
+    late: LatePackets = NO_LATE_PACKETS,
 ) -> tuple[ConnectionTrace, ...]:
     """Traces of the most unusual connections, the oddest kinds first; none without packets.
 
@@ -86,12 +87,12 @@ def _crowds(
     segments: Segments,
     measured: Sequence[Measured],
     table: pd.DataFrame,
-    late: Sequence[LatePacket],
+    late: LatePackets,
 ) -> Iterator[Crowd]:
     """All connections, part by part."""
     fates = EntryFates.of(table, measured)
     notable = notable_requests(evidence.requests, segments.flows, table)
-    late_s, median_s = _late_s(table, late), _median_s(table, segments.store)
+    median_s = _median_s(table, segments.store)
     for rows in cuts(table["flow"].to_numpy(), segments.store.part_rows):
         part = table.iloc[rows]
         last_state, cause, off_s = fates.of_part(part)
@@ -103,33 +104,19 @@ def _crowds(
             last_state=last_state,
             cause=cause,
             off_s=off_s,
-            late_s=late_s.get(rows.start, rows.stop),
+            late_s=_late_s(part, late),
             median_s=median_s,
         )
         segments.store.release()
 
 
-@dataclass(frozen=True, slots=True)
-class _Lateness:
-    """By how much a packet came after its entry's end, of the connections where one did."""
-
-    connection: Ints
-    late_s: Floats
-
-    def get(self, first: int, until: int) -> Floats:
-        """Of each of some connections; 0 where none was."""
-        latest_s = np.zeros(until - first)
-        here = (self.connection >= first) & (self.connection < until)
-        np.maximum.at(latest_s, self.connection[here] - first, self.late_s[here])
-        return latest_s
-
-
-def _late_s(table: pd.DataFrame, late: Sequence[LatePacket]) -> _Lateness:
-    """How late each connection's packet was."""
-    flow = np.array([case.flow for case in late], dtype=np.int64)
-    at_ns = np.array([case.at_ns for case in late], dtype=np.int64)
-    late_s = np.array([case.late_s[1] for case in late], dtype=np.float64)
-    return _Lateness(connection_of(table, flow, at_ns), late_s)
+def _late_s(part: pd.DataFrame, late: LatePackets) -> Floats:
+    """By how much a packet came after the end of each connection's entry; 0 where none did."""
+    latest_s, flows = np.zeros(len(part)), part["flow"].to_numpy()
+    for cases in (cases.near(flows) for cases in late.cases):
+        row = connection_of(part, cases.flow, cases.at_ns)
+        np.maximum.at(latest_s, row[row >= 0], cases.late_s[row >= 0])
+    return latest_s
 
 
 def _median_s(table: pd.DataFrame, store: Store) -> float:
@@ -271,7 +258,7 @@ def _parts(directors: Sequence[_DirectorHistory], connection: _Connection) -> li
         steps = connection.rows(history.flow, history.at_ns)
         if steps.start == steps.stop:
             continue
-        numbers = list(dict.fromkeys(history.entry[steps].tolist()))
+        numbers = _each_once(history.entry[steps]).tolist()
         tracked = [row for number in numbers for row in history.tracked.get(number, [])]
         parts.append(
             _Part(
@@ -289,11 +276,10 @@ def _trace(
 ) -> ConnectionTrace:
     rows = connection.rows(inputs.segments.flow, inputs.segments.at_ns)
     parts = _parts(inputs.directors, connection)
-    judged_ns = {at for part in parts for at in part.history.at_ns[part.steps].tolist()}
     hops = Hops(
         forwarder_macs=inputs.forwarder_macs,
         through=inputs.through,
-        judged_ns=frozenset(judged_ns) if parts else None,
+        judged_ns=[part.history.at_ns[part.steps] for part in parts],
     )
     packets, in_all = packets_of(inputs.segments.only(rows), hops, inputs.zero_ns)
     ends = inputs.segments.flows.iloc[connection.flow]
@@ -329,10 +315,23 @@ def _predicted(part: _Part, zero_ns: int) -> tuple[Span, ...]:
     entry, state = part.history.entry[part.steps], part.history.state[part.steps]
     at_ns = part.history.at_ns[part.steps]
     for number, row in part.entries.items():
-        chosen = entry == number
-        names = [state_name(int(number)) for number in state[chosen]]
-        spans += _spans(names, [*at_ns[chosen].tolist(), int(row["ends_ns"])], zero_ns)
+        of_entry = slice(*np.searchsorted(entry, [number, number + 1]).tolist())
+        begins = of_entry.start + _changes(state[of_entry])
+        names = [state_name(code) for code in state[begins].tolist()]
+        spans += _spans(names, [*at_ns[begins].tolist(), int(row["ends_ns"])], zero_ns)
     return tuple(spans)
+
+
+def _changes(values: npt.NDArray[Any]) -> Ints:
+    """Where the first value stands, and each that differs from the one before it."""
+    differs = np.ones(len(values), dtype=bool)
+    differs[1:] = values[1:] != values[:-1]
+    return np.flatnonzero(differs)
+
+
+def _each_once(numbers: Ints) -> Ints:
+    """The distinct of ascending numbers."""
+    return numbers[_changes(numbers)]
 
 
 def _observed(part: _Part, zero_ns: int) -> tuple[Span, ...]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.arrays import is_one_of
 from analyzer.ipvs.states import Flag
+from analyzer.parts import PART_ROWS, stretches
 from analyzer.traces.model import Leg, Packet
 from analyzer.units import NS_PER_S
 
@@ -36,12 +38,22 @@ class Hops:
     Attributes:
         forwarder_macs: the directors'; empty where not known.
         through: replies pass the director, as in nat.
-        judged_ns: instants of the packets that met an entry; None without a prediction.
+        judged_ns: instants of the packets that met an entry, ascending, of each director; empty
+            without a prediction.
     """
 
     forwarder_macs: Collection[int]
     through: bool
-    judged_ns: Collection[int] | None = None
+    judged_ns: Sequence[Ints] = ()
+
+    def met_an_entry(self, at_ns: int) -> bool | None:
+        """Whether the packet of an instant did; None without a prediction."""
+        if not self.judged_ns:
+            return None
+        return any(
+            len(range(*np.searchsorted(each, [at_ns, at_ns + 1]).tolist())) > 0
+            for each in self.judged_ns
+        )
 
 
 @dataclass(slots=True)
@@ -116,9 +128,13 @@ def _unanswered(segments: Segments, sight: _Sight, after: _Sight) -> bool:
 
 
 def _without_copies(segments: Segments, hops: Hops) -> int:
-    sent_on = segments.to_vip & np.isin(segments.source_mac, list(hops.forwarder_macs))
-    arrives = segments.to_vip & np.isin(segments.destination_mac, list(hops.forwarder_macs))
-    return int((~sent_on).sum()) if arrives.any() else len(segments.at_ns)
+    size, macs = len(segments.at_ns), list(hops.forwarder_macs)
+    sent_on, arrives = 0, False
+    for rows in stretches(size, PART_ROWS):
+        forth = segments.to_vip[rows]
+        sent_on += int((forth & is_one_of(segments.source_mac[rows], macs)).sum())
+        arrives |= bool((forth & is_one_of(segments.destination_mac[rows], macs)).any())
+    return size - sent_on if arrives else size
 
 
 def _sights(segments: Segments, hops: Hops, rows: range) -> list[_Sight]:
@@ -169,7 +185,7 @@ def _packet(
 
 
 def _dead_end(at_ns: int, flag: Flag, hops: Hops) -> str | None:
-    if hops.judged_ns is None or at_ns in hops.judged_ns:
+    if hops.met_an_entry(at_ns) in (None, True):
         return None
     if flag in (Flag.SYN, Flag.DATAGRAM):
         return "dropped by the director"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from analyzer.arrays import Bools, Ints
     from analyzer.parts import Columns, Store
+    from analyzer.parts.inputs import Content
     from analyzer.wire.capture.frames import Chunk
     from analyzer.wire.decode import Decoded
 
@@ -114,7 +115,7 @@ def mac_number(mac: str) -> int:
 
 
 def read_packets(
-    *captures: memoryview,
+    *captures: Content,
     chunk_bytes: int = CHUNK_BYTES,
     store: Store = IN_MEMORY,
     tcp: bool = True,
@@ -122,7 +123,7 @@ def read_packets(
     """The segments and datagrams of capture files, one after another, as one table.
 
     Args:
-        captures: the files' bytes.
+        captures: the files.
         chunk_bytes: how much is decoded at once.
         store: keeps the columns.
         tcp: whether to read what only ``segments.TcpHeaders`` has.
@@ -138,7 +139,7 @@ def read_packets(
         chunks.append(chunk)
         packets, read_bytes = packets + chunk.frames, read_bytes + chunk.read_bytes
         store.reading(packets, read_bytes / max(size_bytes, 1))
-        store.release(*captures)
+        store.release()
     columns = writer.finish()
     addresses, numbers = shared([chunk.book for chunk in chunks])
     columns |= _numbered(columns, [chunk.rows for chunk in chunks], numbers, store)
@@ -146,7 +147,7 @@ def read_packets(
     return _once(_table(chunks, columns, addresses), tunnelled, store)
 
 
-def _chunks_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Chunk]:
+def _chunks_of(captures: Iterable[Content], chunk_bytes: int) -> Iterator[Chunk]:
     for content in captures:
         yield from chunks_of(content, chunk_bytes)
 

@@ -25,7 +25,7 @@ from analyzer.wire.segments import (
 from analyzer.wire.services import services_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from analyzer.arrays import Bools, Ints
     from analyzer.parts import Bucket, Columns, Store
@@ -82,20 +82,6 @@ class Rewriting:
             latest = matched.drop_duplicates("flow", keep="last")["server"]
             names |= dict.fromkeys(map(str, latest.unique()))
         return list(names)
-
-    def not_sent_on(self, macs: Collection[int]) -> pd.DataFrame:
-        """The real servers' packets that were not sent on as the VIP's: ``flow, at_ns, flag``.
-
-        Args:
-            macs: of those who forward: what they send is no real server's.
-        """
-        found = []
-        for legs in self.parts():
-            alone = ~legs["to_server"] & (legs["partner"] == NO_PARTNER)
-            alone &= ~legs["source_mac"].isin(list(macs))
-            alone &= ~legs["flag"].isin([Flag.RST, Flag.DATAGRAM])
-            found.append(legs.loc[alone, ["flow", "at_ns", "flag"]])
-        return pd.concat(found)
 
 
 NOTHING = Rewriting(

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag, flag_of
-from analyzer.parts import IN_MEMORY, over_stretches, stretches
+from analyzer.parts import IN_MEMORY, Dealt, over_stretches, stretches
+from analyzer.parts.columns import buckets_of, columns_of
 from analyzer.wire.packets import TCP, UDP
 from analyzer.wire.segments import VirtualEnd, by_time
 
 if TYPE_CHECKING:
     from analyzer.arrays import Bools, Ints
-    from analyzer.parts import Columns, Store
+    from analyzer.parts import Bucket, Columns, Store
     from analyzer.wire.packets import PacketTable
     from analyzer.wire.segments import Segments
 
@@ -112,15 +113,28 @@ def busiest_datagram_end(packets: PacketTable, store: Store = IN_MEMORY) -> Virt
     """
     is_group = np.array([_is_group(address) for address in packets.addresses], dtype=bool)
     size = len(packets.at_ns)
-    parts = over_stretches(store, size, lambda rows: _talks(_some(packets, rows), rows, is_group))
-    talks = pd.concat(list(parts)).sort_values(["at_ns", "row"])
-    talks = talks.drop_duplicates(["low", "high"])
-    if talks.empty:
+    count = max(-(-size // store.part_rows), 1)
+    talks = store.keep(
+        count,
+        over_stretches(
+            store, size, lambda rows: _dealt(_talks(_some(packets, rows), rows, is_group), count)
+        ),
+    )
+    ends = store.keep(count, (_ends(talks.bucket(number), count) for number in range(count)))
+    best = max((_busiest(ends.bucket(number)) for number in range(count)), default=_NO_END)
+    if best == _NO_END:
         return None
-    both = talks[["target", "source"]].to_numpy().ravel()  # in order of time
-    code, distinct = pd.factorize(both)
-    address, port = divmod(int(distinct[np.bincount(code).argmax()]), _PORTS)
+    address, port = divmod(best[-1], _PORTS)
     return VirtualEnd("UDP", packets.addresses[address], port)
+
+
+_NO_END = (0, 0, 0, 0, 0)
+"""Conversations, and when they began, less for later: instant, row, side; and the end."""
+
+
+def _dealt(talks: pd.DataFrame, count: int) -> Dealt:
+    columns = columns_of(talks)
+    return Dealt(buckets_of([columns["low"], columns["high"]], count), columns)
 
 
 def _talks(packets: Columns, at: slice, is_group: Bools) -> pd.DataFrame:
@@ -140,6 +154,46 @@ def _talks(packets: Columns, at: slice, is_group: Bools) -> pd.DataFrame:
         }
     )
     return talks.drop_duplicates(["low", "high"])
+
+
+_TALK = ("low", "high", "source", "target", "at_ns", "row")
+_ORDER = ["at_ns", "row", "side"]
+
+
+def _ends(talks: Bucket, count: int) -> Dealt:
+    """The ends of a bucket's conversations: how many each has, and where it first stood."""
+    rows = pd.DataFrame(talks.read() or {name: np.zeros(0, np.int64) for name in _TALK})
+    rows = rows.sort_values(["at_ns", "row"]).drop_duplicates(["low", "high"])
+    both = pd.DataFrame(  # to whom the first datagram was sent is the first of a conversation
+        {
+            "end": rows[["target", "source"]].to_numpy().ravel(),
+            "side": np.tile(np.arange(2), len(rows)),
+            "at_ns": np.repeat(rows["at_ns"].to_numpy(), 2),
+            "row": np.repeat(rows["row"].to_numpy(), 2),
+            "n": 1,
+        }
+    )
+    columns = columns_of(_counted(both))
+    return Dealt(buckets_of([columns["end"]], count), columns)
+
+
+def _counted(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each end once, as it first stood, with the conversations of all its rows; in that order."""
+    code, _ = pd.factorize(rows["end"].to_numpy())
+    counts = np.zeros(int(code.max(initial=-1)) + 1, dtype=np.int64)
+    np.add.at(counts, code, rows["n"].to_numpy())
+    return rows.drop_duplicates("end").assign(n=counts)
+
+
+def _busiest(ends: Bucket) -> tuple[int, int, int, int, int]:
+    """The end of a bucket that has the most conversations, the earliest among equals."""
+    columns = ends.read()
+    if not columns:
+        return _NO_END
+    counted = _counted(pd.DataFrame(columns).sort_values(_ORDER))
+    best = counted.iloc[int(counted["n"].to_numpy().argmax())]
+    at_ns, row, side = (int(best[name]) for name in _ORDER)
+    return int(best["n"]), -at_ns, -row, -side, int(best["end"])
 
 
 def _is_group(address: str) -> bool:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from analyzer.arrays import Ints
+    from analyzer.parts.inputs import Content
     from analyzer.wire.capture.frames import Frames
     from analyzer.wire.capture.links import Link
     from analyzer.wire.capture.network import Network
@@ -127,6 +128,7 @@ class Announcements:
         left_out: frames beyond MOST.
         bfd_left_out: BFD packets beyond MOST_BFD.
         bfd: the times in which BFD sessions were up.
+        unread: bytes at the end of files, after the last whole record of each.
     """
 
     advertisements: tuple[Advertisement, ...]
@@ -135,6 +137,7 @@ class Announcements:
     left_out: int
     bfd: tuple[BfdSpan, ...] = ()
     bfd_left_out: int = 0
+    unread: int = 0
 
 
 def skew_s(version: int, priority: int, interval_s: float) -> float:
@@ -165,7 +168,7 @@ def of_router(
 
 
 def read_announcements(
-    *captures: memoryview,
+    *captures: Content,
     most: int = MOST,
     most_bfd: int = MOST_BFD,
     chunk_bytes: int = CHUNK_BYTES,
@@ -173,7 +176,7 @@ def read_announcements(
     """All announcements of capture files.
 
     Args:
-        captures: the files' bytes, in order of time.
+        captures: the files, in order of time.
         most: frames that are dissected, at most.
         most_bfd: BFD packets that are read, at most.
         chunk_bytes: of a file's bytes so many are held decoded.
@@ -182,7 +185,7 @@ def read_announcements(
         ParseError: neither pcap nor pcapng.
     """
     found: list[Advertisement | Claim | BfdPacket | None] = []
-    frames_seen, bfd_seen = 0, 0
+    frames_seen, bfd_seen, unread = 0, 0, 0
     for content in captures:
         for chunk in chunks_of(content, chunk_bytes):
             frames = chunk.alone().frames()
@@ -194,6 +197,7 @@ def read_announcements(
             wanted = of_bfd[: max(most_bfd - bfd_seen, 0)]
             found += bfd_packets(frames, link, network, wanted)
             frames_seen, bfd_seen = frames_seen + len(rows), bfd_seen + len(of_bfd)
+            unread += frames.unread
     in_order = sorted((row for row in found if row is not None), key=lambda row: row.at_ns)
     return Announcements(
         advertisements=tuple(row for row in in_order if isinstance(row, Advertisement)),
@@ -202,6 +206,7 @@ def read_announcements(
         left_out=max(frames_seen - most, 0),
         bfd=bfd_spans(row for row in in_order if isinstance(row, BfdPacket)),
         bfd_left_out=max(bfd_seen - most_bfd, 0),
+        unread=unread,
     )
 
 

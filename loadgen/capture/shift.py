@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import struct
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 _HEADER_BYTES = 24
 _INSTANT = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
+_PIECE_BYTES = 1 << 20
 
 
 def shift_capture(path: Path, by_ns: int) -> None:
@@ -25,15 +25,26 @@ def shift_capture(path: Path, by_ns: int) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    size = path.stat().st_size
-    if by_ns == 0 or size <= _HEADER_BYTES:
+    if by_ns == 0:
         return
-    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
-        at = _HEADER_BYTES
-        while at + RECORD_BYTES <= size:
-            seconds, nanoseconds = _INSTANT.unpack_from(content, at)
-            moved = divmod(seconds * NS_PER_S + nanoseconds + by_ns, NS_PER_S)
-            if not 0 <= moved[0] < 2**32:
-                return
-            _INSTANT.pack_into(content, at, *moved)
-            at += RECORD_BYTES + _LENGTH.unpack_from(content, at + 8)[0]
+    with path.open("r+b") as file:
+        at: int | None = _HEADER_BYTES
+        while at is not None:
+            file.seek(at)
+            piece = bytearray(file.read(_PIECE_BYTES))
+            begins, at = at, _shifted(piece, at, by_ns)
+            file.seek(begins)
+            file.write(piece)
+
+
+def _shifted(piece: bytearray, begins: int, by_ns: int) -> int | None:
+    """Move the instants in a piece that begins with a record; where the next one does, if any."""
+    at = 0
+    while at + RECORD_BYTES <= len(piece):
+        seconds, nanoseconds = _INSTANT.unpack_from(piece, at)
+        moved = divmod(seconds * NS_PER_S + nanoseconds + by_ns, NS_PER_S)
+        if not 0 <= moved[0] < 2**32:
+            return None
+        _INSTANT.pack_into(piece, at, *moved)
+        at += RECORD_BYTES + _LENGTH.unpack_from(piece, at + 8)[0]
+    return begins + at if at else None

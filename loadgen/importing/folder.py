@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.errors import RecordingError
 from analyzer.evidence.captures import ReadOnce
 from analyzer.ipvs.addresses import host_port
-from analyzer.parts.mapped import mapped
+from analyzer.parts.inputs import opened
 from analyzer.recording.directory import CAPTURE, RecordingWriter
 from analyzer.recording.manifest import manifest_of
 from analyzer.recording.spill import ALONE, store_for
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from analyzer.parts.inputs import InputFile
     from analyzer.recording.directory.writer import TakenBy
     from analyzer.recording.spill import Means
     from analyzer.wire.packets import PacketTable
@@ -88,7 +89,8 @@ class Sources:
         log: None without one.
         captures: where each lies unpacked, by the path that it was named by, the earliest first.
         passed_by: files of a folder that are nothing to import, and why.
-        read: the captures, by the same names.
+        files: the same, opened, by the same names as text.
+        read: their packets.
         thrown_away: the run directory is: it has no captures, as ``read`` has them.
     """
 
@@ -96,6 +98,7 @@ class Sources:
     log: PollLog | None
     captures: Mapping[Path, Path]
     passed_by: Sequence[tuple[Path, str]]
+    files: Mapping[str, InputFile]
     read: ReadOnce
     thrown_away: bool
 
@@ -138,15 +141,16 @@ def imported(
     log = _log_of(found)
     with ExitStack() as closing:
         captures = closing.enter_context(unpacked(found.captures, directory))
-        contents = {str(path): mapped(file) for path, file in captures.items()}
-        size_bytes = sum(map(len, contents.values()))
+        files = {str(path): opened(file) for path, file in captures.items()}
+        size_bytes = sum(map(len, files.values()))
         store = closing.enter_context(store_for(directory.parent, size_bytes, means))
         sources = Sources(
             meta=found.meta,
             log=log,
             captures=captures,
             passed_by=found.passed_by,
-            read=ReadOnce(contents, store),
+            files=files,
+            read=ReadOnce(files, store),
             thrown_away=thrown_away,
         )
         yield _import(sources, directory)
@@ -184,8 +188,9 @@ def _import(sources: Sources, directory: Path) -> Imported:
         raise UsageProblem(f"{META}: {type(error).__name__}: {error}") from error
     with removed_on_failure(directory):
         recording = RecordingWriter(directory, manifest)
+        lost: list[str] = []
         if not sources.thrown_away:
-            _take_captures(sources, recording, left_out=log_clock.leaves_capture_out)
+            lost = _take_captures(sources, recording, left_out=log_clock.leaves_capture_out)
         recording.extend("events", [*events, *timeouts.events])
         warnings: list[str] = []
         if sources.log:
@@ -195,7 +200,7 @@ def _import(sources: Sources, directory: Path) -> Imported:
             warnings = record_log(sources.log, overview, clock, recording, DIRECTOR, kernel)
         recording.close("completed")
     passed_by = [f"{path}: passed by: {why}" for path, why in sources.passed_by]
-    doubts = [*passed_by, *guess, *warnings][:MAX_WARNINGS]
+    doubts = [*lost, *passed_by, *guess, *warnings][:MAX_WARNINGS]
     if sources.captures and not log_clock.leaves_capture_out:
         return Imported(doubts, sources.read)
     sources.read.forget()
@@ -210,12 +215,16 @@ def _check(manifest: Mapping[str, Any]) -> None:
         raise UsageProblem(f"{META}: {error}") from error
 
 
-def _take_captures(sources: Sources, recording: RecordingWriter, *, left_out: bool) -> None:
-    """Take in as much of each capture as was read: others may still write to one."""
-    for number, (path, file) in enumerate(sources.captures.items()):
-        size_bytes = len(sources.read.captures[str(path)])
-        name = _capture_name(number, left_out=left_out)
-        recording.take_capture(name, file, size_bytes, sources.taken_by(path))
+def _take_captures(sources: Sources, recording: RecordingWriter, *, left_out: bool) -> list[str]:
+    """Take in as much of each capture as was there: a line for each that was cut off since."""
+    lost = []
+    for number, path in enumerate(sources.captures):
+        file, name = sources.files[str(path)], _capture_name(number, left_out=left_out)
+        taken_bytes = recording.take_capture(name, file, sources.taken_by(path))
+        if taken_bytes < len(file):
+            size = f"{taken_bytes:,} of its {len(file):,} bytes"
+            lost.append(f"{path}: cut off while it was read: the run's copy has {size}")
+    return lost
 
 
 def _capture_name(number: int, *, left_out: bool) -> str:
@@ -253,8 +262,8 @@ def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
 
 def _busiest(sources: Sources, packets: PacketTable) -> tuple[dict[str, Any] | None, list[str]]:
     store = sources.read.store
-    opened, answered = busiest_end(packets, store), busiest_datagram_end(packets, store)
-    end = opened or answered
+    opened = busiest_end(packets, store)
+    end = opened or busiest_datagram_end(packets, store)
     if end is None:
         shown = ", ".join(map(str, sources.captures))
         what = "no SYN in it and no UDP, so no virtual service to be seen"

@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "analyzer").rglob("*.py"))
 RUN_DIRECTORY = ROOT / "analyzer" / "recording" / "directory"
 SPILL = ROOT / "analyzer" / "recording" / "spill"
 ON_DISK = [
-    ROOT / "analyzer" / "parts" / "mapped.py",
+    *(ROOT / "analyzer" / "parts" / name for name in ("inputs.py", "mapped.py")),
     *(RUN_DIRECTORY / name for name in ("files.py", "reader.py", "writer.py")),
     *(SPILL / f"{name}.py" for name in ("buckets", "files", "folder", "store", "tasks", "turns")),
 ]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from analyzer.ipvs.states import TIMEOUT_NAMES, State
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from analyzer.findings.figures import Figures
     from analyzer.results import Severity
-    from analyzer.traces.expired import LatePacket
+    from analyzer.traces.expired import LateKind, LatePacket, LatePackets
 
-_SHOWN = 3
+Key = TypeVar("Key")
+
 _ANSWERS = {
     "reset": "answered with a RST from the VIP",
     "reset-to-server": "answered with a RST to the real server",
@@ -35,33 +36,33 @@ _ROUND_S = 60
 
 def packet_after_expiry(figures: Figures) -> Finding | None:
     """Packets of connections whose entries had expired."""
-    cases = figures.late
-    if not cases:
+    late = figures.late
+    if not late.kinds:
         return None
     return Finding(
         id="packet-after-expiry",
-        severity=_severity(cases),
-        title=_title(cases),
-        evidence=" ".join(
-            [*_examples(figures, cases), *_counts(cases), *_survived(figures, cases)]
-        ),
-        advice=" ".join([*_what_happened(cases), *_timeouts_advice(cases)]),
+        severity=_severity(late),
+        title=_title(late),
+        evidence=" ".join([*_examples(figures), *_counts(late), *_survived(late)]),
+        advice=" ".join([*_what_happened(late), *_timeouts_advice(late)]),
     )
 
 
 def late_sentence(figures: Figures) -> list[str]:
     """The clause of the verdict, if packets were lost."""
-    lost = [case for case in figures.late if case.lost]
+    lost = [(kind, tally.n) for kind, tally in figures.late.kinds.items() if kind.lost]
     if not lost:
         return []
-    n = len(lost)
+    counts = _summed((kind.answer, n) for kind, n in lost)
+    n = counts.total()
     answers = " and ".join(
-        f"{count} {_VERDICT[answer]}" if len(lost) > 1 else _VERDICT[answer]
-        for answer, count in Counter(case.answer for case in lost).most_common()
+        f"{count} {_VERDICT[answer]}" if n > 1 else _VERDICT[answer]
+        for answer, count in counts.most_common()
     )
     noun = "1 connection" if n == 1 else f"{n} connections"
-    surely = any(case.is_certain for case in lost)
-    had = "had expired" if surely else f"must have expired{_by_default(lost)}"
+    kinds = [kind for kind, _ in lost]
+    surely = any(kind.is_certain for kind in kinds)
+    had = "had expired" if surely else f"must have expired{_by_default(kinds)}"
     return [f"{noun} continued after the entry {had}: {answers}"]
 
 
@@ -73,56 +74,65 @@ _VERDICT = {
 }
 
 
-def _severity(cases: Sequence[LatePacket]) -> Severity:
-    if any(case.is_certain for case in cases):
+def _summed(counts: Iterable[tuple[Key, int]]) -> Counter[Key]:
+    """The sums by key, in the order of the first of each."""
+    sums: Counter[Key] = Counter()
+    for key, n in counts:
+        sums[key] += n
+    return sums
+
+
+def _severity(late: LatePackets) -> Severity:
+    if any(kind.is_certain for kind in late.kinds):
         return "problem"
     harmless = (*_ALL_THE_SAME, "new-entry")
-    return "info" if all(c.answer in harmless and not c.moved for c in cases) else "warning"
+    is_harmless = all(kind.answer in harmless and not kind.moved for kind in late.kinds)
+    return "info" if is_harmless else "warning"
 
 
-def _title(cases: Sequence[LatePacket]) -> str:
-    n = len(cases)
+def _title(late: LatePackets) -> str:
+    n, kinds = sum(tally.n for tally in late.kinds.values()), late.kinds
     noun = "1 connection" if n == 1 else f"{n} connections"
-    if all(case.answer == "new-entry" for case in cases):
+    if all(kind.answer == "new-entry" for kind in kinds):
         return f"{noun} of UDP continued after the entry had expired: each has a new one"
-    if all(case.answer in _ALL_THE_SAME for case in cases):
+    if all(kind.answer in _ALL_THE_SAME for kind in kinds):
         return f"{noun} continued after the entry should have expired, as if it still existed"
-    if all(case.at_the_edge for case in cases):
+    if all(kind.at_the_edge for kind in kinds):
         return f"{noun} continued about when the entry expired, within a timer granule"
-    if not any(case.is_certain for case in cases):
-        return f"{noun} continued after the entry must have expired{_by_default(cases)}"
+    if not any(kind.is_certain for kind in kinds):
+        return f"{noun} continued after the entry must have expired{_by_default(kinds)}"
     return f"{noun} continued after the entry had expired"
 
 
-def _by_default(cases: Sequence[LatePacket]) -> str:
-    return ", by the kernel's default timeouts" if any(case.assumed for case in cases) else ""
+def _by_default(kinds: Iterable[LateKind]) -> str:
+    return ", by the kernel's default timeouts" if any(kind.assumed for kind in kinds) else ""
 
 
-def _examples(figures: Figures, cases: Sequence[LatePacket]) -> list[str]:
-    """Sort key: lost packets first, then the latest."""
-    ranked = sorted(cases, key=lambda case: (not case.lost, -case.late_s[1]))
-    return [f"{_example(figures, case)}." for case in ranked[:_SHOWN]]
+def _examples(figures: Figures) -> list[str]:
+    return [f"{_example(figures, case)}." for case in figures.late.examples]
 
 
 def _example(figures: Figures, case: LatePacket) -> str:
-    whose = "its real server's packet" if case.by == "server" else "a packet"
+    kind = case.kind
+    whose = "its real server's packet" if kind.by == "server" else "a packet"
     more = f", {case.packets} in all" if case.packets > 1 else ""
     moved = {True: ", for another real server", False: ", for the same real server", None: ""}
     return (
         f"{figures.ends([case.flow])} ({figures.when([case.at_ns])}): {whose} came "
         f"{case.pause_s:.1f} s after the one before it, {_late(case)}{more}: "
-        f"{_ANSWERS[case.answer]}{moved[case.moved]}"
+        f"{_ANSWERS[kind.answer]}{moved[kind.moved]}"
     )
 
 
 def _late(case: LatePacket) -> str:
-    waits = f"its entry in {case.state} waits {case.timeout_s:g} s"
+    kind = case.kind
+    waits = f"its entry in {kind.state} waits {kind.timeout_s:g} s"
     low, high = case.late_s
-    if case.sooner:
-        return f"and the entry was gone, although in {case.state} it waits {case.timeout_s:g} s"
+    if kind.sooner:
+        return f"and the entry was gone, although in {kind.state} it waits {kind.timeout_s:g} s"
     if low <= 0:
         edge = f"{waits} and the kernel's timer up to {high - low:.1f} s more"
-        after_expiry = "" if case.at_the_edge else ", and it was gone"
+        after_expiry = "" if kind.at_the_edge else ", and it was gone"
         return f"within a timer granule of its expiry: {edge}{after_expiry}"
     if high - low < _CLOSE_S:
         return f"{(low + high) / 2:.1f} s too late: {waits}"
@@ -132,18 +142,20 @@ def _late(case: LatePacket) -> str:
 _CLOSE_S = 0.5
 
 
-def _counts(cases: Sequence[LatePacket]) -> list[str]:
-    if len(cases) <= _SHOWN:
+def _counts(late: LatePackets) -> list[str]:
+    """All of them by state and answer, where the examples do not show all."""
+    counts = _summed(((kind.state, kind.answer), tally.n) for kind, tally in late.kinds.items())
+    if counts.total() <= len(late.examples):
         return []
-    counts = Counter((case.state, case.answer) for case in cases).most_common()
-    return ["Total: " + "; ".join(f"{n} in {s}, {_ANSWERS[a]}" for (s, a), n in counts) + "."]
+    shown = (f"{n} in {state}, {_ANSWERS[answer]}" for (state, answer), n in counts.most_common())
+    return ["Total: " + "; ".join(shown) + "."]
 
 
-def _survived(figures: Figures, cases: Sequence[LatePacket]) -> list[str]:
+def _survived(late: LatePackets) -> list[str]:
     sentences = []
-    if figures.longest_pause_s and any(case.by == "client" for case in cases):
-        sentences.append(f"A pause of {figures.longest_pause_s:.1f} s was still answered.")
-    assumed = sorted({f"{_name(case)} {case.timeout_s:g} s" for case in cases if case.assumed})
+    if late.longest_pause_s:
+        sentences.append(f"A pause of {late.longest_pause_s:.1f} s was still answered.")
+    assumed = sorted({f"{_name(kind)} {kind.timeout_s:g} s" for kind in late.kinds if kind.assumed})
     if assumed:
         sentences.append(
             f"The timeouts were not read; assumed: {', '.join(assumed)}, the kernel's default."
@@ -151,12 +163,12 @@ def _survived(figures: Figures, cases: Sequence[LatePacket]) -> list[str]:
     return sentences
 
 
-def _name(case: LatePacket) -> str:
-    return TIMEOUT_NAMES[State[case.state]]
+def _name(kind: LateKind) -> str:
+    return TIMEOUT_NAMES[State[kind.state]]
 
 
-def _what_happened(cases: Sequence[LatePacket]) -> list[str]:
-    answers = {case.answer for case in cases}
+def _what_happened(late: LatePackets) -> list[str]:
+    answers = {kind.answer for kind in late.kinds}
     sentences = []
     if "reset" in answers:
         sentences.append(
@@ -186,16 +198,17 @@ def _what_happened(cases: Sequence[LatePacket]) -> list[str]:
     return sentences
 
 
-def _timeouts_advice(cases: Sequence[LatePacket]) -> list[str]:
+def _timeouts_advice(late: LatePackets) -> list[str]:
     """Advice for each timeout: more frequent keepalives, or a higher value."""
     pauses: dict[tuple[str, float], float] = {}
-    sooner = [case for case in cases if case.sooner]
-    for case in (case for case in cases if not case.sooner):
-        key = case.state, case.timeout_s
-        pauses[key] = max(pauses.get(key, 0.0), case.pause_s)
+    sooner = [tally for kind, tally in late.kinds.items() if kind.sooner]
+    for kind, tally in late.kinds.items():
+        key = kind.state, kind.timeout_s
+        if not kind.sooner:
+            pauses[key] = max(pauses.get(key, 0.0), tally.most_pause_s)
     sentences = [_timeout_advice(*key, pause_s) for key, pause_s in pauses.items()]
     if sooner:
-        shortest_s = min(case.pause_s for case in sooner)
+        shortest_s = min(tally.least_pause_s for tally in sooner)
         sentences.append(
             f"Where an entry was removed early, a timeout shorter than {shortest_s:.1f} s may be "
             "in force (`ipvsadm -L --timeout`), or something else removed it: "

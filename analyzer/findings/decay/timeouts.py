@@ -216,7 +216,7 @@ def idle_established(figures: Figures) -> Finding | None:
         evidence="; ".join(
             f"{row.director}: {lifetime_sentence(row)}, in ESTABLISHED" for row in rows
         )
-        + _such_as(figures.ends(_flows_in(figures, "ESTABLISHED"))),
+        + _such_as(figures.ends(figures.flows_in("ESTABLISHED").such())),
         advice=f"{expired_text}After the tcp timeout the director has no entry: the client's next "
         "packet is answered by a RST from the VIP, although the real server still holds its "
         "socket. Keep the tcp timeout above the clients' keepalive interval.",
@@ -274,10 +274,6 @@ def _sweeps(figures: Figures, rows: Sequence[EndedEarly]) -> Iterator[str]:
             kernel = result.director.kernel
             of = f"Linux {kernel}" if kernel else "its kernel is not known"
             yield f"On {result.director.name} ({of}) {in_words(kernel)}"
-
-
-def _flows_in(figures: Figures, state: str) -> list[int]:
-    return [flow for result in figures.measured for flow in result.flows_in(state).tolist()]
 
 
 def _such_as(ends: str) -> str:

@@ -3,8 +3,8 @@
 A recording is a manifest (``run.json``), one Parquet dataset per table (a folder of parts) and the
 packets (``capture.pcap``, and ``capture-00001.pcap`` … where it was rotated). Parts are written
 under a hidden name and then renamed, so a crash loses at most the rows that were not yet flushed,
-and never spoils a part. Of the analyzer only this room, the spill's and ``analyzer.parts.mapped``
-touch a disk.
+and never spoils a part. Of the analyzer only this room, the spill's, ``analyzer.parts.inputs`` and
+``analyzer.parts.mapped`` touch a disk.
 """
 
 from analyzer.recording.directory.files import (

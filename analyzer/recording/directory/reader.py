@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analyzer.errors import RecordingError
-from analyzer.parts.mapped import mapped
+from analyzer.parts.inputs import opened
 from analyzer.recording.directory.layout import (
     ANALYSIS,
     MANIFEST,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
+    from analyzer.parts.inputs import InputFile
     from analyzer.recording.manifest import Manifest
 
 MOST_DERIVED_BYTES = 64 << 20
@@ -123,21 +124,21 @@ class Recording:
                 size_bytes += path.stat().st_size
         return rows, size_bytes
 
-    def captures(self) -> dict[str, memoryview]:
-        """The capture files' bytes, mapped, by name, the earliest first; empty ones are left out.
+    def captures(self) -> dict[str, InputFile]:
+        """The capture files by name, the earliest first; empty ones are left out.
 
         Raises:
             RecordingError: one cannot be read.
         """
-        contents = {path.name: mapped(path) for path in capture_files(self.path)}
+        contents = {path.name: opened(path) for path in capture_files(self.path)}
         return {name: content for name, content in contents.items() if len(content)}
 
     def capture_bytes(self) -> int:
         """The size of all captures together."""
         return sum(path.stat().st_size for path in capture_files(self.path))
 
-    def vrrp_captures(self) -> dict[str, memoryview]:
-        """VRRP as each director saw it, mapped, by the director's name; empty ones are left out.
+    def vrrp_captures(self) -> dict[str, InputFile]:
+        """VRRP as each director saw it, by the director's name; empty ones are left out.
 
         Raises:
             RecordingError: one cannot be read.
@@ -145,7 +146,7 @@ class Recording:
         facts = self.manifest.failover
         names = facts.vrrp_captured_on if facts else ()
         paths = {name: self.path / vrrp_capture_name(n) for n, name in enumerate(names)}
-        contents = {name: mapped(path) for name, path in paths.items() if path.is_file()}
+        contents = {name: opened(path) for name, path in paths.items() if path.is_file()}
         return {name: content for name, content in contents.items() if len(content)}
 
     def fresh_analysis(self) -> dict[str, Any] | None:

@@ -16,10 +16,11 @@ from analyzer.recording.tables import TABLES, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from io import FileIO
     from pathlib import Path
 
     import pyarrow as pa
+
+    from analyzer.parts.inputs import InputFile
 
 
 TakenBy = Literal["copy", "link"]
@@ -28,36 +29,32 @@ _READ_BYTES = 1 << 20
 _COPIED_BY_READING = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
-def _copy(source: Path, target: Path, size_bytes: int) -> None:
+def _copy(source: InputFile, target: Path) -> int:
     """Copy a file; a file system that can have two files share their blocks copies none."""
-    left = size_bytes
-    with _opened(source) as read, target.open("wb") as written:
+    done, size = 0, len(source)
+    with target.open("wb") as written:
+        ends = source.fileno(), written.fileno()
         try:
-            while left and (count := os.copy_file_range(read.fileno(), written.fileno(), left)):
-                left -= count
+            while done < size and (count := os.copy_file_range(*ends, size - done, done)):
+                done += count
         except OSError as error:
             if error.errno not in _COPIED_BY_READING:
                 raise
-            while left and (piece := read.read(min(left, _READ_BYTES))):
+            while piece := source.read(done, done + _READ_BYTES):
                 written.write(piece)
-                left -= len(piece)
+                done += len(piece)
+    return done
 
 
-def _opened(source: Path) -> FileIO:
+def _link(source: InputFile, target: Path) -> int:
     try:
-        return source.open("rb", buffering=0)
-    except OSError as error:
-        raise RecordingError(f"{source}: not readable: {error.strerror}") from error
-
-
-def _link(source: Path, target: Path, size_bytes: int) -> None:
-    try:
-        target.hardlink_to(source)
+        target.hardlink_to(source.path)
     except OSError:  # a file system without links
-        _copy(source, target, size_bytes)
+        return _copy(source, target)
+    return len(source)
 
 
-_TAKE: Mapping[TakenBy, Callable[[Path, Path, int], None]] = {"copy": _copy, "link": _link}
+_TAKE: Mapping[TakenBy, Callable[[InputFile, Path], int]] = {"copy": _copy, "link": _link}
 
 
 class RecordingWriter:
@@ -156,21 +153,24 @@ class RecordingWriter:
         with self._writing(path), path.open("wb") as file:
             file.writelines(pieces)
 
-    def take_capture(self, name: str, source: Path, size_bytes: int, by: TakenBy) -> None:
+    def take_capture(self, name: str, source: InputFile, by: TakenBy) -> int:
         """Take in a file with the packets of a capture that was made before.
 
         Args:
             name: as ``write_capture``.
-            source: the file.
-            size_bytes: how much of it.
+            source: the file, as long as it was when it was opened.
             by: ``copy``; or ``link``, of a whole one that nobody writes to any more.
 
+        Returns:
+            How many bytes of it the recording has: fewer where it was cut off since.
+
         Raises:
-            RecordingError: the source is not readable; as any write of this recording.
+            RecordingError: as any write of this recording.
         """
         path = self.path / name
         with self._writing(path):
-            _TAKE[by](source, path, size_bytes)
+            return _TAKE[by](source, path)
+        return 0  # the recording is over, and the run goes on
 
     def update_manifest(self, values: Mapping[str, Any]) -> None:
         """Set top-level keys of ``run.json`` and write it, whole or not at all."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from analyzer.errors import RecordingError
 from analyzer.parts import IN_MEMORY, PART_ROWS, fill_here
-from analyzer.parts.mapped import MappedFile, release
 from analyzer.recording.directory.files import not_written
 from analyzer.recording.spill.buckets import Dealing, FileBuckets, write_pieces
 from analyzer.recording.spill.files import FileColumns, Mappings
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.parts import Buckets, ColumnWriter, Dealt, Rows, Store
+    from analyzer.parts.mapped import MappedFile
     from analyzer.recording.spill.tasks import Workers
 
 Result = TypeVar("Result")
@@ -66,11 +66,9 @@ class Spill:
         """Release a mapped file of another store too."""
         self._mappings.see(file)
 
-    def release(self, *captures: memoryview) -> None:
-        """Take columns, and these mapped captures, out of memory: the files still have them."""
+    def release(self) -> None:
+        """Take columns out of memory: the files still have them."""
         self._mappings.release()
-        for content in captures:
-            release(content)
 
     def map(
         self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]]

@@ -1,7 +1,7 @@
-"""Tasks for other processes: what lies in mapped files is handed over by its file's name.
+"""Tasks for other processes: what lies in files is handed over by its file's name.
 
-A task is a function of a module and its arguments. Arrays of columns, and whole captures, are
-written as their file and place; everything else as it is.
+A task is a function of a module and its arguments. Arrays of columns, and what was read of
+captures, are written as their file and place; everything else as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from analyzer.parts.mapped import Copied, MappedFile, copied, mapped, mapped_file_of, place_of
+from analyzer.parts.inputs import Copied, part_of
+from analyzer.parts.mapped import MappedFile, mapped, mapped_file_of, place_of
 from analyzer.recording.spill.buckets import FileBucket
 
 if TYPE_CHECKING:
@@ -139,10 +140,10 @@ class _Pickler(pickle.Pickler):
     def persistent_id(self, obj: object) -> Any:
         if isinstance(obj, memoryview):
             content: Any = obj.obj
-            if not isinstance(content, Copied | MappedFile) or not self._sees(content.path.parent):
+            if not isinstance(content, Copied) or not self._sees(content.file.path.parent):
                 return _VALUE, bytes(obj)
-            first = content.first if isinstance(content, Copied) else 0
-            return _CAPTURE, str(content.path), first + place_of(obj, content), len(obj)
+            first = content.first + place_of(obj, content)
+            return _CAPTURE, content.file.name(), first, len(obj)
         if isinstance(obj, FileBucket):
             is_seen = all(self._sees(piece.path.parent) for piece in obj.pieces)
             return None if is_seen else (_VALUE, Read(obj.read()))
@@ -177,11 +178,9 @@ class _Unpickler(pickle.Unpickler):
         kind, path, *place = pid
         if kind == _VALUE:
             return memoryview(path) if isinstance(path, bytes) else path
+        if kind == _CAPTURE:
+            return part_of(path, *place)
         if path not in self._files:
             self._files[path] = mapped(Path(path))
         first, count, *dtype = place
-        if kind == _CAPTURE:
-            found = copied(self._files[path][first : first + count])
-            missing = count - len(found)  # it was cut off since: no frame is made of zeros
-            return memoryview(bytes(found) + bytes(missing)) if missing else found
         return np.frombuffer(self._files[path], np.dtype(*dtype), count, first)

@@ -1,7 +1,11 @@
 """Packets that came after their entry had expired."""
 
-from analyzer.traces.expired.answers import longest_pause_s
 from analyzer.traces.expired.find import late_packets
-from analyzer.traces.expired.model import LatePacket
+from analyzer.traces.expired.model import (
+    NO_LATE_PACKETS,
+    LateKind,
+    LatePacket,
+    LatePackets,
+)
 
-__all__ = ["LatePacket", "late_packets", "longest_pause_s"]
+__all__ = ["NO_LATE_PACKETS", "LateKind", "LatePacket", "LatePackets", "late_packets"]

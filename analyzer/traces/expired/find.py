@@ -9,191 +9,183 @@ not at all.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from analyzer.arrays import is_one_of
-from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State
+from analyzer.ipvs.states import Flag, State
 from analyzer.ipvs.timers import granule_s
-from analyzer.parts import rows_of_flows, same_flows
-from analyzer.predicted.entries import TIMER
-from analyzer.recording.instants import latest_row
-from analyzer.traces.expired.answers import answer_to_client, answer_to_server, moved
-from analyzer.traces.expired.model import LatePacket
-from analyzer.traces.expired.removed_early import ended_sooner
+from analyzer.parts import Rows
+from analyzer.recording.instants import latest_row, seconds_since
+from analyzer.traces.expired.answers import (
+    NOT_KNOWN,
+    LateRows,
+    answers_to_clients,
+    answers_to_servers,
+    longest_pause_ns,
+    moved,
+)
+from analyzer.traces.expired.cases import Cases, Found, Source, found_in
+from analyzer.traces.expired.model import ANSWERS, NO_LATE_PACKETS, LatePackets
+from analyzer.traces.expired.part import DirectorFacts, parts_of
+from analyzer.traces.expired.removed_early import asked_of, early_to_clients, early_to_servers
 from analyzer.units import KNOWN_HZ, NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
-    from typing import Any
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
+    from analyzer.arrays import Floats, Ints
     from analyzer.evidence.evidence import Evidence
     from analyzer.measured import Measured
-    from analyzer.wire.segments import Segments
+    from analyzer.observed.parted import Parted
+    from analyzer.parts import Columns
+    from analyzer.traces.expired.part import FlowPart
 
-    Ints = npt.NDArray[np.int64]
-    Bools = npt.NDArray[np.bool_]
-    Row = dict[Hashable, Any]
+    Int8s = npt.NDArray[np.int8]
 
 
 def late_packets(
-    result: Measured, evidence: Evidence, run_resets: pd.DataFrame
-) -> list[LatePacket]:
-    """The packets that came after one director's entries had expired; none without a capture.
+    evidence: Evidence, measured: Sequence[Measured], run_resets: Parted
+) -> LatePackets:
+    """The packets that came after entries of IPVS had expired; none without a capture.
 
     Args:
-        result: what was measured of it.
         evidence: the recording.
+        measured: one per director.
         run_resets: ``resets.resets`` of it.
     """
-    if result.passage is None or result.prediction is None or result.prediction.entries.empty:
-        return []
-    segments = result.passage.segments
-    record = evidence.by_director[result.director.name]
-    open_s = record.clock.margin_s
-    if record.polls.empty:
-        result = replace(
-            result, rules=replace(result.rules, phase_s=None)
-        )  # its uptime is not known
-    late: Sequence[tuple[Literal["client", "server"], Iterable[pd.DataFrame]]] = [
-        ("client", _after_their_end(result, _without_entry(result, segments), slack_ns=0)),
-        ("server", _after_their_end(result, _from_servers(evidence), round(open_s * NS_PER_S))),
-    ]
-    cases = [
-        *(_case(result, evidence, by, rows, open_s) for by, found in late for rows in found),
-        *_new_entries(result, evidence, open_s),
-        *ended_sooner(result, evidence, run_resets),
-    ]
-    return sorted(cases, key=lambda case: case.at_ns)
-
-
-def _without_entry(result: Measured, segments: Segments) -> pd.DataFrame:
-    """The clients' packets that found no entry."""
-    assert result.prediction is not None
-    steps = result.prediction.steps
-    flow = steps["flow"].to_numpy()
-    columns = {name: steps[name].to_numpy() for name in ("flow", "at_ns")}
-    tasks = []
-    for part in segments.parts():
-        rows = same_flows(part.flow, flow)
-        tasks.append((part, *(column[rows] for column in columns.values())))
-    return pd.concat(list(segments.store.map(_without_step, tasks)))
-
-
-def _without_step(segments: Segments, step_flow: Ints, step_ns: Ints) -> pd.DataFrame:
-    """The clients' packets that are none of the steps of these flows."""
-    from_clients = segments.to_vip & ~is_one_of(segments.flag, (Flag.SYN, Flag.RST, Flag.DATAGRAM))
-    rows = pd.DataFrame(
-        {
-            "flow": segments.flow[from_clients],
-            "at_ns": segments.at_ns[from_clients],
-            "flag": segments.flag[from_clients],
-        }
+    if evidence.captured is None:
+        return NO_LATE_PACKETS
+    asked = asked_of(evidence.captured.segments.store, run_resets)
+    return LatePackets.together(
+        _of_director(evidence, result, asked) for result in measured if result.conntrack is None
     )
-    flow, at_ns = (rows[name].to_numpy(dtype=np.int64) for name in ("flow", "at_ns"))
-    step = latest_row(step_flow, step_ns, flow, at_ns)
+
+
+def _of_director(evidence: Evidence, result: Measured, asked: Columns) -> LatePackets:
+    captured, prediction = evidence.captured, result.prediction
+    if captured is None or result.passage is None or prediction is None or prediction.entries.empty:
+        return NO_LATE_PACKETS
+    facts, store = DirectorFacts.of(result, evidence), captured.segments.store
+    writer, found = store.columns(), Found()
+    tasks = ((facts, part) for part in parts_of(result, evidence, asked))
+    for of_part in store.fill(writer, _of_part, tasks):
+        found = found.plus(of_part)
+    columns = writer.finish()
+    return found.with_cases(columns) if found.kinds else NO_LATE_PACKETS
+
+
+def _of_part(facts: DirectorFacts, part: FlowPart) -> Rows[Found]:
+    cases = Cases.joined(
+        [
+            _from_clients(facts, part),
+            _from_servers(facts, part),
+            _new_entries(facts, part),
+            early_to_clients(facts, part),
+            early_to_servers(facts, part),
+        ]
+    )
+    if not len(cases.flow):
+        return Rows({}, Found())
+    longest_ns = longest_pause_ns(part, cases.flow[~cases.of_servers])
+    return Rows(cases.kept, found_in(cases, facts.assumed, longest_ns))
+
+
+def _from_clients(facts: DirectorFacts, part: FlowPart) -> Cases:
+    """Clients' packets that found no entry."""
+    passed, steps = part.passed, part.steps
+    chosen = passed.to_vip & ~is_one_of(passed.flag, (Flag.SYN, Flag.RST, Flag.DATAGRAM))
+    flow, at_ns = passed.flow[chosen], passed.at_ns[chosen]
+    step = latest_row(steps["flow"], steps["at_ns"], flow, at_ns)
     met = step >= 0
-    met[met] = step_ns[step[met]] == at_ns[met]
-    return rows[~met]
+    met[met] = steps["at_ns"][step[met]] == at_ns[met]
+    entry, rows = _after_their_end(part, flow[~met], at_ns[~met], slack_ns=0)
+    answer = answers_to_clients(facts, part, rows)
+    return _cases(facts, part, Source.FROM_CLIENT, entry, rows, answer)
 
 
-def _from_servers(evidence: Evidence) -> pd.DataFrame:
-    """The real servers' packets that were not sent on as the VIP's."""
-    assert evidence.captured is not None
-    return evidence.captured.rewriting.not_sent_on(evidence.captured.forwarder_macs)
+def _from_servers(facts: DirectorFacts, part: FlowPart) -> Cases:
+    """Real servers' packets that were not sent on as the VIP's."""
+    alone = part.not_sent_on(facts.macs)
+    flow, at_ns = part.legs["flow"][alone], part.legs["at_ns"][alone]
+    slack_ns = round(facts.margin_s * NS_PER_S)
+    entry, rows = _after_their_end(part, flow, at_ns, slack_ns=slack_ns)
+    answer = answers_to_servers(facts, part, rows)
+    return _cases(facts, part, Source.FROM_SERVER, entry, rows, answer)
 
 
-def _after_their_end(result: Measured, rows: pd.DataFrame, slack_ns: int) -> Iterable[pd.DataFrame]:
-    """The packets whose flow's latest entry had been ended by its timer, by that entry."""
-    assert result.prediction is not None
-    if rows.empty:
-        return ()
-    entries = result.prediction.entries
-    entries = entries.iloc[rows_of_flows(entries["flow"].to_numpy(), rows["flow"].to_numpy())]
-    began = entries.rename_axis("entry").reset_index().sort_values("first_ns", kind="stable")
-    late = pd.merge_asof(
-        rows.astype({"flow": "int64"}).sort_values("at_ns", kind="stable"),
-        began.astype({"flow": "int64", "first_ns": "int64"}),
-        left_on="at_ns",
-        right_on="first_ns",
-        by="flow",
-    )
-    late = late[late["entry"].notna() & (late["cause"] == TIMER)]
-    late = late[late["at_ns"] >= late["ends_ns"].astype("int64") - slack_ns]
-    return (group for _, group in late.groupby("entry", sort=False))
+def _after_their_end(
+    part: FlowPart, flow: Ints, at_ns: Ints, *, slack_ns: int
+) -> tuple[Ints, LateRows]:
+    """The packets whose flow's latest entry had been ended by its timer, a case for each entry.
+
+    Returns:
+        The row of each case's entry in the part; shape (cases,). And the packets.
+    """
+    entries = part.entries
+    entry = latest_row(entries["flow"], entries["first_ns"], flow, at_ns)
+    late = entry >= 0
+    late[late] = part.timed[entry[late]]
+    late[late] = at_ns[late] >= entries["ends_ns"][entry[late]] - slack_ns
+    starts = np.flatnonzero(np.diff(entry[late], prepend=-1))
+    return entry[late][starts], LateRows(flow=flow[late], at_ns=at_ns[late], starts=starts)
 
 
-def _case(
-    result: Measured,
-    evidence: Evidence,
-    by: Literal["client", "server"],
-    group: pd.DataFrame,
-    open_s: float,
-) -> LatePacket:
-    row = group.iloc[0].to_dict()
-    at_ns = group["at_ns"].to_numpy(dtype=np.int64)
-    answer = answer_to_client if by == "client" else answer_to_server
-    return LatePacket(
-        director=result.director.name,
-        flow=int(row["flow"]),
-        at_ns=int(at_ns[0]),
-        by=by,
-        **_lateness(result, row, int(at_ns[0]), open_s),
-        packets=len(group),
-        answer=answer(evidence, int(row["flow"]), at_ns),
-    )
-
-
-def _lateness(result: Measured, entry: Row, at_ns: int, open_s: float) -> dict[str, Any]:
-    """How late a packet is for an entry: by the timer where it is known, else by its granules."""
-    timeout_s, rules = float(entry["timeout_s"]), result.rules
-    pause_s = (at_ns - int(entry["last_ns"])) / NS_PER_S
-    if rules.hz is None or rules.phase_s is None:
-        granules = [granule_s(timeout_s, hz) for hz in ([rules.hz] if rules.hz else KNOWN_HZ)]
-        late_s = (pause_s - timeout_s - max(granules) - open_s, pause_s - timeout_s)
-    else:
-        open_s += result.inferred.phase.uncertainty_s if result.inferred else 0.0
-        nominal_s = (at_ns - int(entry["ends_ns"])) / NS_PER_S
-        late_s = (nominal_s - open_s, nominal_s + open_s)
-    return {
-        "state": State(int(entry["state"])).name,
-        "timeout_s": timeout_s,
-        "assumed": _is_assumed(result, State(int(entry["state"]))),
-        "pause_s": pause_s,
-        "late_s": late_s,
-    }
-
-
-def _is_assumed(result: Measured, state: State) -> bool:
-    name, director = TIMEOUT_NAMES[state], result.director
-    return name != "fixed" and (director.timeouts is None or name in director.assumed_timeouts)
-
-
-def _new_entries(result: Measured, evidence: Evidence, open_s: float) -> list[LatePacket]:
+def _new_entries(facts: DirectorFacts, part: FlowPart) -> Cases:
     """Datagrams that came after their flow's entry had expired, and made a new one."""
-    assert result.prediction is not None
-    entries = result.prediction.entries
-    entries = entries[entries["state"] == State.UDP]
-    before, after = entries.iloc[:-1], entries.iloc[1:]
-    again = (before["flow"].to_numpy() == after["flow"].to_numpy()) & (
-        before["cause"].to_numpy() == TIMER
+    entries = part.entries
+    of_udp = np.flatnonzero(entries["state"] == State.UDP)
+    before, after = of_udp[:-1], of_udp[1:]
+    again = (entries["flow"][before] == entries["flow"][after]) & part.timed[before]
+    flow, at_ns = entries["flow"][before[again]], entries["first_ns"][after[again]]
+    rows = LateRows(flow=flow, at_ns=at_ns, starts=np.arange(len(flow)))
+    answer = np.full(len(flow), ANSWERS.index("new-entry"), dtype=np.int8)
+    made = _cases(facts, part, Source.NEW_ENTRY, before[again], rows, answer)
+    return replace(made, moved=moved(facts, part, flow, at_ns))
+
+
+def _cases(
+    facts: DirectorFacts,
+    part: FlowPart,
+    source: Source,
+    entry: Ints,
+    rows: LateRows,
+    answer: Int8s,
+) -> Cases:
+    """The cases of packets after the end of some entries: shape (cases,)."""
+    entries = {name: column[entry] for name, column in part.entries.items()}
+    at_ns, timeout_s = rows.at_ns[rows.starts], entries["timeout_s"]
+    pause_s = seconds_since(at_ns, entries["last_ns"])
+    if facts.rules.hz is None or facts.rules.phase_s is None:
+        at_most_s = pause_s - timeout_s
+        at_least_s = at_most_s - _granules_s(facts.rules.hz, timeout_s) - facts.margin_s
+    else:
+        open_s = facts.margin_s + facts.phase_uncertainty_s
+        nominal_s = seconds_since(at_ns, entries["ends_ns"])
+        at_least_s, at_most_s = nominal_s - open_s, nominal_s + open_s
+    return Cases(
+        source=np.full(len(entry), source, dtype=np.int8),
+        flow=rows.flow[rows.starts],
+        at_ns=at_ns,
+        packets=rows.packets,
+        pause_s=pause_s,
+        at_least_s=at_least_s,
+        at_most_s=at_most_s,
+        state=entries["state"].astype(np.int8),
+        timeout_s=timeout_s,
+        answer=answer,
+        moved=np.full(len(entry), NOT_KNOWN, dtype=np.int8),
     )
-    return [
-        LatePacket(
-            director=result.director.name,
-            flow=int(old["flow"]),
-            at_ns=int(new["first_ns"]),
-            by="client",
-            **_lateness(result, old, int(new["first_ns"]), open_s),
-            packets=1,
-            answer="new-entry",
-            moved=moved(evidence, int(old["flow"]), int(new["first_ns"])),
-        )
-        for old, new in zip(
-            before[again].to_dict("records"), after[again].to_dict("records"), strict=True
-        )
+
+
+def _granules_s(hz: int | None, timeout_s: Floats) -> Floats:
+    """The widest granule of each timeout, by HZ or by every known one."""
+    timeouts_s, number = np.unique(timeout_s, return_inverse=True)
+    widest_s = [
+        max(granule_s(each_s, each_hz) for each_hz in ([hz] if hz else KNOWN_HZ))
+        for each_s in timeouts_s.tolist()
     ]
+    return np.array(widest_s, dtype=np.float64)[number]

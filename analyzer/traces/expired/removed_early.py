@@ -6,122 +6,93 @@ timers alone would have it there still.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from analyzer.ipvs.states import TIMEOUT_NAMES, State, timeout_by_state_s
-from analyzer.parts import rows_of_flows
-from analyzer.traces.expired.answers import answer_to_server
-from analyzer.traces.expired.model import SURELY_ENDED, LatePacket
+from analyzer.ipvs.states import timeout_by_state_s
+from analyzer.recording.instants import latest_row, seconds_since
+from analyzer.traces.expired.answers import NOT_KNOWN, LateRows, answers_to_servers
+from analyzer.traces.expired.cases import Cases, Source
+from analyzer.traces.expired.model import ANSWERS
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-    from typing import Any
-
-    from analyzer.evidence.evidence import Evidence
-    from analyzer.measured import Measured
-    from analyzer.traces.expired.model import Answer
-
-    Row = dict[Hashable, Any]
+    from analyzer.arrays import Ints
+    from analyzer.observed.parted import Parted
+    from analyzer.parts import Columns, Store
+    from analyzer.traces.expired.part import DirectorFacts, FlowPart
 
 LEAST_PAUSE_S = 5.0
 """Seconds of pause below which a packet met no expired entry."""
 
 
-def ended_sooner(
-    result: Measured, evidence: Evidence, run_resets: pd.DataFrame
-) -> list[LatePacket]:
-    """The packets that one director had no entry for, though its timers would have one.
+def asked_of(store: Store, run_resets: Parted) -> Columns:
+    """The clients' packets that a director reset itself, after a pause: ``flow, at_ns``.
 
     Args:
-        result: what was measured of it.
-        evidence: the recording, with a capture.
+        store: keeps them.
         run_resets: ``resets.resets``.
     """
-    cases = [
-        *_cases(result, _reset_by_director(result, run_resets), "client"),
-        *_cases(result, _from_servers(result, evidence), "server"),
-    ]
-    return [
-        case
-        for case in cases
-        if LEAST_PAUSE_S <= case.pause_s < case.timeout_s and case.answer in SURELY_ENDED
-    ]
+    writer = store.columns()
+    for rows in run_resets:
+        chosen = (rows["by"] == "director") & (rows["stage"] != "handshake")
+        chosen &= rows["pause_s"] >= LEAST_PAUSE_S
+        asked = rows[chosen.to_numpy(dtype=bool)]
+        writer.append({"flow": asked["flow"].to_numpy(), "at_ns": asked["asked_ns"].to_numpy()})
+    return writer.finish()
 
 
-def _reset_by_director(result: Measured, run_resets: pd.DataFrame) -> pd.DataFrame:
-    """The clients' packets that went to this director, and that it reset itself."""
-    rows = run_resets[(run_resets["by"] == "director") & (run_resets["stage"] != "handshake")]
-    rows = rows[rows["pause_s"] >= LEAST_PAUSE_S]
-    asked = pd.DataFrame({"flow": rows["flow"], "at_ns": rows["asked_ns"]}).assign(answer="reset")
-    assert result.passage is not None
-    if rows.empty:
-        return asked
+def early_to_clients(facts: DirectorFacts, part: FlowPart) -> Cases:
+    """The clients' packets that this director reset itself, though it should have had an entry."""
+    flow, at_ns = part.asked["flow"], part.asked["at_ns"]
     # after a fail-over the rest goes to another director
-    passed = result.passage.segments.of_flows(rows["flow"].to_numpy(dtype=np.int64))
-    here = pd.DataFrame({"flow": passed.flow, "at_ns": passed.at_ns}).drop_duplicates()
-    return _after_their_packets(result, asked.merge(here, on=["flow", "at_ns"]))
+    row = latest_row(part.passed.flow, part.passed.at_ns, flow, at_ns)
+    here = row >= 0
+    here[here] = part.passed.at_ns[row[here]] == at_ns[here]
+    flow, at_ns, step = _after_steps(part, flow[here], at_ns[here])
+    return _cases(facts, part, Source.EARLY_TO_CLIENT, flow, at_ns, step)
 
 
-def _from_servers(result: Measured, evidence: Evidence) -> pd.DataFrame:
-    """The real servers' packets that were not sent on as the VIP's, and came after a pause."""
-    assert evidence.captured is not None
-    alone = evidence.captured.rewriting.not_sent_on(evidence.captured.forwarder_macs)
-    rows = _after_their_packets(result, alone[["flow", "at_ns"]])
-    if rows.empty:
-        return rows.assign(answer=pd.Series(dtype="object"))
-    paused = rows["at_ns"] - rows["last_ns"] >= round(LEAST_PAUSE_S * NS_PER_S)
-    rows = rows[paused].drop_duplicates("entry")
-    answers = [
-        answer_to_server(evidence, int(flow), np.array([at_ns], dtype=np.int64))
-        for flow, at_ns in zip(rows["flow"], rows["at_ns"], strict=True)
-    ]
-    return rows.assign(answer=answers)
+def early_to_servers(facts: DirectorFacts, part: FlowPart) -> Cases:
+    """The first packet of a real server, of each entry, that was not sent on after a pause."""
+    alone = part.not_sent_on(facts.macs)
+    flow, at_ns, step = _after_steps(part, part.legs["flow"][alone], part.legs["at_ns"][alone])
+    paused = at_ns - part.steps["at_ns"][step] >= round(LEAST_PAUSE_S * NS_PER_S)
+    entry = part.steps["entry"][step[paused]]
+    first = np.flatnonzero(paused)[np.flatnonzero(np.diff(entry, prepend=-1))]
+    cases = _cases(facts, part, Source.EARLY_TO_SERVER, flow[first], at_ns[first], step[first])
+    rows = LateRows(flow=cases.flow, at_ns=cases.at_ns, starts=np.arange(len(cases.flow)))
+    return replace(cases, answer=answers_to_servers(facts, part, rows)).surely_ended()
 
 
-def _after_their_packets(result: Measured, rows: pd.DataFrame) -> pd.DataFrame:
-    """Each packet with the last one before it that met an entry, and the state that led to."""
-    assert result.prediction is not None
-    if rows.empty:
-        return rows
-    steps = result.prediction.steps
-    near = rows_of_flows(steps["flow"].to_numpy(), rows["flow"].to_numpy())
-    steps = steps[["flow", "at_ns", "entry", "state"]].iloc[near]
-    steps = steps.assign(last_ns=steps["at_ns"]).sort_values("at_ns", kind="stable")
-    met = pd.merge_asof(
-        rows.astype({"flow": "int64", "at_ns": "int64"}).sort_values("at_ns", kind="stable"),
-        steps.astype({"flow": "int64", "at_ns": "int64"}),
-        on="at_ns",
-        by="flow",
-        allow_exact_matches=False,
-    )
-    return met[met["entry"].notna()].astype({"last_ns": "int64"})
+def _after_steps(part: FlowPart, flow: Ints, at_ns: Ints) -> tuple[Ints, Ints, Ints]:
+    """The packets before which one of their flow met an entry, and the row of that step."""
+    step = latest_row(part.steps["flow"], part.steps["at_ns"], flow, at_ns - 1)
+    met = step >= 0
+    return flow[met], at_ns[met], step[met]
 
 
-def _cases(result: Measured, rows: pd.DataFrame, by: str) -> list[LatePacket]:
-    return [_case(result, row, by) for row in rows.to_dict("records")]
-
-
-def _case(result: Measured, row: Row, by: str) -> LatePacket:
-    state = State(int(row["state"]))
-    pause_s = (int(row["at_ns"]) - int(row["last_ns"])) / NS_PER_S
-    name, director = TIMEOUT_NAMES[state], result.director
-    unread = director.timeouts is None or name in director.assumed_timeouts
-    answer: Answer = row["answer"]
-    return LatePacket(
-        director=director.name,
-        flow=int(row["flow"]),
-        at_ns=int(row["at_ns"]),
-        by="client" if by == "client" else "server",
-        state=state.name,
-        timeout_s=float(timeout_by_state_s(result.rules.timeouts)[state]),
-        assumed=name != "fixed" and unread,
-        pause_s=pause_s,
-        late_s=(0.0, pause_s),
-        packets=1,
-        answer=answer,
-        sooner=True,
+def _cases(
+    facts: DirectorFacts, part: FlowPart, source: Source, flow: Ints, at_ns: Ints, step: Ints
+) -> Cases:
+    """The cases of packets within the last step's timeout, as if answered with a reset."""
+    pause_s = seconds_since(at_ns, part.steps["at_ns"][step])
+    state = part.steps["state"][step].astype(np.int8)
+    timeout_s = timeout_by_state_s(facts.rules.timeouts)[state]
+    within = (pause_s >= LEAST_PAUSE_S) & (pause_s < timeout_s)
+    n = int(within.sum())
+    return Cases(
+        source=np.full(n, source, dtype=np.int8),
+        flow=flow[within],
+        at_ns=at_ns[within],
+        packets=np.ones(n, dtype=np.int64),
+        pause_s=pause_s[within],
+        at_least_s=np.zeros(n),
+        at_most_s=pause_s[within],
+        state=state[within],
+        timeout_s=timeout_s[within],
+        answer=np.full(n, ANSWERS.index("reset"), dtype=np.int8),
+        moved=np.full(n, NOT_KNOWN, dtype=np.int8),
     )

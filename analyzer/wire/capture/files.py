@@ -1,9 +1,9 @@
 """Capture files, classic pcap and pcapng, to frames: when each was seen, and where its bytes lie.
 
 A frame's own bytes stay where they are and are gathered later, from many frames at once. A file
-comes in chunks, so that what is made of it at a time is bounded, whatever its size. A file that
-ends in the middle of a record, is damaged, or is cut off while it is read, gives the frames before;
-``unread`` says how many bytes are left. Format: draft-ietf-opsawg-pcap;
+is read and comes in chunks, so that what is made of it at a time is bounded, whatever its size. A
+file that ends in the middle of a record, is damaged, or is cut off while it is read, gives the
+frames before; ``unread`` says how many bytes are left. Format: draft-ietf-opsawg-pcap;
 ``analyzer.wire.capture.pcapng`` reads the other one.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from analyzer.errors import ParseError
 from analyzer.units import NS_PER_S
-from analyzer.wire.capture.frames import Bytes, Chunk, Frames
+from analyzer.wire.capture.frames import Bytes, Chunk, Frames, Source, no_frames
 from analyzer.wire.capture.pcap import HEADER_BYTES, MAGIC, MAX_FRAME_BYTES, RECORD_BYTES
 from analyzer.wire.capture.pcapng import SECTION_MAGIC, pcapng_chunks
 from analyzer.wire.capture.walk import STOP, walk
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.arrays import Bools, Ints
+    from analyzer.parts.inputs import Content
 
 
 CHUNK_BYTES = 1 << 23
@@ -35,13 +36,13 @@ CHUNK_BYTES = 1 << 23
 _CHUNKS_WALKED = 4
 """Chunks whose records are found at once: more lanes, and fewer steps of each."""
 
-_AHEAD_BYTES = RECORD_BYTES + MAX_FRAME_BYTES
-"""Bytes that are read beyond: the last record goes on there, as far as its headers surely do."""
+_HOLE_RECORDS = 64
+"""So many records of no bytes, at no instant, are none: a kilobyte of zeros."""
 
 _FAR_IN_TIME_S = 1 << 25  # about a year; a guess uses it, a reading does not, as MAX_FRAME_BYTES
 
 
-def frame_chunks(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Frames]:
+def frame_chunks(content: Content, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Frames]:
     """The frames of a capture file, in the order of the file; at least one chunk.
 
     Raises:
@@ -50,17 +51,18 @@ def frame_chunks(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterato
     return (chunk.frames() for chunk in chunks_of(content, chunk_bytes))
 
 
-def chunks_of(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+def chunks_of(content: Content, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
     """As ``frame_chunks``, and raises as it does; other processes may make the frames of them."""
-    file = Bytes(content)
-    head = file.read(0, HEADER_BYTES)
-    if head.size < min(file.size, HEADER_BYTES):
-        return iter((_unread(file, "<", 0),))
+    source = Source(content)
+    head = source.read(0, HEADER_BYTES)
+    is_cut = head.size < min(source.size, HEADER_BYTES)
+    if is_cut or (head.size and not any(head.bytes(0, HEADER_BYTES))):  # a hole, as ``_hole``
+        return iter((no_frames(source.size),))
     magic = head.bytes(0, 4)
-    if magic in MAGIC and file.size >= HEADER_BYTES:
-        return _pcap_chunks(file, *MAGIC[magic], chunk_bytes)
+    if magic in MAGIC and source.size >= HEADER_BYTES:
+        return _pcap_chunks(source, *MAGIC[magic], chunk_bytes)
     if magic == SECTION_MAGIC:
-        return pcapng_chunks(file, chunk_bytes)
+        return pcapng_chunks(source, head, chunk_bytes)
     raise ParseError("capture: neither pcap nor pcapng (its first bytes are of no known kind)")
 
 
@@ -130,15 +132,12 @@ class _PcapChunk:
 
     Attributes:
         file, unread: as in Frames.
-        read: the part of the file that they begin in, from ``read_from`` on.
         order, unit_ns: of numbers and instants.
         link_type: of all frames.
-        at: the records' offsets in the file; shape (n,).
+        at: the records' offsets in ``file``; shape (n,).
     """
 
     file: Bytes
-    read: Bytes
-    read_from: int
     order: str
     unit_ns: int
     link_type: int
@@ -147,20 +146,18 @@ class _PcapChunk:
 
     def alone(self) -> _PcapChunk:
         """The same records in the piece of the file that has them; their offsets take 4 bytes."""
-        nothing = self.file.piece(0, 0)
         if not len(self.at):
-            return replace(self, file=nothing, read=nothing)
-        first, last = int(self.at[0]) - self.read_from, int(self.at[-1]) - self.read_from
-        end = last + RECORD_BYTES + self.read.number(last + 8, 4, self.order)
-        piece = self.read.piece(first, end)
-        at = (self.at - int(self.at[0])).astype(np.uint32)  # chunks are shorter than 4 GB
-        return replace(self, file=piece, read=nothing, read_from=0, at=at)
+            return replace(self, file=self.file.piece(0, 0))
+        first, last = int(self.at[0]), int(self.at[-1])
+        end = last + RECORD_BYTES + self.file.number(last + 8, 4, self.order)
+        at = (self.at - first).astype(np.uint32)  # chunks are shorter than 4 GB
+        return replace(self, file=self.file.piece(first, end), at=at)
 
     def frames(self) -> Frames:
         """The records' frames."""
         at = self.at.astype(np.int64)
         head = self.file.records(at, _HEADS[self.order])
-        return Frames(
+        frames = Frames(
             file=self.file,
             at_ns=head["s"].astype(np.int64) * NS_PER_S
             + head["fraction"].astype(np.int64) * self.unit_ns,
@@ -170,46 +167,43 @@ class _PcapChunk:
             unread=self.unread,
             untimed=0,
         )
+        return frames.frames()
 
 
-def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Iterator[_PcapChunk]:
+def _pcap_chunks(
+    source: Source, order: str, unit_ns: int, chunk_bytes: int
+) -> Iterator[_PcapChunk]:
     """Of a file that others were put behind (``cat``), the frames of all that are of its kind."""
-    magic, begins = file.read(0, HEADER_BYTES), 0
-    while True:
-        start, units_per_s = begins + HEADER_BYTES, NS_PER_S // unit_ns
-        head = file.read(begins, start + RECORD_BYTES)
-        limit = max(file.size - RECORD_BYTES + 1, start)
+    magic = source.read(0, HEADER_BYTES)
+    next_begins: int | None = 0
+    while next_begins is not None:
+        head = source.read(next_begins, next_begins + HEADER_BYTES + RECORD_BYTES)
         link_type = head.number(HEADER_BYTES - 4, 4, order) & 0xFFFF  # above: a checksum's length
-        first_s = head.number(HEADER_BYTES, 4, order) if limit > start else 0
-        next_begins, last = None, False
+        first_s = head.number(HEADER_BYTES, 4, order)
+        start, next_begins, last = next_begins + HEADER_BYTES, None, False
         while not last and next_begins is None:
-            until = min(start + _CHUNKS_WALKED * chunk_bytes, limit)
-            read = file.read(start, until + _AHEAD_BYTES)
-            if read.size < min(until + _AHEAD_BYTES, file.size) - start:
-                yield _unread(file, order, start)
-                return
-            records = _Records(read, order, units_per_s, first_s, file.size - start)
-            at = walk(records, 0, until - start)
+            part = source.stretch(start, _CHUNKS_WALKED * chunk_bytes, RECORD_BYTES)
+            records = _Records(part.read, order, NS_PER_S // unit_ns, first_s, part.left)
+            at = walk(records, 0, part.until)
+            hole = _hole(part.read, order, at)
+            if hole is not None:
+                at = at[at < hole]
             after = start + (records.next_after(int(at[-1])) if len(at) else 0)
-            found = _next_file(read, order, at, magic)
+            found = _next_file(part.read, order, at, magic)
             if found is not None:
                 at, next_begins = at[at < found], start + found
-            last = len(at) == 0 or after >= limit or not _has_record(file, order, after)
+            is_end = part.is_cut or hole is not None or len(at) == 0
+            last = is_end or not _has_record(source, order, after)
             walked = _PcapChunk(
-                file=file,
-                read=read,
-                read_from=start,
+                file=part.read,
                 order=order,
                 unit_ns=unit_ns,
                 link_type=link_type,
-                at=at + start,
-                unread=file.size - after if last and next_begins is None else 0,
+                at=at,
+                unread=source.size - after if last and next_begins is None else 0,
             )
-            yield from _cut(walked, np.arange(start + chunk_bytes, until, chunk_bytes))
+            yield from _cut(walked, np.arange(chunk_bytes, part.until, chunk_bytes))
             start = after
-        if next_begins is None:
-            return
-        begins = next_begins
 
 
 def _cut(walked: _PcapChunk, bounds: Ints) -> Iterator[_PcapChunk]:
@@ -222,24 +216,26 @@ def _cut(walked: _PcapChunk, bounds: Ints) -> Iterator[_PcapChunk]:
     yield replace(walked, at=rest)
 
 
-def _has_record(file: Bytes, order: str, at: int) -> bool:
+def _has_record(source: Source, order: str, at: int) -> bool:
     """Whether a whole record begins there, as far as one may."""
-    length = file.read(at, at + RECORD_BYTES).number(8, 4, order)
-    return at + RECORD_BYTES + length <= file.size
+    head = source.read(at, at + RECORD_BYTES)
+    return head.size == RECORD_BYTES and at + head.size + head.number(8, 4, order) <= source.size
 
 
-def _unread(file: Bytes, order: str, start: int) -> _PcapChunk:
-    """No record, and all bytes from there on unread."""
-    return _PcapChunk(
-        file=file,
-        read=file.piece(0, 0),
-        read_from=0,
-        order=order,
-        unit_ns=1,
-        link_type=0,
-        at=np.zeros(0, dtype=np.int64),
-        unread=file.size - start,
+def _hole(read: Bytes, order: str, at: Ints) -> int | None:
+    """The first of many of these records that are zeros alone.
+
+    So reads what is left of a file that is cut off to nothing while it is written (``copytruncate``
+    of logrotate): its writer goes on where it was.
+    """
+    words = read.overlapping(4, order)
+    rows = np.flatnonzero(words[at] == 0)
+    for field in (4, 8, 12):
+        rows = rows[words[at[rows] + field] == 0]
+    begins = np.flatnonzero(
+        rows[_HOLE_RECORDS - 1 :] == rows[: 1 - _HOLE_RECORDS] + _HOLE_RECORDS - 1
     )
+    return int(at[rows[begins[0]]]) if len(begins) else None
 
 
 def _next_file(read: Bytes, order: str, at: Ints, magic: Bytes) -> int | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from analyzer.errors import ParseError
 from analyzer.units import NS_PER_S
-from analyzer.wire.capture.frames import Bytes, Frames
+from analyzer.wire.capture.frames import Bytes, Frames, Source
 from analyzer.wire.capture.walk import STOP, walk
 
 if TYPE_CHECKING:
@@ -41,15 +41,21 @@ _LATEST_NS = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class _Blocks:
-    """Blocks of one byte order: they end at a section of the other one."""
+    """Blocks of one byte order: they end at a section of the other one.
+
+    Attributes:
+        file: a part of the file, by whose beginning offsets count; the last may go beyond it.
+        left: bytes of the file from there on.
+    """
 
     file: Bytes
     order: str
+    left: int
     step: int = 4
 
     def after(self, at: Ints) -> Ints:
         length = self.file.numbers(at + 4, 4, self.order)
-        whole = (length >= _LEAST_BLOCK) & (length % 4 == 0) & (at + length <= self.file.size)
+        whole = (length >= _LEAST_BLOCK) & (length % 4 == 0) & (at + length <= self.left)
         section = np.flatnonzero(self.file.numbers(at, 4, self.order) == _SECTION)
         if len(section):
             ours = self.file.numbers(at[section] + 8, 4, self.order) == _ORDER_MAGIC
@@ -58,7 +64,7 @@ class _Blocks:
 
     def next_after(self, at: int) -> int:
         length = self.file.number(at + 4, 4, self.order)
-        if length < _LEAST_BLOCK or length % 4 or at + length > self.file.size:
+        if length < _LEAST_BLOCK or length % 4 or at + length > self.left:
             return STOP
         if self.file.number(at, 4, self.order) == _SECTION and (
             length < _LEAST_SECTION or self.file.number(at + 8, 4, self.order) != _ORDER_MAGIC
@@ -93,43 +99,45 @@ class _Interfaces:
         self.offset_s.append(offset_s)
 
 
-def pcapng_chunks(file: Bytes, chunk_bytes: int) -> Iterator[Frames]:
+def pcapng_chunks(source: Source, head: Bytes, chunk_bytes: int) -> Iterator[Frames]:
     """The frames of a file that begins with SECTION_MAGIC; at least one chunk.
+
+    Args:
+        source: the file.
+        head: its first bytes.
+        chunk_bytes: how much is read at once.
 
     Raises:
         ParseError: the byte order of its first section is none.
     """
-    order = _ORDERS.get(file.bytes(8, 4))
-    if order is None and file.size >= _LEAST_BLOCK:
+    order = _ORDERS.get(head.bytes(8, 4))
+    if order is None and source.size >= _LEAST_BLOCK:
         raise ParseError("capture: pcapng of no known byte order (in its first 12 bytes)")
-    return _chunks(file, order or "<", chunk_bytes)
+    return _chunks(source, order or "<", chunk_bytes)
 
 
-def _chunks(file: Bytes, order: str, chunk_bytes: int) -> Iterator[Frames]:
+def _chunks(source: Source, order: str, chunk_bytes: int) -> Iterator[Frames]:
     interfaces = _Interfaces()
-    start, limit = 0, max(file.size - _LEAST_BLOCK + 1, 0)
-    last = False
+    start, last = 0, False
     while not last:
-        if not file.is_whole:
-            yield _frames(file, order, np.zeros(0, np.int64), interfaces, unread=file.size - start)
-            return
-        blocks = _Blocks(file, order)
-        at = walk(blocks, start, min(start + chunk_bytes, limit))
-        after = blocks.next_after(int(at[-1])) if len(at) else start
-        new_order = _turned(file, order, after)
-        last = after >= limit or (new_order is None and (blocks.next_after(after) == STOP))
-        yield _frames(file, order, at, interfaces, unread=file.size - after if last else 0)
+        part = source.stretch(start, chunk_bytes, _LEAST_BLOCK)
+        blocks = _Blocks(part.read, order, part.left)
+        at = walk(blocks, 0, part.until)
+        after = start + (blocks.next_after(int(at[-1])) if len(at) else 0)
+        new_order = _order_from(source, order, after)
+        last = part.is_cut or new_order is None
+        unread = source.size - after if last else 0
+        yield _frames(part.read, order, at, interfaces, unread)
         start, order = after, new_order or order
 
 
-def _turned(file: Bytes, order: str, at: int) -> str | None:
-    """The byte order of a section that begins here, if it is the other one."""
-    if file.bytes(at, 4) != SECTION_MAGIC:
+def _order_from(source: Source, order: str, at: int) -> str | None:
+    """The byte order of the whole block that begins here; None without one."""
+    head, left = source.read(at, at + _LEAST_SECTION), source.size - at
+    if head.size < _LEAST_BLOCK:
         return None
-    other = _ORDERS.get(file.bytes(at + 8, 4))
-    if other == order or other is None or _Blocks(file, other).next_after(at) == STOP:
-        return None
-    return other
+    new = _ORDERS.get(head.bytes(8, 4), order) if head.bytes(0, 4) == SECTION_MAGIC else order
+    return new if _Blocks(head, new, left).next_after(0) < STOP else None
 
 
 def _frames(file: Bytes, order: str, at: Ints, interfaces: _Interfaces, unread: int) -> Frames:

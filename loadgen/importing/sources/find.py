@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from analyzer.errors import ParseError, RecordingError
-from analyzer.parts.mapped import mapped
+from analyzer.parts.inputs import opened
 from analyzer.recording.spill import spill_folder
 from analyzer.wire.capture.files import frame_chunks
 from loadgen.errors import UsageProblem
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MAX_FILES: Final = 10_000
+
+_FIRST_CHUNK_BYTES: Final = 1 << 16  # a first packet is in it, mostly
 
 _LOG_SUFFIXES = (".jsonl", ".ndjson")
 """In a folder, a file of such a name is an error if it is no log; any other is passed by."""
@@ -219,7 +221,7 @@ def _first_ns(path: Path, name: Path) -> int:
         UsageProblem: it is damaged at its very beginning.
     """
     try:
-        at_ns = next(frame_chunks(mapped(path))).at_ns
+        chunks = frame_chunks(opened(path), _FIRST_CHUNK_BYTES)
+        return next((int(frames.at_ns[0]) for frames in chunks if len(frames.at_ns)), 0)
     except (RecordingError, ParseError) as error:
         raise UsageProblem(f"{name}: {error}") from error
-    return int(at_ns[0]) if len(at_ns) else 0

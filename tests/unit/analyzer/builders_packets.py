@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from analyzer.client.failures import FailureKind, Stage
+    from analyzer.wire.capture.frames import Frames
 
 NS = 1_000_000_000
 BOOT_NS = 1_700_000_000 * NS
@@ -357,6 +358,17 @@ def pcapng(blocks: Sequence[Interface | Block], order: str = "<") -> bytes:
         else:
             parts.append(_block(block.kind, block.body(order, interfaces), order))
     return b"".join(parts)
+
+
+def pcapng_of(packets: Iterable[tuple[int, bytes]], order: str = "<") -> bytes:
+    """A pcapng file of frames, each with its instant in Unix ns."""
+    return pcapng([Interface(resolution=9), *(Block(*packet) for packet in packets)], order)
+
+
+def frame_bytes(frames: Frames) -> list[bytes]:
+    """The bytes of each frame."""
+    places = zip(frames.start.tolist(), frames.length.tolist(), strict=True)
+    return [frames.file.bytes(start, length) for start, length in places]
 
 
 def _block(kind: int, body: bytes, order: str) -> bytes:

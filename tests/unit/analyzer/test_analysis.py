@@ -32,6 +32,12 @@ def analysed(path: Path) -> Analysis:
     return found
 
 
+def record_offsets(content: bytes | bytearray) -> list[int]:
+    """Where the records of a small pcap file begin."""
+    (frames,) = frame_chunks(memoryview(bytes(content)))
+    return [24 + int(start) - 16 for start in frames.start]  # what was read begins at the first
+
+
 @pytest.fixture(scope="module")
 def burst() -> Analysis:
     """50 requests at the lab, tcpfin 20, HZ 100."""
@@ -288,8 +294,8 @@ def test_a_capture_cut_off_mid_packet_is_read_up_to_there(copy: Callable[..., Pa
 def test_a_rotated_capture_is_one_capture(copy: Callable[..., Path], burst: Analysis) -> None:
     path = copy()
     content = (path / CAPTURE).read_bytes()
-    (frames,) = frame_chunks(memoryview(content))
-    cuts = [24, *(int(frames.start[row]) - 16 for row in (100, 101, 250)), len(content)]
+    begins = record_offsets(content)
+    cuts = [24, *(begins[row] for row in (100, 101, 250)), len(content)]
     for number, (begin, end) in enumerate(pairwise(cuts)):
         name = f"capture-{number:05d}.pcap" if number else CAPTURE
         (path / name).write_bytes(content[:24] + content[begin:end])
@@ -304,8 +310,8 @@ def test_a_rotated_capture_is_one_capture(copy: Callable[..., Path], burst: Anal
 def test_packets_that_no_prediction_can_use_are_named(copy: Callable[..., Path]) -> None:
     path = copy()
     content = bytearray((path / CAPTURE).read_bytes())
-    (frames,) = frame_chunks(memoryview(bytes(content)))
-    later_fragment, no_header = (int(frames.start[row]) + 14 for row in (30, 31))
+    begins = record_offsets(content)
+    later_fragment, no_header = (begins[row] + 16 + 14 for row in (30, 31))
     content[later_fragment + 6 : later_fragment + 8] = b"\x00\x10"
     content[no_header] = 0x41
     (path / CAPTURE).write_bytes(content)

@@ -193,13 +193,13 @@ def test_a_packet_seen_bare_and_in_a_tunnel_counts_once_in_the_copy_too(
     assert original.at_ns.tolist() == copy.at_ns.tolist() == [0]
     assert original.skipped == copy.skipped
     assert copy.skipped["copies in a tunnel"] == 1
-    outer = made[starts(made)[1] + (14 if link == 1 else 0) :]
+    outer = frames_of(made)[1][14 if link == 1 else 0 :]
     assert without_checksums(IP(outer)) == outer
 
 
-def starts(content: bytes) -> list[int]:
+def frames_of(content: bytes) -> list[bytes]:
     (frames,) = frame_chunks(memoryview(content))
-    return [int(at) for at in frames.start]
+    return files.frame_bytes(frames)
 
 
 def pcapng(at_ns: int, *frames: tuple[int, bytes]) -> bytes:

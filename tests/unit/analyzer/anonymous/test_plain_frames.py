@@ -15,6 +15,7 @@ from analyzer.anonymous.substitution import Substitution
 from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.capture.links import link_layer
 from analyzer.wire.capture.pcap import MAX_FRAME_BYTES, pcap_header, pcap_record
+from tests.unit.analyzer.builders_packets import frame_bytes
 
 ETHERNET = 1
 ANONYMISER = FrameAnonymiser(Substitution(bytes(range(32))))
@@ -28,8 +29,7 @@ def capture(frames: list[bytes]) -> memoryview:
 def copies(frames: list[bytes]) -> list[bytes]:
     made = b"".join(anonymous_capture(capture(frames), ANONYMISER))
     found = next(frame_chunks(memoryview(made)))
-    ends = zip(found.start.tolist(), found.length.tolist(), strict=True)
-    return [made[start : start + length] for start, length in ends]
+    return frame_bytes(found)
 
 
 def plain_rows(frames: list[bytes]) -> list[int]:

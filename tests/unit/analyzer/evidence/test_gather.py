@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,17 +15,21 @@ from scapy.layers.vrrp import VRRP
 from analyzer.evidence.captures import ReadOnce
 from analyzer.evidence.gather import gather
 from analyzer.parts import IN_MEMORY
+from analyzer.parts.inputs import opened
 from analyzer.recording.directory import (
     CAPTURE,
     Recording,
     RecordingWriter,
     vrrp_capture_name,
 )
+from analyzer.wire.vrrp import read_announcements
 from tests.unit.analyzer.builders_packets import CLIENT, NS, SYN, ethernet, ipv4, pcap, tcp
 from tests.unit.analyzer.failover.builders_wire import ADDRESSES, MACS, PORT, VIP, at
 
 if TYPE_CHECKING:
     from analyzer.evidence.evidence import Evidence
+    from analyzer.parts.inputs import InputFile
+    from analyzer.wire.vrrp import Announcements
 
 VIRTUAL = 0x00005E000129
 GROUP = "224.0.0.18"
@@ -105,6 +110,38 @@ def test_each_directors_capture_is_read_and_what_is_none_is_a_gap(tmp_path: Path
     assert list(evidence.seen_on) == ["bal02"]
     assert [row.at_ns - at(0) for row in seen.advertisements] == [1 * NS, 5 * NS]
     assert "VRRP as bal01 sees it" in [row.what for row in evidence.not_measured]
+
+
+def test_a_directors_capture_that_was_cut_off_is_read_up_to_there_and_a_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(path: Path) -> InputFile:
+        file = opened(path)
+        if path.name == vrrp_capture_name(1):
+            os.truncate(path, len(file) - 9)
+        return file
+
+    monkeypatch.setattr("analyzer.recording.directory.reader.opened", cut_off)
+    evidence = gathered(tmp_path, [], bal01=masters(GROUP), bal02=masters(GROUP))
+    counts = [len(seen.advertisements) for seen in evidence.seen_on.values()]
+    assert counts == [2, 1]
+    (what,) = [row.what for row in evidence.not_measured if row.what.startswith("the last")]
+    assert what.endswith("bytes of VRRP as bal02 sees it")
+
+
+def test_a_capture_that_is_cut_off_before_announcements_are_looked_for_is_a_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(*captures: InputFile) -> Announcements:
+        os.truncate(captures[0].path, 0)
+        return read_announcements(*captures)
+
+    monkeypatch.setattr("analyzer.evidence.gather.read_announcements", cut_off)
+    evidence = gathered(tmp_path, masters(GROUP))
+    assert takers(evidence) == [VIRTUAL, VIRTUAL]  # its packets were read before
+    (row,) = [row for row in evidence.not_measured if row.what.startswith("the last")]
+    assert "as to who announced what" in row.what
+    assert "cut off" in row.why
 
 
 def test_packets_that_were_read_before_are_given_back_once_segments_are_made_of_them() -> None:

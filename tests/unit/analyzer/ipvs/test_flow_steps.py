@@ -13,7 +13,7 @@ from analyzer.ipvs.flow_steps import flow_steps
 def test_every_packet_comes_once_and_each_flow_in_order(lengths: list[int]) -> None:
     flow = np.repeat(np.arange(len(lengths)), lengths)
     starts = np.cumsum([0, *lengths])[:-1].astype(np.int64)
-    steps = flow_steps(starts, len(flow))
+    steps = list(flow_steps(starts, len(flow)))
     assert len(steps) == max(lengths, default=0)
     for number, (slots, rows) in enumerate(steps):
         assert (flow[rows] == slots).all()

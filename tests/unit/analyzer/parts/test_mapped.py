@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from analyzer.parts.mapped import (
-    Copied,
-    copied,
-    is_whole,
-    mapped,
-    mapped_file_of,
-    place_of,
-    release,
-)
+from analyzer.parts.mapped import mapped, mapped_file_of, place_of, release
 
 
 def test_a_column_of_a_file_leaves_memory_and_is_still_there(tmp_path: Path) -> None:
@@ -49,51 +39,11 @@ def test_the_file_of_what_lies_in_one_is_known_and_of_what_does_not_there_is_non
     assert mapped_file_of(memoryview(b"abc")) is None
 
 
-def test_a_file_that_was_cut_off_is_known_as_such_not_one_that_grew_or_was_deleted(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "capture"
+def test_the_place_of_a_part_is_known_in_a_file_and_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "column"
     path.write_bytes(bytes(80))
-    content = mapped(path)
-    with path.open("ab") as file:
-        file.write(b"more")
-    assert is_whole(content)
-    os.truncate(path, 79)
-    assert not is_whole(content[:8])
-    os.truncate(path, 80)
-    path.unlink()
-    assert is_whole(content)
-    assert is_whole(memoryview(b"abc"))
-
-
-def test_a_part_is_read_as_far_as_the_file_still_goes(tmp_path: Path) -> None:
-    path = tmp_path / "capture"
-    path.write_bytes(b"abcdefgh")
-    content = mapped(path)
-    assert bytes(copied(content[2:6])) == b"cdef"
-    os.truncate(path, 4)
-    assert bytes(copied(content[2:6])) == b"cd"
-    assert bytes(copied(content[4:6])) == b""
-    assert bytes(copied(memoryview(b"abc")[1:])) == b"bc"
-
-
-@pytest.mark.parametrize("how", ["deleted", "replaced"])
-def test_a_part_of_a_file_whose_name_is_gone_is_what_was_mapped(tmp_path: Path, how: str) -> None:
-    path = tmp_path / "capture"
-    path.write_bytes(b"abcdefgh")
-    content = mapped(path)
-    path.unlink()
-    if how == "replaced":
-        path.write_bytes(b"others")
-    assert bytes(copied(content[2:6])) == b"cdef"
-
-
-def test_the_place_of_a_part_is_known_in_a_file_and_in_a_copy(tmp_path: Path) -> None:
-    path = tmp_path / "capture"
-    path.write_bytes(bytes(80))
-    content = mapped(path)
-    file, copy = mapped_file_of(content), copied(content[8:]).obj
+    content, inside = mapped(path), np.zeros(80, dtype=np.uint8)
+    file = mapped_file_of(content)
     assert file is not None
-    assert isinstance(copy, Copied)
-    assert place_of(content[8:], file) == copy.first == 8
-    assert place_of(memoryview(copy)[3:], copy) == 3
+    assert place_of(content[8:], file) == 8
+    assert place_of(inside[8:].data, inside) == 8

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -112,6 +114,39 @@ any_rules = st.builds(
 @examples(300)
 def test_tcp(rows: list[Seg], by: DirectorRules) -> None:
     assert_equal(rows, by)
+
+
+@st.composite
+def transfers(draw: st.DrawFn) -> list[Seg]:
+    """A connection or two whose packets are mostly alike and close together, as of a download."""
+    rows, at_ms = [], 0
+    usual = draw(st.sampled_from([ACK, DATAGRAM]))
+    for _ in range(draw(st.integers(1, 60))):
+        at_ms += draw(st.sampled_from([1, 7, 500, 999, 2000, 30_000, 200_000]))
+        rows.append(
+            Seg(
+                at_s=500 + at_ms / 1000 + 0.0005,
+                port=draw(st.sampled_from([1, 1, 1, 2])),
+                flag=draw(st.sampled_from([usual] * 8 + [SYN, FIN, RST])),
+                reply=draw(st.booleans()),
+                sequence=0,
+            )
+        )
+    return [replace(rows[0], flag=draw(st.sampled_from([SYN, usual])), reply=False), *rows[1:]]
+
+
+@given(transfers(), any_rules, st.data())
+@examples(300)
+def test_long_runs_of_packets_that_change_nothing(
+    rows: list[Seg], by: DirectorRules, data: st.DataObject
+) -> None:
+    rare = st.lists(st.integers(0, len(rows) - 1), max_size=2)
+    masks = {
+        name: np.zeros(len(rows), dtype=bool) for name in ("dropped", "unavailable", "no_server")
+    }
+    for mask in masks.values():
+        mask[data.draw(rare)] = True
+    assert_equal(rows, by, handling(len(rows), **masks))
 
 
 @given(streams([DATAGRAM, DATAGRAM, SYN, ACK]), any_rules)

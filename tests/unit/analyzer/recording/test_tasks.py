@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 
 from analyzer.parts import Dealt
-from analyzer.parts.mapped import mapped
+from analyzer.parts.inputs import opened
 from analyzer.recording.spill import spilled
 from analyzer.recording.spill.tasks import dumps, loads
+from analyzer.wire.capture.files import chunks_of
+from tests.unit.analyzer.builders_packets import NS, frame_bytes, pcap
+from tests.unit.analyzer.builders_packets import pcapng_of as as_pcapng
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    Sent = list[tuple[int, bytes]]
 
 ROWS = 10_000
 WAYS = pytest.mark.parametrize("by_name", [True, False], ids=["name", "value"])
@@ -38,19 +44,30 @@ def test_part_of_a_column_comes_back_as_it_was(tmp_path: Path, *, by_name: bool)
 def test_a_piece_of_a_capture_comes_back_as_it_was(tmp_path: Path, *, by_name: bool) -> None:
     path = tmp_path / "capture.pcap"
     path.write_bytes(bytes(range(256)) * 100)
-    payload = dumps(mapped(path)[300:-300], lambda _: by_name)
+    payload = dumps(opened(path).read(200, 25_400)[100:-100], lambda _: by_name)
     assert bytes(loads(payload)) == path.read_bytes()[300:-300]
     assert (len(payload) < 1000) is by_name
 
 
-def test_a_piece_of_a_capture_that_was_cut_off_meanwhile_is_zeros_from_there_on(
-    tmp_path: Path,
+@pytest.mark.parametrize("kept", [0, 3, 200, 9_000, 14_000, 19_999])
+@pytest.mark.parametrize("make", [pcap, as_pcapng], ids=["pcap", "pcapng"])
+def test_frames_that_were_cut_off_before_a_worker_read_them_are_unread(
+    tmp_path: Path, make: Callable[[Sent], bytes], kept: int
 ) -> None:
-    path = tmp_path / "capture.pcap"
-    path.write_bytes(b"abcd" * 100)
-    payload = dumps(mapped(path)[100:300], lambda _: True)
-    os.truncate(path, 200)
-    assert bytes(loads(payload)) == b"abcd" * 25 + bytes(100)
+    """No frame is made of what is not there, and none is lost without a word."""
+    sent = [(NS + n * NS, bytes([n]) * 120) for n in range(150)]
+    path = tmp_path / "capture"
+    path.write_bytes(make(sent))
+    chunks = [chunk.alone() for chunk in chunks_of(opened(path), 3_000)]
+    payloads = [dumps(chunk, lambda _: True) for chunk in chunks]
+    assert max(map(len, payloads)) < 4_000  # none has the frames themselves
+    os.truncate(path, kept)
+    found = [loads(payload).frames() for payload in payloads]
+    read = [frame for frames in found for frame in frame_bytes(frames)]
+    assert read == [frame for _, frame in sent[: len(read)]]
+    assert 0 <= kept - len(make(sent[: len(read)])) < 160 or not read
+    lost = sum(len(frame) for _, frame in sent[len(read) :])
+    assert lost <= sum(frames.unread for frames in found) <= path.stat().st_size + 2 * lost
 
 
 def test_a_capture_goes_by_value_where_only_the_folder_of_the_columns_is_seen(
@@ -63,7 +80,8 @@ def test_a_capture_goes_by_value_where_only_the_folder_of_the_columns_is_seen(
         writer = store.columns()
         writer.append({"at_ns": np.arange(ROWS)})
         column = writer.finish()["at_ns"]
-        payload = dumps((mapped(path), column), lambda folder: folder == store.folder)
+        content = opened(path).read(0, ROWS)
+        payload = dumps((content, column), lambda folder: folder == store.folder)
         path.unlink()
         content, found = loads(payload)
         assert bytes(content) == bytes(ROWS)

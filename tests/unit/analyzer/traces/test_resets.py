@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from analyzer.analysis import analyse
+from analyzer.recording.directory import Recording
+from analyzer.recording.spill import spilled
 from tests.unit.analyzer.builders_capture import (
     ACK,
     CLOSED,
@@ -184,3 +187,20 @@ def test_a_port_that_is_refused_and_then_served_is_two_connections(tmp_path: Pat
     found = analysed(tmp_path, net, [*hops(net, REFUSED), *later], "director", "ethernet")
     assert refusal(found).title.startswith(f"{N} connections")
     assert f"Of {2 * N} connections" in refusal(found).evidence
+
+
+@pytest.mark.parametrize(("way", "place"), [("nat", "director"), ("dr", "client")])
+def test_resets_are_the_same_in_any_parts(tmp_path: Path, way: Way, place: Place) -> None:
+    net = Net(way=way)
+    kinds = (REFUSED, RESET_BY_SERVER, RESET_BY_CLIENT, RESET_AFTER_FIN)
+    sent = [
+        hop for first, steps in enumerate(kinds) for hop in hops(net, steps, 40000 + 100 * first)
+    ]
+    whole = analysed(tmp_path, net, [*sent, *served(net)], place, "ethernet")
+    recording = Recording.open(tmp_path / "run")
+    with spilled(recording.path, part_rows=7) as store:
+        parts = analyse(recording, store=store)
+    assert parts.findings == whole.findings
+    assert parts.verdict == whole.verdict
+    kinds_found = {one.id for one in whole.findings}
+    assert {"refused", "reset-by-server", "reset-closes-early"} <= kinds_found

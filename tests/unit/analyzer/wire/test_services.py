@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analyzer.parts import IN_MEMORY, InMemory
 from analyzer.wire.packets import UDP, PacketTable, read_packets
@@ -14,7 +18,18 @@ from analyzer.wire.services import (
     service_numbers,
     services_of,
 )
-from tests.unit.analyzer.builders_packets import ACK, NS, SYN, VIP, ethernet, ipv4, pcap, tcp, udp
+from tests.unit.analyzer.builders_packets import (
+    ACK,
+    CLIENT,
+    NS,
+    SYN,
+    VIP,
+    ethernet,
+    ipv4,
+    pcap,
+    tcp,
+    udp,
+)
 
 AT_NS = 1_795_352_064 * NS
 STORES = (IN_MEMORY, InMemory(part_rows=1), InMemory(part_rows=3))
@@ -35,6 +50,11 @@ def datagram(client: int, port: int) -> bytes:
     return ipv4(udp(source_port=client, destination_port=port), protocol=UDP)
 
 
+def answer(client: int, port: int) -> bytes:
+    back = udp(source_port=port, destination_port=client)
+    return ipv4(back, source=VIP, destination=CLIENT, protocol=UDP)
+
+
 @pytest.mark.parametrize("store", STORES)
 def test_the_busiest_end_has_most_syns_and_among_equals_the_first(store: InMemory) -> None:
     sent = [(3, syn(1, 81)), (4, syn(2, 82)), (1, syn(3, 83)), (5, syn(4, 82)), (6, syn(5, 81))]
@@ -52,6 +72,25 @@ def test_conversations_count_not_datagrams(store: InMemory) -> None:
     again = [(10 + n, datagram(1000, 123)) for n in range(9)]
     assert busiest_datagram_end(packets(*asked, *again), store) == VirtualEnd("UDP", VIP, 53)
     assert busiest_datagram_end(packets((0, syn(1, 80))), store) is None
+
+
+datagrams = st.tuples(st.integers(1, 4), st.integers(1, 4), st.booleans())
+
+
+@given(st.lists(datagrams, min_size=1, max_size=30), st.integers(1, 9))
+def test_the_end_with_most_conversations_is_the_same_in_any_parts(
+    rows: list[tuple[int, int, bool]], part_rows: int
+) -> None:
+    """A client's port, the VIP's, and whether it is a reply; two in each millisecond."""
+    talked = Counter[VirtualEnd]()
+    known, sent = set[tuple[int, int]](), []
+    for n, (client, port, is_reply) in enumerate(rows):
+        ends = [VirtualEnd("UDP", VIP, port), VirtualEnd("UDP", CLIENT, client)]
+        talked.update([] if (client, port) in known else ends[::-1] if is_reply else ends)
+        known.add((client, port))
+        sent.append((n // 2, answer(client, port) if is_reply else datagram(client, port)))
+    store = InMemory(part_rows=part_rows)
+    assert busiest_datagram_end(packets(*sent), store) == talked.most_common(1)[0][0]
 
 
 @pytest.mark.parametrize("store", STORES)

@@ -23,8 +23,12 @@ def written(path: Path, *pieces: bytes) -> Path:
     return file
 
 
+@pytest.mark.parametrize("piece_bytes", [16, 77, 100, 1 << 20])
 @pytest.mark.parametrize("by_ns", [0, 1, 250_000_000, -950_000_000, -3_600 * 10**9])
-def test_every_record_moves_by_the_same_and_keeps_its_bytes(tmp_path: Path, by_ns: int) -> None:
+def test_every_record_moves_by_the_same_and_keeps_its_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_ns: int, piece_bytes: int
+) -> None:
+    monkeypatch.setattr("loadgen.capture.shift._PIECE_BYTES", piece_bytes)
     frames = [b"x" * 60, b"y" * 61, b""]
     file = written(tmp_path, *(pcap_record(AT_NS + k, f, 90) for k, f in enumerate(frames)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -16,11 +17,14 @@ import pytest
 
 from analyzer.errors import RecordingError
 from analyzer.recording.spill import spilled
+from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.packets import read_packets
+from tests.unit.analyzer.builders_packets import frame_bytes, pcapng_of
 from tests.unit.loadgen.commands.in_process import run_in_process
 
 if TYPE_CHECKING:
     from analyzer.parts import Store
+    from analyzer.parts.inputs import InputFile
     from analyzer.wire.packets import PacketTable
 
 WAYS = pytest.mark.parametrize("words", [(), ("--no-run",)], ids=["kept", "thrown away"])
@@ -81,7 +85,7 @@ def test_a_capture_is_decoded_once(
 ) -> None:
     decoded: list[int] = []
 
-    def counted(*captures: memoryview, store: Store, tcp: bool) -> PacketTable:
+    def counted(*captures: InputFile, store: Store, tcp: bool) -> PacketTable:
         decoded.append(len(captures))
         return read_packets(*captures, store=store, tcp=tcp)
 
@@ -99,7 +103,7 @@ def test_a_capture_that_grows_or_is_deleted_meanwhile_is_reported_as_it_was(
     content = capture.read_bytes()
     expected = json.loads(run_in_process("analyzer", "report", folder, "--no-run", "--json").stdout)
 
-    def meanwhile(*captures: memoryview, store: Store, tcp: bool) -> PacketTable:
+    def meanwhile(*captures: InputFile, store: Store, tcp: bool) -> PacketTable:
         if words:
             capture.unlink()
         else:
@@ -111,6 +115,40 @@ def test_a_capture_that_grows_or_is_deleted_meanwhile_is_reported_as_it_was(
     assert {key for key in shown if shown[key] != expected[key]} <= {"run", "timings_s"}
     for copy in folder.glob("*-import/capture.pcap"):
         assert copy.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("form", "words"), [("pcap", ()), ("pcapng", ("--no-run",)), ("pcapng.gz", ("--no-run",))]
+)
+def test_a_capture_that_is_cut_off_meanwhile_is_reported_as_far_as_it_was_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, form: str, words: tuple[str, ...]
+) -> None:
+    content = (folder / "capture.pcap").read_bytes()
+    if form.startswith("pcapng"):
+        (frames,) = frame_chunks(memoryview(content))
+        content = pcapng_of(zip(frames.at_ns.tolist(), frame_bytes(frames), strict=True))
+    is_packed = form.endswith("gz")
+    capture = folder.parent / f"capture.{form}"
+    capture.write_bytes(gzip.compress(content) if is_packed else content)
+
+    def meanwhile(*captures: InputFile, store: Store, tcp: bool) -> PacketTable:
+        os.truncate(capture, 0 if is_packed else len(content) // 2)
+        return read_packets(*captures, store=store, tcp=tcp)
+
+    monkeypatch.setattr("analyzer.evidence.captures.read_packets", meanwhile)
+    shown = run_in_process("analyzer", "report", capture, *words, "--json")
+    assert shown.returncode == 0, shown.stderr
+    document = json.loads(shown.stdout)
+    lost = [row for row in document["not_measured"] if "bytes of the capture" in row["what"]]
+    entries = sum(row["n"] for row in document["lifetimes"])
+    if is_packed:  # it was unpacked before
+        assert (lost, entries) == ([], 50)
+        return
+    (row,) = lost
+    assert "cut off" in row["why"]
+    assert 0 < entries < 50
+    is_named = f"{capture}: cut off while it was read: the run's copy has" in shown.stderr
+    assert is_named is not bool(words)
 
 
 @WAYS
@@ -139,7 +177,7 @@ run_in_process("analyzer", "report", {str(packed)!r}, *{words!r})
 def test_a_disk_that_is_full_while_a_capture_is_read_is_what_the_error_names(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: memoryview, store: Store, tcp: bool) -> PacketTable:
+    def full(*_: InputFile, store: Store, tcp: bool) -> PacketTable:
         raise RecordingError("/var/tmp/x: cannot be written: No space left on device")
 
     monkeypatch.setattr("analyzer.evidence.captures.read_packets", full)

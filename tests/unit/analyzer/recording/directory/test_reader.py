@@ -153,7 +153,7 @@ def test_a_capture_is_handed_out_byte_by_byte(tmp_path: Path) -> None:
     assert recording.captures() == {}  # opened, and nothing written yet
     writer.capture_path.write_bytes(b"\xa1\xb2")
     ((name, content),) = recording.captures().items()
-    assert (name, bytes(content)) == (CAPTURE, b"\xa1\xb2")
+    assert (name, bytes(content.read(0, 99))) == (CAPTURE, b"\xa1\xb2")
 
 
 def test_a_rotated_capture_is_handed_out_in_the_order_of_its_files(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.errors import RecordingError
+from analyzer.parts.inputs import opened
 from analyzer.recording.directory import (
     CAPTURE,
     MANIFEST,
@@ -204,7 +205,7 @@ def test_a_capture_that_is_taken_in_is_the_same_file_byte_for_byte(
     source = tmp_path / "taken.pcap"
     source.write_bytes(bytes(range(256)) * 9)
     writer = RecordingWriter(tmp_path / "run", {})
-    writer.take_capture(CAPTURE, source, 2304, by)
+    assert writer.take_capture(CAPTURE, opened(source), by) == 2304
     taken = tmp_path / "run" / CAPTURE
     assert taken.read_bytes() == source.read_bytes()
     assert taken.samefile(source) is (by == "link")
@@ -221,22 +222,32 @@ def test_a_file_system_that_shares_no_blocks_and_has_no_links_gets_a_copy(
     source.write_bytes(bytes(range(256)) * 9)
     writer = RecordingWriter(tmp_path / "run", {})
     monkeypatch.setattr(os, refused, refuse)
-    writer.take_capture(CAPTURE, source, 2304, "link" if refused == "link" else "copy")
+    writer.take_capture(CAPTURE, opened(source), "link" if refused == "link" else "copy")
     taken = tmp_path / "run" / CAPTURE
     assert taken.read_bytes() == source.read_bytes()
     assert not taken.samefile(source)
 
 
-def test_a_capture_is_taken_in_as_far_as_asked_or_named_if_it_cannot_be_read(
-    tmp_path: Path,
+@pytest.mark.parametrize("by_kernel", [True, False])
+@pytest.mark.parametrize(
+    ("size", "taken"), [(300, 256), (256, 256), (100, 100), (0, 0)], ids=lambda size: str(size)
+)
+def test_a_capture_is_taken_in_as_it_was_opened_less_what_was_cut_off_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, taken: int, *, by_kernel: bool
 ) -> None:
-    source = tmp_path / "growing.pcap"
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EXDEV, "")
+
+    if not by_kernel:
+        monkeypatch.setattr(os, "copy_file_range", refuse)
+    source = tmp_path / "another.pcap"
     source.write_bytes(bytes(range(256)))
+    file = opened(source)
+    os.truncate(source, size)
+    source.rename(tmp_path / "elsewhere.pcap")
     writer = RecordingWriter(tmp_path / "run", {})
-    writer.take_capture(CAPTURE, source, 100, "copy")
-    assert (tmp_path / "run" / CAPTURE).read_bytes() == bytes(range(100))
-    with pytest.raises(RecordingError, match=r"gone.pcap: not readable: No such file"):
-        writer.take_capture(CAPTURE, tmp_path / "gone.pcap", 100, "copy")
+    assert writer.take_capture(CAPTURE, file, "copy") == taken
+    assert (tmp_path / "run" / CAPTURE).read_bytes() == bytes(range(taken))
 
 
 def test_a_copy_that_the_kernel_gives_up_goes_on_where_it_was(
@@ -244,17 +255,17 @@ def test_a_copy_that_the_kernel_gives_up_goes_on_where_it_was(
 ) -> None:
     by_kernel, steps = os.copy_file_range, iter([100])
 
-    def given_up(source: int, target: int, _: int) -> int:
+    def given_up(source: int, target: int, _: int, at: int) -> int:
         for size in steps:
-            return by_kernel(source, target, size)
+            return by_kernel(source, target, size, at)
         raise OSError(errno.EINVAL, "")
 
     source = tmp_path / "taken.pcap"
     source.write_bytes(bytes(range(256)) * 9)
     writer = RecordingWriter(tmp_path / "run", {})
     monkeypatch.setattr(os, "copy_file_range", given_up)
-    writer.take_capture(CAPTURE, source, 2000, "copy")
-    assert (tmp_path / "run" / CAPTURE).read_bytes() == source.read_bytes()[:2000]
+    writer.take_capture(CAPTURE, opened(source), "copy")
+    assert (tmp_path / "run" / CAPTURE).read_bytes() == source.read_bytes()
 
 
 def test_a_copy_that_the_disk_takes_in_part_is_an_error_and_no_shorter_capture(
@@ -271,6 +282,6 @@ def test_a_copy_that_the_disk_takes_in_part_is_an_error_and_no_shorter_capture(
     resource.setrlimit(resource.RLIMIT_FSIZE, (6000, before[1]))
     try:
         with pytest.raises(RecordingError, match=r"capture.pcap: cannot be written: File too l"):
-            writer.take_capture(CAPTURE, source, 9000, "copy")
+            writer.take_capture(CAPTURE, opened(source), "copy")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.errors import ParseError
-from analyzer.parts.mapped import mapped
+from analyzer.parts.inputs import opened
 from analyzer.wire.capture.files import CHUNK_BYTES, chunks_of, frame_chunks
 from tests.unit.analyzer.builders_packets import (
     ACK,
@@ -22,17 +23,20 @@ from tests.unit.analyzer.builders_packets import (
     SYN,
     Block,
     Interface,
+    frame_bytes,
     pcap,
     pcapng,
+    pcapng_of,
     reply,
     request,
 )
 from tests.unit.properties import examples
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from analyzer.wire.capture.frames import Frames
+    from analyzer.wire.capture.frames import Chunk, Frames
 
 AT_NS = 1_795_352_064 * NS + 123_456_789
 
@@ -50,11 +54,9 @@ def chunks(content: bytes, chunk_bytes: int = CHUNK_BYTES) -> list[Frames]:
 def frames_of(content: bytes, chunk_bytes: int = CHUNK_BYTES) -> list[tuple[int, int, bytes]]:
     """When each frame was seen, on what link, and its bytes."""
     return [
-        (int(at_ns), int(link), content[start : start + length])
+        (int(at_ns), int(link), frame)
         for found in chunks(content, chunk_bytes)
-        for at_ns, link, start, length in zip(
-            found.at_ns, found.link_type, found.start, found.length, strict=True
-        )
+        for at_ns, link, frame in zip(found.at_ns, found.link_type, frame_bytes(found), strict=True)
     ]
 
 
@@ -272,7 +274,7 @@ def read_or_refuse(content: bytes) -> None:
     for found in frames:
         assert len(found.at_ns) == len(found.start) == len(found.length) == len(found.link_type)
         assert np.all(found.start >= 0)
-        assert np.all(found.start + found.length <= len(content))
+        assert np.all(found.start + found.length <= found.file.size)
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"\x0a\x0d\x0d\x0a", b"\xd4\xc3\xb2\xa1"]))
@@ -338,35 +340,133 @@ def test_a_second_header_that_was_cut_off_is_unread(kept: int) -> None:
     assert 0 <= sum(frames.unread for frames in found) <= kept
 
 
-def test_a_pcap_that_is_cut_off_while_it_is_read_gives_what_was_read(tmp_path: Path) -> None:
-    frame = bytes(60_000)
-    content = pcap([(AT_NS + n * NS, frame) for n in range(20)], snap=len(frame))
-    path = tmp_path / "capture"
-    path.write_bytes(content)
-    mapped_content = mapped(path)
-    found = chunks_of(mapped_content, 10_000)  # several are read at once, and some way beyond
-    at_ns = [next(found).alone().frames().at_ns]
-    os.truncate(path, 3)
-    *others, rest = (chunk.alone().frames() for chunk in found)
-    at_ns += [frames.at_ns for frames in others]
-    read = sum(map(len, at_ns))
-    assert 0 < read < 10
-    assert np.concatenate(at_ns).tolist() == [AT_NS + n * NS for n in range(read)]
-    assert not len(rest.at_ns)
-    assert rest.unread == len(content) - 24 - read * (16 + len(frame))
-    (nothing,) = chunks_of(mapped_content)
-    assert nothing.alone().frames().unread == len(content)
+# While others write to it -------------------------------------------------------------------------
+
+LONG = [(AT_NS + n * NS, bytes([n]) * 60_000) for n in range(40)]
+FILES = {"pcap": pcap(LONG, snap=60_000), "pcapng": pcapng_of(LONG)}
+BOTH = pytest.mark.parametrize("kind", FILES)
 
 
-def test_a_pcapng_that_is_cut_off_between_two_chunks_gives_what_was_read(tmp_path: Path) -> None:
-    blocks = [Block(AT_NS + n * NS, request(ACK, port=40000 + n)) for n in range(200)]
-    content = pcapng([Interface(), *blocks])
-    path = tmp_path / "capture"
-    path.write_bytes(content)
-    found = frame_chunks(mapped(path), len(content) // 4)
-    first = next(found)
-    assert 0 < len(first.at_ns) < 100
-    os.truncate(path, len(content) // 2)
-    (rest,) = found
-    assert not len(rest.at_ns)
-    assert rest.unread == len(content) - int(first.start[-1] + first.length[-1]) - 6
+@pytest.fixture
+def path(tmp_path: Path, kind: str) -> Path:
+    file = tmp_path / "capture"
+    file.write_bytes(FILES[kind])
+    return file
+
+
+def read_on(found: Iterator[Chunk]) -> tuple[list[bytes], int]:
+    """The frames of what is left of a file, each by itself, and the bytes that are unread."""
+    chunks = [chunk.alone().frames() for chunk in found]
+    return [frame for frames in chunks for frame in frame_bytes(frames)], chunks[-1].unread
+
+
+@BOTH
+@pytest.mark.parametrize("left", [0, 3, 30, 700_000, 1_000_000, 2_399_999])
+@pytest.mark.parametrize("after", [0, 1, 5, 12])
+def test_a_capture_that_is_cut_off_while_it_is_read_gives_what_was_there(
+    path: Path, kind: str, after: int, left: int
+) -> None:
+    """Chunks of a frame each, and some are read ahead: at most 400 kB."""
+    found = chunks_of(opened(path), 60_000)
+    before = [chunk.alone() for chunk in islice(found, after)]
+    os.truncate(path, left)
+    frames, unread = read_on(chain(before, found))
+    assert frames == [frame for _, frame in LONG[: len(frames)]]
+    whole = max(left // 60_100, after - 1)
+    assert whole - 1 <= len(frames) <= whole + 9
+    record = 60_016 if kind == "pcap" else 60_032
+    assert abs(len(FILES[kind]) - unread - len(frames) * record) < 100
+
+
+@BOTH
+def test_a_capture_that_is_cut_off_before_its_first_byte_is_read_is_all_unread(
+    path: Path, kind: str
+) -> None:
+    file = opened(path)
+    os.truncate(path, 0)
+    assert read_on(chunks_of(file)) == ([], len(FILES[kind]))
+
+
+@BOTH
+def test_a_capture_that_is_emptied_while_its_writer_goes_on_ends_at_the_hole(
+    path: Path, kind: str
+) -> None:
+    """As by ``copytruncate`` of logrotate: what was there before reads as zeros."""
+    found = chunks_of(opened(path), 60_000)
+    before = [next(found).alone() for _ in range(3)]
+    content = path.read_bytes()
+    with path.open("r+b") as file:
+        file.truncate(0)
+        file.seek(1_500_000)
+        file.write(content[1_500_000:])
+    frames, unread = read_on(chain(before, found))
+    assert frames == [frame for _, frame in LONG[: len(frames)]]
+    assert 2 <= len(frames) < 12
+    record = 60_016 if kind == "pcap" else 60_032
+    assert abs(len(content) - unread - len(frames) * record) < 100
+
+
+@BOTH
+def test_a_capture_that_is_emptied_before_it_is_read_and_written_on_is_all_unread(
+    path: Path, kind: str
+) -> None:
+    file = opened(path)
+    os.truncate(path, 0)
+    os.truncate(path, len(file) + 9)
+    assert read_on(chunks_of(file)) == ([], len(FILES[kind]))
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["renamed", "deleted", "replaced", "grown"])
+def test_a_capture_whose_name_goes_or_that_grows_is_read_as_it_was_opened(
+    path: Path, kind: str, how: str
+) -> None:
+    found = chunks_of(opened(path), 60_000)
+    first = next(found).alone()
+    if how == "grown":
+        with path.open("ab") as file:
+            file.write(FILES[kind])
+    else:
+        path.rename(path.with_name("elsewhere"))
+        path.with_name("elsewhere").unlink() if how == "deleted" else None
+        path.write_bytes(b"others") if how == "replaced" else None
+    assert read_on(chain([first], found)) == ([frame for _, frame in LONG], 0)
+
+
+@pytest.mark.parametrize("order", MAGIC_BYTES)
+def test_a_kilobyte_of_zeros_ends_a_pcap_and_frames_of_no_bytes_do_not(order: str) -> None:
+    before, after = [(AT_NS, b"x")] * 5, [(AT_NS, b"y")] * 3
+    for zeros, expected in ((63, 5 + 63 + 3), (64, 5), (1000, 5)):
+        content = pcap([*before, *[(0, b"")] * zeros, *after], order)
+        for chunk_bytes in (600, CHUNK_BYTES):
+            assert len(frames_of(content, chunk_bytes)) == expected, zeros
+            unread = 0 if expected > 5 else len(content) - 24 - 5 * 17
+            assert chunks(content, chunk_bytes)[-1].unread == unread
+    assert len(frames_of(pcap([(AT_NS, b""), *[(1_000_000, b"")] * 100]))) == 101
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 100, 300, 1000])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_pcapng_in_pieces_is_that_in_one(order: str, chunk_bytes: int) -> None:
+    """Blocks longer than what is read at once, and sections and interfaces in between."""
+    other = "<" if order == ">" else ">"
+    long = Block(AT_NS, bytes(700_000), kind=99)
+    sections = [
+        pcapng([Interface(link=101), *(Block(AT_NS + n, b"x" * n) for n in range(20))], order),
+        pcapng([long, Interface(resolution=9), Block(AT_NS, b"two"), Interface(link=113)], other),
+        pcapng([Interface(), Block(AT_NS + 5, b"y" * 500_000), Block(AT_NS, b"z")], other),
+    ]
+    content = b"".join(sections) + bytes(8)
+    found = [
+        (int(at_ns), int(link), int(length))
+        for frames in chunks(content, chunk_bytes)
+        for at_ns, link, length in zip(frames.at_ns, frames.link_type, frames.length, strict=True)
+    ]
+    whole = read_in_one(content)
+    assert len(found) == 20 + 1 + 2
+    assert found == whole
+    assert chunks(content, chunk_bytes)[-1].unread == 8
+
+
+def read_in_one(content: bytes) -> list[tuple[int, int, int]]:
+    return [(at_ns, link, len(frame)) for at_ns, link, frame in frames_of(content, 1 << 30)]

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from scapy.utils import RawPcapNgReader, RawPcapReader
 
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
-from tests.unit.analyzer.builders_packets import MAGIC_BYTES, NS, Block, Interface, pcap, pcapng
+from tests.unit.analyzer.builders_packets import (
+    MAGIC_BYTES,
+    NS,
+    Block,
+    Interface,
+    frame_bytes,
+    pcap,
+    pcapng,
+)
 from tests.unit.properties import examples
 
 if TYPE_CHECKING:
@@ -27,11 +35,9 @@ Sent = list[tuple[int, bytes]]
 
 def found(content: bytes, chunk_bytes: int = CHUNK_BYTES) -> Sent:
     return [
-        (at_ns, content[start : start + length])
+        (at_ns, frame)
         for frames in frame_chunks(memoryview(content), chunk_bytes)
-        for at_ns, start, length in zip(
-            frames.at_ns.tolist(), frames.start.tolist(), frames.length.tolist(), strict=True
-        )
+        for at_ns, frame in zip(frames.at_ns.tolist(), frame_bytes(frames), strict=True)
     ]
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
-from analyzer.recording.directory import MANIFEST
+from analyzer.anonymous.capture_file import anonymous_capture
+from analyzer.recording.directory import CAPTURE, MANIFEST
 from loadgen.commands.analyzer.anonymise import anonymise
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from click.testing import Result
+
+    from analyzer.parts.inputs import InputFile
 
 RUN = "tests/data/dr-burst-50"
 
@@ -52,6 +58,33 @@ def test_a_line_says_how_far_a_long_copy_is(
     (line,) = [line for line in shown.stderr.splitlines() if "packets copied" in line]
     assert line.startswith("analyzer anonymise: ")
     assert line.endswith("left to copy")
+
+
+def test_a_capture_that_is_cut_off_meanwhile_is_copied_as_far_as_it_is_there_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(content: InputFile, *arguments: Any) -> Iterator[bytes]:
+        os.truncate(content.path, 10_000)
+        return anonymous_capture(content, *arguments)
+
+    monkeypatch.setattr("analyzer.anonymous.run.anonymous_capture", cut_off)
+    run = shutil.copytree(RUN, tmp_path / "run")
+    shown = ran(run, "-o", tmp_path / "copy")
+    assert (shown.exit_code, shown.stdout) == (0, f"{tmp_path / 'copy'}\n")
+    (line,) = shown.stderr.splitlines()
+    assert line.startswith(f"analyzer anonymise: {CAPTURE}: its last ")
+    assert line.endswith(
+        "not in the copy: no whole packet follows: the capture was cut off, or is damaged"
+    )
+    assert 5_000 < (tmp_path / "copy" / CAPTURE).stat().st_size < 10_000
+
+
+def test_a_capture_that_is_none_is_named_in_one_line_and_nothing_is_left(tmp_path: Path) -> None:
+    run = shutil.copytree(RUN, tmp_path / "run")
+    (run / CAPTURE).write_bytes(b"nothing of the kind, but long enough")
+    shown = ran(run, "-o", tmp_path / "copy")
+    assert str(shown.exception).startswith(f"{CAPTURE}: capture: neither pcap nor pcapng")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_a_directory_that_exists_is_refused(tmp_path: Path) -> None:
