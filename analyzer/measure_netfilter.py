@@ -39,6 +39,7 @@ from analyzer.results import NotMeasured
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analyzer.arrays import Ints
     from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
     from analyzer.conntrack.settings import ConntrackSettings
@@ -85,12 +86,12 @@ def measure_netfilter(
     passage = without_untracked(passage, apart)
     prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
     hidden = _hidden(evidence, director.name)
-    prediction = with_evictions(prediction, passage.segments.flows, hidden)
+    prediction = with_evictions(prediction, hidden)
     prediction = with_outages(prediction, passage.outages)
     joined = with_packets(record.tracked, prediction, clock.margin_s, passage.segments)
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     offloaded = _offloaded(record.entries)
-    unsure = offloaded | _about_changes(prediction, changes)
+    unsure = np.union1d(offloaded, _about_changes(prediction, changes))
     rows = conntrack_lifetimes(joined, director.name, settings, clock.uncertainty_s)
     samples = state_samples(record.entries, record.entry_polls)
     predicted = (
@@ -170,24 +171,25 @@ def _without_packets(
     )
 
 
-def _hidden(evidence: Evidence, name: str) -> pd.DataFrame:
+def _hidden(evidence: Evidence, name: str) -> Parted:
     """The connections that a director hid."""
-    rows, changes = evidence.masquerades, evidence.by_director[name].changes
-    rows = rows[rows["director"] == name]
+    rows = evidence.masquerades.only(lambda part: part["director"] == name)
     if rows.empty:
         return no_hidden_connections()
-    ended = changes.where(lambda part: part["change"] == "gone")
-    return hidden_connections(rows, ended)
+    segments, changes = evidence.segments, evidence.by_director[name].changes
+    if segments is None:
+        return hidden_connections(rows, changes, store=rows.store)
+    return hidden_connections(rows, changes, segments.flows, segments.store)
 
 
 def _tolerance(
-    evidence: Evidence, record: DirectorRecord, passage: Passage, unsure: frozenset[int]
+    evidence: Evidence, record: DirectorRecord, passage: Passage, unsure: Ints
 ) -> Tolerance:
     return Tolerance(
         clock_s=record.clock.margin_s,
         phase_is_known=True,  # no timer wheel
         unseen_packets=evidence.misses_packets,
-        unsure_flows=passage.unsure_flows | unsure,
+        unsure_flows=np.union1d(passage.unsure_flows, unsure),
         unsure_since_s=passage.unsure_since_s(evidence.zero_ns),
         stamps_s=record.clock.uncertainty_s,
     )
@@ -220,25 +222,28 @@ def _changes(events: pd.DataFrame, settings: ConntrackSettings) -> list[_Change]
     return changes
 
 
-def _about_changes(prediction: Prediction, changes: list[_Change]) -> frozenset[int]:
-    """The flows with a packet while it was not known which of two values held."""
-    steps = prediction.steps
-    step_ns = steps["at_ns"].to_numpy(dtype=np.int64)
-    near = np.zeros(len(step_ns), dtype=bool)
-    for change in changes:
-        near |= (step_ns >= change.since_ns) & (step_ns <= change.at_ns)
-    return frozenset(steps.loc[near, "flow"].astype("int64").tolist())
+def _about_changes(prediction: Prediction, changes: list[_Change]) -> Ints:
+    """The flows with a packet while it was not known which of two values held, ascending."""
+    found = [np.zeros(0, dtype=np.int64)]
+    for steps in prediction.parts() if changes else ():
+        step_ns = steps["at_ns"].to_numpy(dtype=np.int64)
+        near = np.zeros(len(step_ns), dtype=bool)
+        for change in changes:
+            near |= (step_ns >= change.since_ns) & (step_ns <= change.at_ns)
+        found.append(np.unique(steps["flow"].to_numpy(dtype=np.int64)[near]))
+    return np.unique(np.concatenate(found))
 
 
-def _offloaded(entries: Parted) -> frozenset[int]:
-    """The flows that were seen to be forwarded past conntrack."""
-    return frozenset(entries.values("flow", lambda rows: rows["state"] == OFFLOAD).tolist())
+def _offloaded(entries: Parted) -> Ints:
+    """The flows that were seen to be forwarded past conntrack, ascending."""
+    flows = entries.values("flow", lambda rows: rows["state"] == OFFLOAD)
+    return np.unique(flows.astype(np.int64))
 
 
 def _not_measured(
     director: Director,
     settings: ConntrackSettings,
-    offloaded: frozenset[int],
+    offloaded: Ints,
     polled: list[Curve],
     *,
     follows_windows: bool = True,
@@ -271,7 +276,7 @@ def _not_measured(
                 "as within them, and so restart timeouts that conntrack may not have restarted",
             )
         )
-    if offloaded:
+    if len(offloaded):
         missing.append(
             NotMeasured(
                 what=f"states and timeouts of {len(offloaded)} flows on {name}",

@@ -10,8 +10,6 @@ import numpy as np
 from analyzer.observed.masquerades import no_hidden_connections
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analyzer.arrays import Ints
     from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
@@ -61,7 +59,7 @@ class Measured:
     passage: Passage | None = None
     conntrack: ConntrackRules | None = None
     untracked: Untracked | None = None
-    hidden: pd.DataFrame = field(default_factory=no_hidden_connections)
+    hidden: Parted = field(default_factory=no_hidden_connections)
 
     def flows_in(self, *states: str) -> Ints:
         """The flow of each tracked entry that was last in one of these states, ascending."""

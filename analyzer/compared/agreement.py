@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from analyzer.compared.join import seen_entries
 from analyzer.compared.states import state_matches
 from analyzer.ipvs.timers import granule_jiffies
 from analyzer.observed.ends import WIDEST_POLL_GAP_S
+from analyzer.parts import are_among
 from analyzer.parts.mapped import release
 from analyzer.parts.summary import median_of
 from analyzer.predicted.entries import TIMER
@@ -54,7 +55,7 @@ class Tolerance:
         phase_is_known: HZ and the phase of its timers are; else expiries may be a granule off.
         timeout_s: by how much a timeout may be another than it is taken for.
         unseen_packets: the capture is known to have missed some.
-        unsure_flows: flows of which it is not known which packets the director took.
+        unsure_flows: flows of which it is not known which packets the director took; ascending.
         unsure_since_s: from when on each of them may count otherwise; seconds of the curves.
         hz: of the director; None where not known.
         stamps_s: how well a poll's instant is known against a packet's.
@@ -63,7 +64,7 @@ class Tolerance:
     clock_s: float
     phase_is_known: bool
     unseen_packets: bool
-    unsure_flows: frozenset[int] = frozenset()
+    unsure_flows: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     unsure_since_s: float = float("inf")
     hz: int | None = None
     stamps_s: float = 0.0
@@ -276,7 +277,7 @@ def _reasons(ended: pd.DataFrame, tolerance: Tolerance) -> tuple[npt.NDArray[np.
     reasons = np.select(
         [
             outside_s == 0,
-            ended["flow"].isin(tolerance.unsure_flows).to_numpy(dtype=bool),
+            are_among(ended["flow"].to_numpy(), tolerance.unsure_flows),
             nearest_s <= tolerance.clock_s,
             outside_s <= tolerance.clock_s + timer_s,
             nearest_s <= tolerance.clock_s + timer_s + _width_s(ended),
@@ -327,7 +328,7 @@ def _worst_expiry_error_s(ended: Parted, tolerance: Tolerance) -> float | None:
     """How far an expiry lay from the middle of its polls; by polls near each other, if any are."""
     worst_s = {True: -math.inf, False: -math.inf}
     for part in ended:
-        rows = part[~part["flow"].isin(tolerance.unsure_flows)]
+        rows = part[~are_among(part["flow"].to_numpy(), tolerance.unsure_flows)]
         narrow = seconds_since(rows["absent_by_ns"], rows["seen_ns"]) <= WIDEST_POLL_GAP_S
         middle_ns = midway_ns(rows["seen_ns"], rows["absent_by_ns"])
         off_s = np.abs(seconds_since(rows["ends_ns"], middle_ns))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.compared.server_changes import handled_by_servers
-from analyzer.parts import by_stretches
+from analyzer.parts import by_stretches, over_stretches
 from analyzer.predicted.outages import not_taken, outages, unsure
 from analyzer.predicted.replay import handling
 from analyzer.predicted.rules import segments_passed
@@ -17,6 +17,8 @@ from analyzer.units import NS_PER_S
 from analyzer.wire.answers import answers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from analyzer.evidence.evidence import Evidence
@@ -63,30 +65,41 @@ class Passage:
         )
 
     @property
-    def unsure_flows(self) -> frozenset[int]:
-        """The flows that have such segments."""
-        return frozenset(np.unique(self.segments.flow[self.unsure]).tolist())
+    def unsure_flows(self) -> Ints:
+        """The flows that have such segments, ascending."""
+        flow = self.segments.flow
+        found = [np.unique(flow[rows][self.unsure[rows]]) for rows in self._stretches()]
+        return np.unique(np.concatenate(found)).astype(np.int64)
 
     def unsure_since_s(self, zero_ns: int) -> float:
         """When the first such segment came, since ``zero_ns``; infinity without one."""
-        if not self.unsure.any():
-            return float("inf")
-        return (int(self.segments.at_ns[self.unsure].min()) - zero_ns) / NS_PER_S
+        at_ns = [self.segments.at_ns[rows][self.unsure[rows]] for rows in self._stretches()]
+        first_ns = [int(part.min()) for part in at_ns if len(part)]
+        return (min(first_ns) - zero_ns) / NS_PER_S if first_ns else float("inf")
 
     def not_measured(self, director: str) -> list[NotMeasured]:
         """What is not known of it, as sentences."""
+        by_outages = by_removals = 0
+        for rows in self._stretches():
+            unsure, near = self.unsure[rows], self.near_removal[rows]
+            by_outages += int((unsure & ~near).sum())
+            by_removals += int(near.sum())
         cases = (
-            (self.unsure & ~self.near_removal, "it was cut off, or came back"),
-            (self.near_removal, "their real server was removed, or came back"),
+            (by_outages, "it was cut off, or came back"),
+            (by_removals, "their real server was removed, or came back"),
         )
         return [
             NotMeasured(
-                what=f"whether {director} took {int(chosen.sum())} packet(s)",
+                what=f"whether {director} took {n} packet(s)",
                 why=f"they came as {cause}, and no answer says which",
             )
-            for chosen, cause in cases
-            if chosen.any()
+            for n, cause in cases
+            if n
         ]
+
+    def _stretches(self) -> Iterator[slice]:
+        """The rows of its segments, some at a time."""
+        return over_stretches(self.segments.store, len(self.unsure), lambda rows: rows)
 
 
 def passage_of(
@@ -128,8 +141,13 @@ def passage_of(
 
 def without_untracked(passage: Passage, apart: Untracked) -> Passage:
     """The same, where what conntrack made no entry for never got there."""
-    dropped = passage.handled.dropped | apart.opened_here | apart.refused
-    return replace(passage, handled=replace(passage.handled, dropped=dropped))
+    masks = passage.handled.dropped, apart.opened_here, apart.refused
+
+    def dropped(rows: slice) -> Bools:
+        return np.asarray(masks[0][rows] | masks[1][rows] | masks[2][rows])
+
+    by_either = by_stretches(passage.segments.store, len(masks[0]), dropped)
+    return replace(passage, handled=replace(passage.handled, dropped=by_either))
 
 
 def _handled(

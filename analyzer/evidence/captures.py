@@ -6,10 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from analyzer.errors import ParseError
-from analyzer.parts import IN_MEMORY
+from analyzer.parts import IN_MEMORY, are_among
 from analyzer.results import NotMeasured
 from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.capture.network import LOST, SKIPPED
@@ -125,7 +123,7 @@ def read_captures(
     segments = each_once(ours.segments())
     before = masqueraded(segments)
     if len(before):
-        segments = segments.only(segments.where(lambda part: ~np.isin(part.flow, before)))
+        segments = segments.only(segments.where(lambda part: ~are_among(part.flow, before)))
     nat = rewriting(others, segments) if others else NOTHING
     forward = with_host(macs, facts) or nat.macs or forwarders(segments)
     once = segments.only(without_copies(segments, forward))

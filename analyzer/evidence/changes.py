@@ -1,4 +1,4 @@
-"""A recording's changes of entries: many are read in parts."""
+"""A recording's changes of entries, and its masquerades: many are read in parts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from analyzer.evidence.ends import virtual_ends
 from analyzer.evidence.forwarding import EntrySigns
 from analyzer.observed.entries import numbered
 from analyzer.observed.numbering import gathered
-from analyzer.observed.parted import ROWS, Parted
+from analyzer.observed.parted import ROWS, Kept, Parted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,3 +60,15 @@ def read_changes(recording: Recording, store: Store) -> Changes:
     found = Changes(Parted(partial(recording.frames, "entries", ROWS), store))
     found.gathered = gathered(found.rows, count, store, found.see)
     return found
+
+
+def read_masquerades(recording: Recording, store: Store) -> Parted:
+    """The entries of netfilter directors that hide their clients; many are kept by the store."""
+    count, _ = recording.table_size("masquerades")
+    if count <= min(ROWS, store.part_rows):
+        return Parted.of(recording.table("masquerades"))
+    kept = Kept(store)
+    for rows in recording.frames("masquerades", ROWS):
+        kept.append(rows)
+        store.release()
+    return kept.finish()

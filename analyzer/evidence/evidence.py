@@ -67,7 +67,7 @@ class Evidence:
     announcements: Announcements | None
     forwarded: Forwarding | None = None
     services_sent_to: tuple[VirtualEnd, ...] = ()
-    masquerades: pd.DataFrame = field(default_factory=no_masquerades)
+    masquerades: Parted = field(default_factory=no_masquerades)
     by_director: Mapping[str, DirectorRecord] = field(default_factory=dict)
     seen_on: Mapping[str, Announcements] = field(default_factory=dict)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from analyzer.errors import ParseError
 from analyzer.evidence.captures import ReadOnce, cut_off, read_captures, with_host
-from analyzer.evidence.changes import read_changes
+from analyzer.evidence.changes import read_changes, read_masquerades
 from analyzer.evidence.ends import virtual_ends
 from analyzer.evidence.evidence import Evidence, macs_of, with_records
 from analyzer.evidence.forwarding import forwarding_of
@@ -75,7 +75,7 @@ def gather(
         captured=captured,
         not_measured=(),
         in_flight=recording.table("in_flight"),
-        masquerades=recording.table("masquerades"),
+        masquerades=read_masquerades(recording, store),
         announcements=None,
         forwarded=forwarding_of(manifest, polled.services, changes.signs, captured),
     )

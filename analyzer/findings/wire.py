@@ -10,12 +10,13 @@ import pandas as pd
 from analyzer.arrays import is_one_of
 from analyzer.findings.such import Such
 from analyzer.ipvs.states import Flag
-from analyzer.parts import rows_of_flows, same_flows
+from analyzer.parts import frames_of, rows_of_flows, same_flows
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
     from analyzer.arrays import Bools, Ints
     from analyzer.findings.figures import Figures
+    from analyzer.measured import Measured
     from analyzer.wire.segments import Segments
 
 
@@ -102,26 +103,20 @@ def _saw_replies(segments: Segments) -> bool:
 
 def outside_windows(figures: Figures) -> Finding | None:
     """Clients' packets that conntrack did not count, as they lay outside of their TCP windows."""
-    found = [
-        (result, result.prediction.outside)
-        for result in figures.by_conntrack
-        if result.prediction is not None and result.prediction.outside is not None
-    ]
-    found = [(result, rows) for result, rows in found if len(rows)]
+    found = [(result, *_outside(result)) for result in figures.by_conntrack]
+    found = [(result, such, invalid) for result, such, invalid in found if such.rows]
     if not found:
         return None
-    n = sum(len(rows) for _, rows in found)
-    invalid = any(rows["invalid"].any() for _, rows in found)
+    n = sum(such.rows for _, such, _ in found)
     return Finding(
         id="conntrack-outside-window",
-        severity="warning" if invalid else "info",
+        severity="warning" if any(invalid for *_, invalid in found) else "info",
         title=f"{n:,} packet{'s' * (n > 1)} of clients lay outside of "
         f"{'their' if n > 1 else 'its'} TCP window{'s' * (n > 1)}, and restarted no timeout",
         evidence=" ".join(
-            f"On {result.director.name} {len(rows):,}, {int(rows['invalid'].sum()):,} of them "
-            f"INVALID, so not translated: {figures.ends(rows['flow'])} "
-            f"({figures.when(rows['at_ns'])})."
-            for result, rows in found
+            f"On {result.director.name} {such.rows:,}, {invalid:,} of them "
+            f"INVALID, so not translated: {figures.ends(such)} ({figures.when(such)})."
+            for result, such, invalid in found
         ),
         advice="A client's INVALID packet reaches the director itself, which answers with a reset; "
         "a real server's leaves with its own address. Drop them (ct state invalid drop, as "
@@ -129,6 +124,17 @@ def outside_windows(figures: Figures) -> Finding | None:
         "resets are judged. Causes are packets on another way than through the director, and "
         "hosts that keep old connections.",
     )
+
+
+def _outside(result: Measured) -> tuple[Such, int]:
+    """The client's packets outside of their windows, and how many of them were INVALID."""
+    such, invalid = Such(), 0
+    if result.prediction is None or result.prediction.outside is None:
+        return such, invalid
+    for part in frames_of(result.prediction.store, result.prediction.outside):
+        such = such.with_rows(part["flow"], part["at_ns"])
+        invalid += int(part["invalid"].sum())
+    return such, invalid
 
 
 def server_held_open(figures: Figures) -> Finding | None:

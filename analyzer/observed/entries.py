@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
-from analyzer.parts import PART_ROWS, stretches
+from analyzer.parts import PART_ROWS, are_among, stretches
 from analyzer.parts.columns import alike
 from analyzer.recording.polls import EntryPolls, polls_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     import numpy.typing as npt
@@ -230,11 +230,13 @@ class Sampled:
     held: Parted
     answered_ns: Ints | None = None
 
-    def without(self, flows: Collection[int]) -> Sampled:
-        """The samples without some flows."""
-        if not flows:
+    def without(self, flows: Ints) -> Sampled:
+        """The samples without some flows, ascending."""
+        if not len(flows):
             return self
-        return replace(self, held=self.held.only(lambda rows: ~rows["flow"].isin(flows)))
+        return replace(
+            self, held=self.held.only(lambda rows: ~are_among(rows["flow"].to_numpy(), flows))
+        )
 
 
 def state_samples(entries: Parted, entry_polls: EntryPolls) -> Sampled:

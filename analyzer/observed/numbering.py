@@ -13,23 +13,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
+from analyzer.observed.dealing import FLOW, at_once, dealt, dealt_by, flows_dealt, read
 from analyzer.observed.entries import ns, numbered, servers_of
 from analyzer.observed.parted import ROWS, Coded, Kept, Parted
-from analyzer.parts import Dealt, stretches
-from analyzer.parts.columns import alike, buckets_of
+from analyzer.parts.columns import alike
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
 
     from analyzer.arrays import Ints
-    from analyzer.parts import Buckets, Columns, Store
+    from analyzer.parts import Buckets, Columns, Dealt, Store
 
-_ROW, _PLACE, _FLOW, _RECORD = "row", "place", "flow", "record"
+_ROW, _PLACE = "row", "place"
 _CELLS = 1 << 16
-_AT_ONCE = 1 << 19
-"""Changes that are dealt out at once, of some 90 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +59,15 @@ class Gathered:
                 part.
         """
         captured = 0 if flows is None else len(flows)
-        near = None if flows is None else self._near(flows)
+        near = None
+        if flows is not None:
+            near = flows_dealt(flows, self.coded, self.count, self.store)
         placing = _Placing(captured, self.by_key.rows())
         placed = placing.places(self, near, see_flows)
         by_place = self.store.keep(self.count, placed)
-        by_range = _at_once(_by_range(by_place, placing.bounds(self.count), self.count))
+        by_range = at_once(_by_range(by_place, placing.bounds(self.count), self.count))
         in_order = self.store.keep(self.count, by_range)
         return _in_order(in_order, captured, self)
-
-    def _near(self, flows: pd.DataFrame) -> Buckets:
-        """The flows of a capture that may be those of changes, by the same hash."""
-        names = list(CONNECTION_KEY)
-        parts = (flows.iloc[rows] for rows in stretches(len(flows), self.store.part_rows))
-        tasks = (
-            _flows_dealt(self.coded.known(part[names]), part.index.to_numpy(), self.count)
-            for part in parts
-        )
-        return self.store.keep(self.count, tasks)
 
 
 def gathered(
@@ -93,43 +83,8 @@ def gathered(
     """
     count = -(-rows // min(ROWS, store.part_rows)) or 1
     coded = Coded()
-    by_key = store.keep(count, _at_once(_by_key(changes, coded, count, see)))
+    by_key = store.keep(count, at_once(_by_key(changes, coded, count, see)))
     return Gathered(by_key, count, coded, store)
-
-
-def _dealt(bucket: Ints, columns: Columns) -> Dealt:
-    """Rows that are dealt out as packed records: there are many small pieces."""
-    kinds = [(name, column.dtype) for name, column in columns.items()]
-    records = np.empty(len(bucket), dtype=kinds)
-    for name, column in columns.items():
-        records[name] = column
-    return Dealt(bucket, {_RECORD: records})
-
-
-def _at_once(dealt: Iterable[Dealt]) -> Iterator[Dealt]:
-    """The rows of several as those of one: each makes a piece for every bucket."""
-    waiting: list[Dealt] = []
-    for some in dealt:
-        waiting.append(some)
-        if sum(len(each.bucket) for each in waiting) >= _AT_ONCE:
-            yield _together(waiting)
-            waiting = []
-    if waiting:
-        yield _together(waiting)
-
-
-def _together(dealt: list[Dealt]) -> Dealt:
-    records = np.concatenate([each.columns[_RECORD] for each in dealt])
-    return Dealt(np.concatenate([each.bucket for each in dealt]), {_RECORD: records})
-
-
-def _read(buckets: Buckets, number: int) -> Columns:
-    """The columns of a bucket; none if it has no row."""
-    found = buckets.bucket(number).read()
-    if not found:
-        return {}
-    records = found[_RECORD]
-    return {name: np.ascontiguousarray(records[name]) for name in records.dtype.names or ()}
 
 
 def _by_key(
@@ -142,18 +97,9 @@ def _by_key(
         with_port = (frame["client_port"] != 0).to_numpy(dtype=bool)
         columns = coded.columns(frame)
         columns = {name: column[with_port] for name, column in columns.items()}
-        bucket = _bucket(columns, count)
-        columns[_ROW] = rows + np.arange(len(bucket))
-        rows += len(bucket)
-        yield _dealt(bucket, columns)
-
-
-def _flows_dealt(columns: Columns, numbers: Ints, count: int) -> Dealt:
-    """Some of a capture's flows, but those that no change can be of."""
-    known = np.logical_and.reduce([column >= 0 for column in columns.values()])
-    found = {name: column[known].astype(np.int64) for name, column in columns.items()}
-    found[_FLOW] = numbers[known].astype(np.int64)
-    return _dealt(_bucket(found, count), found)
+        columns[_ROW] = rows + np.arange(np.count_nonzero(with_port))
+        rows += len(columns[_ROW])
+        yield dealt_by(CONNECTION_KEY, columns, count)
 
 
 class _Placing:
@@ -174,12 +120,12 @@ class _Placing:
     ) -> Iterator[Dealt]:
         """The changes with their places, and as they were dealt out."""
         for number in range(changes.count):
-            flows = _read(near, number) if near else {}
-            if columns := _read(changes.by_key, number):
+            flows = read(near, number) if near else {}
+            if columns := read(changes.by_key, number):
                 see_flows(changes.coded.frame(columns))
                 columns[_PLACE] = place = _places(columns, flows, self._captured)
                 self._counts += np.bincount(place // self._width, minlength=_CELLS)
-                yield _dealt(np.full(len(place), number), columns)
+                yield dealt(np.full(len(place), number), columns)
 
     def bounds(self, count: int) -> Ints:
         """Places that cut the connections into ``count`` parts of about as many changes."""
@@ -189,18 +135,14 @@ class _Placing:
 
 def _by_range(by_place: Buckets, bounds: Ints, count: int) -> Iterator[Dealt]:
     for number in range(count):
-        if columns := _read(by_place, number):
-            yield _dealt(np.searchsorted(bounds, columns[_PLACE], side="right"), columns)
-
-
-def _bucket(columns: Columns, count: int) -> Ints:
-    return buckets_of([columns[name] for name in CONNECTION_KEY], count)
+        if columns := read(by_place, number):
+            yield dealt(np.searchsorted(bounds, columns[_PLACE], side="right"), columns)
 
 
 def _places(columns: Columns, flows: Columns, captured: int) -> Ints:
     """The place of each row's connection; rows ascend."""
     own = captured + columns[_ROW]
-    place = np.r_[flows[_FLOW], own] if flows else own
+    place = np.r_[flows[FLOW], own] if flows else own
     tables = [flows, columns] if flows else [columns]
     codes = alike([np.concatenate([each[name] for each in tables]) for name in CONNECTION_KEY])
     _, first = np.unique(codes, return_index=True)
@@ -215,7 +157,7 @@ def _in_order(buckets: Buckets, captured: int, changes: Gathered) -> Parted:
     places[[of_director[name] for name in directors]] = np.arange(len(directors))
     kept, others = Kept(store), captured
     for number in range(changes.count):
-        columns = _read(buckets, number)
+        columns = read(buckets, number)
         if not columns:
             continue
         place, rank = np.unique(columns[_PLACE], return_inverse=True)

@@ -7,6 +7,7 @@ that a ``Store`` keeps, in memory or, of a long capture, in mapped files
 """
 
 from analyzer.parts.cuts import (
+    are_among,
     by_stretches,
     cuts,
     frames_of,
@@ -43,6 +44,7 @@ __all__ = [
     "InMemory",
     "Rows",
     "Store",
+    "are_among",
     "by_stretches",
     "cuts",
     "fill_here",

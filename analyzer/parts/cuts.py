@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from analyzer.arrays import Ints
+    from analyzer.arrays import Bools, Ints
     from analyzer.parts.store import Store
 
 Result = TypeVar("Result")
@@ -116,6 +116,16 @@ def same_flows(part: Ints, flow: Ints) -> slice:
         return slice(0, 0)
     first, last = np.searchsorted(flow, [part[0], part[-1] + 1]).tolist()
     return slice(first, last)
+
+
+def are_among(part: Ints, wanted: Ints) -> Bools:
+    """Which rows of a part are of some flows.
+
+    Args:
+        part: the flow of each row, ascending; shape (n,).
+        wanted: the flows, ascending: only those near the part are looked at.
+    """
+    return np.isin(part, wanted[same_flows(part, wanted)])
 
 
 def rows_of_flows(flow: Ints, wanted: Ints) -> Ints:

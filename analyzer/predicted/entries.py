@@ -125,18 +125,20 @@ def predicted_by_parts(
     cut = segments.cuts() or [slice(0, 0)]
     tasks = ((part, handled.only(rows)) for rows, part in zip(cut, segments.parts(), strict=True))
     writer, entries, dropped_syns = store.columns(), store.columns(), 0
-    outside: list[pd.DataFrame] = []
+    outside, is_judged = store.columns(), False
     for made in store.fill(writer, partial(_steps_apart, predict_part), tasks):
         entries.append(columns_of(made.entries))
         dropped_syns += made.dropped_syns
-        outside += [] if made.outside is None else [made.outside]
+        if made.outside is not None:
+            is_judged = True
+            outside.append({str(name): made.outside[name].to_numpy() for name in made.outside})
     return replace(
         made,
         entries=table_of(entries.finish(), made.entries),
         steps=pd.DataFrame(writer.finish(), copy=False),
         dropped_syns=dropped_syns,
         store=store,
-        outside=pd.concat(outside, ignore_index=True) if outside else None,
+        outside=pd.DataFrame(outside.finish(), copy=False) if is_judged else None,
     )
 
 

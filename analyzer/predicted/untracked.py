@@ -8,6 +8,7 @@ the packet as ``insert_failed`` and dropped it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 
 from analyzer.conntrack.states import Kind, kind_of
 from analyzer.observed.entries import ns, since_ns
+from analyzer.parts import by_stretches, same_flows, taken
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -52,36 +54,55 @@ def untracked(segments: Segments, record: DirectorRecord) -> Untracked:
         segments: that passed a netfilter director, with the rest of their TCP headers.
         record: of the director.
     """
-    assert segments.tcp is not None
-    syns = np.asarray(kind_of(segments.tcp.flags) == Kind.SYN)
+    refused = _refused(segments, record)
     return Untracked(
-        opened_here=_opened_here(segments, syns), refused=_refused(segments, syns, record)
+        opened_here=segments.where(_opened_here),
+        refused=by_stretches(segments.store, len(segments.flow), partial(_among, refused)),
     )
 
 
-def _opened_here(segments: Segments, syns: Bools) -> Bools:
-    """Segments whose flow's latest SYN came from the service's end."""
+def _syns(part: Segments) -> Bools:
+    assert part.tcp is not None
+    return np.asarray(kind_of(part.tcp.flags) == Kind.SYN)
+
+
+def _opened_here(part: Segments) -> Bools:
+    """Segments whose flow's latest SYN came from the service's end; of whole flows."""
+    syns = _syns(part)
     rows = np.arange(len(syns))
     latest = np.maximum.accumulate(np.where(syns, rows, -1)) if len(rows) else rows
-    known = (latest >= 0) & (segments.flow[latest] == segments.flow)
-    return np.asarray(known & ~segments.to_vip[latest])
+    known = (latest >= 0) & (part.flow[latest] == part.flow)
+    return np.asarray(known & ~part.to_vip[latest])
 
 
-def _refused(segments: Segments, syns: Bools, record: DirectorRecord) -> Bools:
-    """SYNs without answer and entry, at a time when entries could not be made."""
-    refused = np.zeros(len(syns), dtype=bool)
+def _among(places: Ints, rows: slice) -> Bools:
+    """Which of some rows have these places, ascending."""
+    found = np.zeros(rows.stop - rows.start, dtype=bool)
+    first, until = np.searchsorted(places, [rows.start, rows.stop]).tolist()
+    found[places[first:until] - rows.start] = True
+    return found
+
+
+def _refused(segments: Segments, record: DirectorRecord) -> Ints:
+    """The rows of SYNs without answer and entry, at a time when entries could not be made."""
     rises = rises_of(record.events)
     if not len(rises):
-        return refused
-    rows = np.flatnonzero(syns & segments.to_vip & ~_answered(segments))
-    at_ns = segments.at_ns[rows]
-    next_rise = np.searchsorted(rises[:, 1], at_ns)
-    known = next_rise < len(rises)
-    known[known] = rises[next_rise[known], 0] <= at_ns[known]
-    rows = rows[known]
+        return np.zeros(0, dtype=np.int64)
+
+    def may_be(part: Segments) -> Bools:
+        return _syns(part) & part.to_vip & ~_answered(part) & _during(rises, part.at_ns)
+
+    rows = segments.rows(may_be)
+    flow, at_ns = (taken(segments.store, each, rows) for each in (segments.flow, segments.at_ns))
     margin_ns = round(record.clock.margin_s * NS_PER_S)
-    refused[rows[_unseen(segments.flow[rows], segments.at_ns[rows] + margin_ns, record)]] = True
-    return refused
+    return rows[_unseen(flow, at_ns + margin_ns, record)]
+
+
+def _during(rises: Ints, at_ns: Ints) -> Bools:
+    """Whether each instant lies in one of these spans."""
+    following = np.searchsorted(rises[:, 1], at_ns)
+    begins_ns = np.r_[rises[:, 0], _NEVER][following]
+    return np.asarray(begins_ns <= at_ns)
 
 
 def rises_of(events: pd.DataFrame) -> Ints:
@@ -90,23 +111,34 @@ def rises_of(events: pd.DataFrame) -> Ints:
     return np.stack([since_ns(rows), ns(rows["at"])], axis=1)
 
 
-def _answered(segments: Segments) -> Bools:
-    """Whether the next segment of each one's flow is a reply."""
-    answered = np.zeros(len(segments.flow), dtype=bool)
-    answered[:-1] = (segments.flow[1:] == segments.flow[:-1]) & ~segments.to_vip[1:]
+def _answered(part: Segments) -> Bools:
+    """Whether the next segment of each one's flow is a reply; of whole flows."""
+    answered = np.zeros(len(part.flow), dtype=bool)
+    answered[:-1] = (part.flow[1:] == part.flow[:-1]) & ~part.to_vip[1:]
     return answered
 
 
 def _unseen(flow: Ints, since_ns: Ints, record: DirectorRecord) -> Bools:
-    """Whether the first poll since each instant had no entry of its flow; False without a poll."""
+    """Whether the first poll since each instant had no entry of its flow; False without a poll.
+
+    Args:
+        flow: ascending; shape (n,).
+        since_ns: shape (n,).
+        record: of the director.
+    """
     polls_ns = np.r_[np.sort(record.entry_polls.at_ns), _NEVER]
     poll_ns = polls_ns[np.searchsorted(polls_ns, since_ns)]
+    seen = np.zeros(len(flow), dtype=bool)
+    for entries in record.tracked if len(flow) else ():
+        rows = same_flows(entries["flow"].to_numpy(dtype=np.int64), flow)
+        seen[rows] |= _seen(flow[rows], poll_ns[rows], entries)
+    return np.asarray((poll_ns != _NEVER) & ~seen)
+
+
+def _seen(flow: Ints, poll_ns: Ints, entries: pd.DataFrame) -> Bools:
+    """Whether each poll had an entry of the flow."""
     asked = pd.DataFrame({"flow": flow, "poll_ns": poll_ns, "place": np.arange(len(flow))})
-    asked_flows = np.unique(flow)
-    entries = record.tracked.where(lambda rows: rows["flow"].isin(asked_flows))
-    entries = entries[["flow", "appeared_ns", "absent_ns"]]
-    both = asked.merge(entries, on="flow")
+    both = asked.merge(entries[["flow", "appeared_ns", "absent_ns"]], on="flow")
     there = both["appeared_ns"] <= both["poll_ns"]
     there &= both["absent_ns"].fillna(_NEVER).astype("int64") > both["poll_ns"]
-    seen = np.isin(asked["place"], both.loc[there, "place"])
-    return np.asarray((poll_ns != _NEVER) & ~seen)
+    return np.isin(asked["place"], both.loc[there, "place"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def write_capture(path: Path, connections: int) -> Path:
     step = np.arange(PACKETS_EACH)[::-1]
     slots = connections + PACKETS_EACH * _SLOTS_EACH
     with path.open("wb") as file:
-        file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1))
+        write_header(file)
         for first in range(0, slots, _SLOTS_AT_ONCE):
             slot = np.arange(first, min(first + _SLOTS_AT_ONCE, slots))
             number = slot[:, None] - _SLOTS_EACH * step
@@ -52,6 +52,11 @@ def write_capture(path: Path, connections: int) -> Path:
             steps = np.broadcast_to(step, number.shape)[there]
             file.write(_records(number[there], steps).tobytes())
     return path
+
+
+def write_header(file: BinaryIO) -> None:
+    """That of a pcap of Ethernet frames, with nanoseconds."""
+    file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1))
 
 
 def _records(number: Ints, steps: Ints) -> npt.NDArray[np.void]:

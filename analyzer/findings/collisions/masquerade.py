@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analyzer.findings.such import Such
 from analyzer.ipvs.addresses import host_port
-from analyzer.observed.masquerades import most_at_once
+from analyzer.observed.masquerades import earliest, most_at_once
 from analyzer.predicted.untracked import INSERT_FAILED
 from analyzer.results import Finding
 
@@ -22,34 +24,67 @@ _PORTS = 64_512
 (``nf_nat_l4proto_unique_tuple``)."""
 
 
+@dataclass(slots=True)
+class _Collisions:
+    """The connections that one director hid, and those of them that could not keep their port.
+
+    Attributes:
+        first: the first of these, a row of ``hidden_connections``; None of none.
+    """
+
+    connections: int = 0
+    clients: set[str] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+    moved: int = 0
+    taken: int = 0
+    first: pd.Series | None = None
+
+    def see(self, rows: pd.DataFrame) -> None:
+        """Take note of some more, in any order."""
+        self.connections += len(rows)
+        self.clients |= set(rows["client_ip"].unique())
+        self.sources |= set(rows["source_ip"].unique())
+        self.moved += int(rows["moved"].sum())
+        taken = rows[(rows["holder"] >= 0).to_numpy(dtype=bool)]
+        self.taken += len(taken)
+        self.first = earliest(taken, self.first)
+
+
 def masquerade_collision(figures: Figures) -> Finding | None:
     """Clients behind one address had the same port, and the director chose others."""
-    found = [(result, result.hidden) for result in figures.by_conntrack]
-    taken = [(result, rows) for result, rows in found if (rows["holder"] >= 0).any()]
+    found = [(result, _collisions(result)) for result in figures.by_conntrack]
+    taken = [(result, collisions) for result, collisions in found if collisions.taken]
     if not taken:
         return None
-    n = sum(int((rows["holder"] >= 0).sum()) for _, rows in taken)
+    n = sum(collisions.taken for _, collisions in taken)
     return Finding(
         id="masquerade-collision",
         severity="info",
         title=f"{_connections(n)} got another source port from the director: the client's was "
         "taken behind the same address",
-        evidence=" ".join(_by_director(result, rows) for result, rows in taken),
+        evidence=" ".join(_by_director(result, collisions) for result, collisions in taken),
         advice="Nothing is lost by it; logs and captures at the real server have other ports than "
         f"the client's. Behind one address {_PORTS:,} connections to one real server can be "
         "tracked at once, those that only wait for their timeout included.",
     )
 
 
-def _by_director(result: Measured, rows: pd.DataFrame) -> str:
-    taken = rows[rows["holder"] >= 0]
-    other = int(rows["moved"].sum()) - len(taken)
-    row, holder = taken.iloc[0], rows.iloc[int(taken["holder"].iloc[0])]
-    sources = rows["source_ip"].nunique()
+def _collisions(result: Measured) -> _Collisions:
+    found = _Collisions()
+    for rows in result.hidden:
+        found.see(rows)
+    return found
+
+
+def _by_director(result: Measured, found: _Collisions) -> str:
+    row, sources = found.first, len(found.sources)
+    assert row is not None
+    holder = result.hidden.where(lambda rows: rows["row"] == row["holder"]).iloc[0]
+    other = found.moved - found.taken
     return (
-        f"On {result.director.name} {len(rows):,} connections of {rows['client_ip'].nunique():,} "
+        f"On {result.director.name} {found.connections:,} connections of {len(found.clients):,} "
         f"client addresses went to real servers from {sources:,} address"
-        f"{'es' * (sources > 1)}. {len(taken):,} could not keep the port: "
+        f"{'es' * (sources > 1)}. {found.taken:,} could not keep the port: "
         f"{_client(row)} became {_source(row)}, since {_source(holder)} stood for "
         f"{_client(holder)} before {row['server']}."
         + (
@@ -105,15 +140,17 @@ def _where_lost(figures: Figures, result: Measured, n: int) -> str:
     parts = [f"On {result.director.name} insert_failed rose by {n:,}."]
     if result.untracked is not None and result.passage is not None:
         segments = result.passage.segments
-        refused = result.untracked.refused
-        if refused.any():
+        refused = Such()
+        for rows, part in zip(segments.cuts(), segments.parts(), strict=False):
+            chosen = result.untracked.refused[rows]
+            refused = refused.with_rows(part.flow[chosen], part.at_ns[chosen])
+        if refused.rows:
             parts.append(
-                f"{int(refused.sum()):,} of them are SYNs of the service that neither got an entry "
-                f"nor an answer: {figures.ends(segments.flow[refused])} "
-                f"({figures.when(segments.at_ns[refused])})."
+                f"{refused.rows:,} of them are SYNs of the service that neither got an entry "
+                f"nor an answer: {figures.ends(refused)} "
+                f"({figures.when(refused)})."
             )
-    rows = result.hidden
-    most = most_at_once(rows)
+    most = most_at_once(result.hidden)
     if most is None:
         parts.append(
             "No recorded connection was masqueraded; which packets were lost and why is "
@@ -121,9 +158,15 @@ def _where_lost(figures: Figures, result: Measured, n: int) -> str:
         )
     else:
         source_ip, server, ports = most
+        low, high = _port_range(result)
         parts.append(
             f"Up to {ports:,} source port{'s' * (ports > 1)} of {source_ip} were in use to "
-            f"{server} at once (ports {rows['source_port'].min()} to {rows['source_port'].max()} "
-            "were seen)."
+            f"{server} at once (ports {low} to {high} were seen)."
         )
     return " ".join(parts)
+
+
+def _port_range(result: Measured) -> tuple[int, int]:
+    """The lowest and the highest source port of all hidden connections, of which there are some."""
+    ports = [rows["source_port"] for rows in result.hidden if len(rows)]
+    return min(int(part.min()) for part in ports), max(int(part.max()) for part in ports)

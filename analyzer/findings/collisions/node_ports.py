@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.findings.such import Such
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag
+from analyzer.observed.masquerades import earliest
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from analyzer.arrays import Ints
     from analyzer.findings.figures import Figures
     from analyzer.measured import Measured
+    from analyzer.wire.segments import Segments
 
 NODE_PORTS = range(30_000, 32_768)
 """kube-proxy's default (``--service-node-port-range`` of kube-apiserver)."""
@@ -28,7 +30,7 @@ def node_port_collision(figures: Figures) -> Finding | None:
     found = [sentence for result in figures.by_conntrack for sentence in _of(figures, result)]
     if not found:
         return None
-    answered = any(len(_reset(result)) for result in figures.by_conntrack)
+    answered = any(_reset(result).flows for result in figures.by_conntrack)
     return Finding(
         id="node-port-collision",
         severity="problem" if answered else "warning",
@@ -49,50 +51,63 @@ def _of(figures: Figures, result: Measured) -> Iterable[str]:
 
 def _opened_here(figures: Figures, result: Measured) -> Iterable[str]:
     """Connections that the capture shows to begin at the service's own end."""
-    if result.untracked is None or result.passage is None or figures.evidence is None:
+    if result.passage is None or figures.evidence is None:
         return
-    segments, chosen = result.passage.segments, result.untracked.opened_here
-    flows = np.unique(segments.flow[chosen])
-    if not len(flows):
+    such, ports = Such(), set[int]()
+    for part in _opened_parts(result):
+        such = such.with_rows(part.flow, part.at_ns)
+        ports.update(result.passage.segments.flows["port"].iloc[np.unique(part.flow)].tolist())
+    if not such.flows:
         return
-    ports = sorted(set(segments.flows["port"].iloc[flows].tolist()))
     reset = _reset(result)
     yield (
-        f"{len(flows):,} connection{'s' * (len(flows) > 1)} began at {result.director.name}'s end "
-        f"of the service ({_ports(ports)}), between {figures.ends(flows)} "
-        f"({figures.when(segments.at_ns[chosen])})."
+        f"{such.flows:,} connection{'s' * (such.flows > 1)} began at {result.director.name}'s end "
+        f"of the service ({_ports(sorted(ports))}), between {figures.ends(such)} "
+        f"({figures.when(such)})."
         + (
-            f" {len(reset):,} of them ended with a reset from there: {figures.ends(reset)}."
-            if len(reset)
+            f" {reset.flows:,} of them ended with a reset from there: {figures.ends(reset)}."
+            if reset.flows
             else " None was seen to be reset from there."
         )
     )
 
 
-def _reset(result: Measured) -> Ints:
-    """Flows that the director opened and that were then reset at the service's end."""
+def _reset(result: Measured) -> Such:
+    """Connections that the director opened and that were then reset at the service's end."""
+    such = Such()
+    for part in _opened_parts(result):
+        such = such.with_rows(part.flow[(part.flag == Flag.RST) & ~part.to_vip])
+    return such
+
+
+def _opened_parts(result: Measured) -> Iterator[Segments]:
+    """The segments of connections that the director opened, part by part."""
     if result.untracked is None or result.passage is None:
-        return np.zeros(0, dtype=np.int64)
-    segments = result.passage.segments
-    resets = result.untracked.opened_here & (segments.flag == Flag.RST) & ~segments.to_vip
-    return np.unique(segments.flow[resets])
+        return
+    segments, opened = result.passage.segments, result.untracked.opened_here
+    for rows, part in zip(segments.cuts(), segments.parts(), strict=False):
+        if opened[rows].any():
+            yield part.only(opened[rows])
 
 
 def _masqueraded(figures: Figures, result: Measured) -> Iterable[str]:
     """Masqueraded connections whose source is the address and port of a service that was seen."""
     assert figures.evidence is not None
     name = result.director.name
-    record, rows = figures.evidence.by_director[name], result.hidden
+    record, n, row, ports = figures.evidence.by_director[name], 0, None, set[int]()
     ends = record.services[["protocol", "vip", "port"]].drop_duplicates()
     ends = ends.set_axis(_END, axis="columns")
-    sources = rows[["protocol", "source_ip", "source_port"]].set_axis(_END, axis="columns")
-    same = rows[sources.merge(ends, on=_END, how="left", indicator=True)["_merge"].eq("both")]
-    if same.empty:
+    for rows in result.hidden:
+        sources = rows[["protocol", "source_ip", "source_port"]].set_axis(_END, axis="columns")
+        both = sources.merge(ends, on=_END, how="left", indicator=True)["_merge"].eq("both")
+        same = rows[both.to_numpy()]
+        n, row = n + len(same), earliest(same, row)
+        ports.update(same["source_port"].tolist())
+    if row is None:
         return
-    row, ports = same.iloc[0], sorted(set(same["source_port"].tolist()))
     yield (
-        f"{len(same):,} masqueraded connection{'s' * (len(same) > 1)} left {name} from the end of "
-        f"a service ({_ports(ports)}): "
+        f"{n:,} masqueraded connection{'s' * (n > 1)} left {name} from the end of "
+        f"a service ({_ports(sorted(ports))}): "
         f"{host_port(row['client_ip'], row['client_port'])} as "
         f"{host_port(row['source_ip'], row['source_port'])}."
     )

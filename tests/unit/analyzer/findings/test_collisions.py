@@ -20,6 +20,7 @@ from analyzer.observed.masquerades import (
     no_hidden_connections,
     no_masquerades,
 )
+from analyzer.observed.parted import Parted
 from analyzer.predicted.entries import CAUSES, PORT_TAKEN, TIMER, Prediction
 from analyzer.predicted.evictions import with_evictions
 from analyzer.predicted.untracked import untracked
@@ -235,6 +236,10 @@ def masqueraded(rows: list[tuple[float, int, int, str]]) -> pd.DataFrame:
     )
 
 
+def hidden(rows: pd.DataFrame, changes: pd.DataFrame, flows: pd.DataFrame | None = None) -> Parted:
+    return hidden_connections(Parted.of(rows), Parted.of(changes), flows)
+
+
 def gone(at_s: float, port: int, client: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -258,25 +263,26 @@ def test_a_port_was_taken_only_while_its_holders_entry_was_there(
     gone_s: float, holder: int
 ) -> None:
     rows = masqueraded([(1000, 5000, 5000, OTHER), (1005, 5000, 6111, CLIENT)])
-    found = hidden_connections(rows, gone(gone_s, 5000, OTHER))
+    found = hidden(rows, gone(gone_s, 5000, OTHER)).whole().sort_values("row")
     assert found["moved"].tolist() == [False, True]
     assert found["holder"].tolist() == [-1, holder]
 
 
 def test_a_port_chosen_at_random_is_no_collision() -> None:
-    found = hidden_connections(masqueraded([(1000, 5000, 6000, OTHER)]), gone(2000, 5000, OTHER))
+    rows = masqueraded([(1000, 5000, 6000, OTHER)])
+    found = hidden(rows, gone(2000, 5000, OTHER)).whole()
     assert (found["moved"].tolist(), found["holder"].tolist()) == ([True], [-1])
 
 
 def test_a_connection_that_was_recorded_twice_is_one() -> None:
     rows = masqueraded([(1000, 5000, 5000, OTHER), (1001, 5000, 5000, OTHER)])
-    assert len(hidden_connections(rows, gone(2000, 5000, OTHER))) == 1
+    assert len(hidden(rows, gone(2000, 5000, OTHER)).whole()) == 1
 
 
 def test_ports_in_use_are_counted_while_their_entries_are_there() -> None:
     rows = [(1000.0 + each, 5000 + each, 5000 + each, OTHER) for each in range(4)]
     changes = pd.concat([gone(1001.5, 5000, OTHER), gone(1002.5, 5001, OTHER)])
-    found = hidden_connections(masqueraded(rows), changes)
+    found = hidden(masqueraded(rows), changes)
     assert most_at_once(found) == ("10.0.0.1", "10.1.0.1:80", 2)
     assert most_at_once(no_hidden_connections()) is None
     assert no_masquerades().empty
@@ -308,17 +314,17 @@ def test_an_entry_ends_with_the_first_packet_of_the_next_that_has_its_port(
     source: int, ends_s: int, cause: str
 ) -> None:
     rows = masqueraded([(1000.2, 5000, 6000, OTHER), (1010.2, 5001, source, CLIENT)])
-    hidden = hidden_connections(rows, gone(2000, 1, OTHER))
-    found = with_evictions(predicted((0, 1000, 1030), (1, 1010, 1040)), FLOWS, hidden).entries
+    connections = hidden(rows, gone(2000, 1, OTHER), FLOWS)
+    found = with_evictions(predicted((0, 1000, 1030), (1, 1010, 1040)), connections).entries
     assert found["ends_ns"].tolist() == [BOOT_NS + ends_s * NS, BOOT_NS + 1040 * NS]
     assert found["cause"].tolist() == [cause, TIMER]
 
 
 def test_an_entry_that_had_ended_before_the_next_has_its_port_is_left_alone() -> None:
     rows = masqueraded([(1000.2, 5000, 6000, OTHER), (1010.2, 5001, 6000, CLIENT)])
-    hidden = hidden_connections(rows, gone(2000, 1, OTHER))
+    connections = hidden(rows, gone(2000, 1, OTHER), FLOWS)
     before = predicted((0, 1000, 1009), (1, 1010, 1040))
-    found = with_evictions(before, FLOWS, hidden).entries
+    found = with_evictions(before, connections).entries
     assert np.array_equal(found["ends_ns"], before.entries["ends_ns"])
 
 
@@ -367,6 +373,6 @@ def test_rows_of_hidden_connections_with_gaps_are_read_as_far_as_they_go() -> No
     rows = masqueraded([(1000.0, 5000, 5000, OTHER), (1001.0, 5001, 6000, OTHER)])
     rows["real_server"] = pd.Series([None, "10.1.0.1"], dtype="string")
     rows["real_port"] = pd.Series([80, None], dtype="Int64")
-    found = hidden_connections(rows, gone(2000, 5000, OTHER))
-    assert found["moved"].tolist() == [False, True]
+    found = hidden(rows, gone(2000, 5000, OTHER))
+    assert found.whole().sort_values("row")["moved"].tolist() == [False, True]
     assert most_at_once(found) is None  # before no server that is known
