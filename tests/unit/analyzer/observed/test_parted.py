@@ -15,10 +15,13 @@ from analyzer.observed.parted import Kept, Parted
 from analyzer.parts import InMemory
 from analyzer.recording.spill import spilled
 from tests.unit.analyzer.builders_packets import NS, table
+from tests.unit.analyzer.builders_parts import cut
 from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def test_a_kept_table_comes_back_with_its_types_and_gaps() -> None:
@@ -64,6 +67,17 @@ def test_a_sample_is_the_same_in_any_parts(rows: int, at_once: int, most: int) -
     assert found == sorted(set(found))
     assert min(rows, max(most // 4, 1)) <= max(len(found), 1) <= max(most, 1)
     assert len(found) == rows or rows > most
+
+
+def test_a_table_is_sampled_from_one_row_more_on_than_a_sample_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("analyzer.observed.parted.SAMPLE_ROWS", 10)
+    for rows in (0, 9, 10, 11, 40):
+        table = pd.DataFrame({"row": np.arange(rows)})
+        for parts in (Parted.of(table), cut(table, 3)):
+            assert parts.is_sampled is (rows > 10)
+            assert (len(parts.some()) < rows) is parts.is_sampled
 
 
 def test_a_sample_is_spread_evenly() -> None:

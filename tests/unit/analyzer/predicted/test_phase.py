@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pytest
@@ -115,6 +115,22 @@ def test_one_step_tells_no_hz(hz: int) -> None:
     burst = Burst(hz=hz, timeouts_s=(20.0,), last_s=tuple(1000.01 + 0.0007 * n for n in range(50)))
     assert burst.inferred(hz=None) is None
     assert burst.inferred() is not None
+
+
+@given(bursts(), st.integers(2, 5))
+def test_a_sample_of_expiries_tells_a_phase_that_all_of_them_allow(
+    burst: Burst, every: int
+) -> None:
+    known = burst.sightings()
+    some = Sightings(**{name: rows[::every] for name, rows in asdict(known).items()})
+    of_all, of_some = burst.inferred(), infer_phase(some, burst.hz, burst.slack_s)
+    assert of_all is not None
+    assert of_some is not None
+    assert of_some.n == -(-of_all.n // every)
+    granule_of_some_s = max(granule_s(waited_s, burst.hz) for waited_s in some.timeout_s)
+    away_s = (of_all.phase.phase_s - of_some.phase.phase_s) % granule_of_some_s
+    open_s = of_all.phase.uncertainty_s + of_some.phase.uncertainty_s
+    assert min(away_s, granule_of_some_s - away_s) <= open_s + 1e-6
 
 
 @given(bursts())
