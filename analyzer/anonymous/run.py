@@ -11,6 +11,7 @@ from analyzer.anonymous.capture import FrameAnonymiser
 from analyzer.anonymous.capture_file import anonymous_capture
 from analyzer.anonymous.substitution import Substitution
 from analyzer.anonymous.texts import is_address
+from analyzer.errors import ParseError
 from analyzer.recording.directory import RecordingWriter, vrrp_capture_name
 from analyzer.recording.spill import directory_until_whole
 from analyzer.recording.tables import TABLES
@@ -62,7 +63,10 @@ def anonymise(
         for name, content in captures.items():
             unread: list[int] = []
             pieces = anonymous_capture(content, anonymiser, copied.add, unread.append)
-            writer.write_capture(name, pieces)
+            try:
+                writer.write_capture(name, pieces)
+            except ParseError as error:
+                raise ParseError(f"{name}: {error}") from error
             if unread:
                 why = "no whole packet follows: the capture was cut off, or is damaged"
                 lost = f"{name}: its last {sum(unread)} bytes are not in the copy: {why}"

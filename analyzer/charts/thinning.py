@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tsdownsample import MinMaxLTTBDownsampler
 
+from analyzer.arrays import distinct
 from analyzer.parts import stretches
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def lowest_and_highest(values: Numbers, store: Store) -> Indices:
     for rows in stretches(len(values), in_bins):
         places.append(_edges(values[rows], width) + rows.start)
         store.release()
-    return np.unique(np.concatenate([*places, [len(values) - 1]]))
+    return distinct(np.concatenate([*places, [len(values) - 1]]))
 
 
 def _edges(values: Numbers, width: int) -> Indices:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.arrays import distinct
 from analyzer.parts import cuts, same_flows
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class FlowSet:
             column[slice(*np.searchsorted(column, [first, until]).tolist())]
             for column in self.columns
         ]
-        return np.unique(np.concatenate([_NOTHING, *found]))
+        return distinct(np.concatenate([_NOTHING, *found]))
 
     def among(self, flow: Ints) -> npt.NDArray[np.bool_]:
         """Which rows of a part, with these flows, ascending, are of one of them."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,11 +74,18 @@ class Parted:
         """The table in memory."""
         return _joined(list(self.frames()))
 
-    def some(self, most: int = SAMPLE_ROWS) -> pd.DataFrame:
-        """Rows spread evenly over the table, no more than ``most``; all where there are no more.
+    @property
+    def is_sampled(self) -> bool:
+        """Whether ``some`` leaves rows out."""
+        rows = itertools.accumulate(len(frame) for frame in self.frames())
+        return any(count > SAMPLE_ROWS for count in rows)
+
+    def some(self, most: int | None = None) -> pd.DataFrame:
+        """Rows spread evenly over the table, no more than ``most`` (``SAMPLE_ROWS``), else all.
 
         Which they are does not depend on the parts.
         """
+        most = SAMPLE_ROWS if most is None else most
         kept: list[tuple[pd.DataFrame, npt.NDArray[np.uint32]]] = []
         size, rows, below = 0, 0, 1 << 32
         for frame in self:
@@ -264,5 +271,5 @@ class Kept:
 
 
 def _slices(coded: Coded, columns: Columns, edges: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    for first, last in pairwise(edges):
+    for first, last in itertools.pairwise(edges):
         yield coded.frame({name: column[first:last] for name, column in columns.items()})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from analyzer.arrays import distinct
 from analyzer.compared.curves import curve_of
 from analyzer.compared.early_ends import with_outages
 from analyzer.compared.passage import passage_of
@@ -225,7 +226,7 @@ def _both_ways(segments: Segments, passed: Bools) -> tuple[Bools, bool]:
     writer, has_replies = segments.store.columns(), False
     for rows, part in zip(segments.cuts() or [slice(0, 0)], segments.parts(), strict=True):
         here = passed[rows]
-        replies = np.isin(part.flow, np.unique(part.flow[here])) & ~part.to_vip
+        replies = np.isin(part.flow, distinct(part.flow[here]), kind="sort") & ~part.to_vip
         has_replies |= bool(replies.any())
         writer.append({"assumed": here & part.to_vip | replies})
     return writer.finish()["assumed"], has_replies

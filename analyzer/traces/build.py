@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from analyzer.arrays import distinct, first_of_runs
 from analyzer.ipvs.addresses import host_port
 from analyzer.parts import by_stretches, cuts, rows_of_flows
 from analyzer.parts.sorting import middle_of
@@ -258,7 +259,7 @@ def _parts(directors: Sequence[_DirectorHistory], connection: _Connection) -> li
         steps = connection.rows(history.flow, history.at_ns)
         if steps.start == steps.stop:
             continue
-        numbers = _each_once(history.entry[steps]).tolist()
+        numbers = distinct(history.entry[steps]).tolist()
         tracked = [row for number in numbers for row in history.tracked.get(number, [])]
         parts.append(
             _Part(
@@ -316,22 +317,10 @@ def _predicted(part: _Part, zero_ns: int) -> tuple[Span, ...]:
     at_ns = part.history.at_ns[part.steps]
     for number, row in part.entries.items():
         of_entry = slice(*np.searchsorted(entry, [number, number + 1]).tolist())
-        begins = of_entry.start + _changes(state[of_entry])
+        begins = of_entry.start + first_of_runs(state[of_entry])
         names = [state_name(code) for code in state[begins].tolist()]
         spans += _spans(names, [*at_ns[begins].tolist(), int(row["ends_ns"])], zero_ns)
     return tuple(spans)
-
-
-def _changes(values: npt.NDArray[Any]) -> Ints:
-    """Where the first value stands, and each that differs from the one before it."""
-    differs = np.ones(len(values), dtype=bool)
-    differs[1:] = values[1:] != values[:-1]
-    return np.flatnonzero(differs)
-
-
-def _each_once(numbers: Ints) -> Ints:
-    """The distinct of ascending numbers."""
-    return numbers[_changes(numbers)]
 
 
 def _observed(part: _Part, zero_ns: int) -> tuple[Span, ...]:

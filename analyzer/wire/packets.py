@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from analyzer.parts import IN_MEMORY, Rows, stretches
+from analyzer.parts import IN_MEMORY, Dealt, Rows, over_stretches, stretches
+from analyzer.parts.columns import buckets_of
 from analyzer.wire.addresses import shared
 from analyzer.wire.capture.files import CHUNK_BYTES, chunks_of
 from analyzer.wire.capture.links import NO_MAC, THIS_HOST
@@ -204,30 +205,50 @@ def _once(table: PacketTable, tunnelled: Bools, store: Store) -> PacketTable:
     """
     if not tunnelled.any():
         return table
-    inside = np.flatnonzero(tunnelled)
-    pairs = np.unique(_hosts(table, inside))
-    directions, outside = _directions(table, inside, pairs), np.zeros(0, dtype=np.int64)
-    for rows in stretches(len(tunnelled), store.part_rows):
-        others = _directions(table, rows, pairs)[~tunnelled[rows]]
-        outside = np.union1d(outside, others[np.isin(others, directions)])
-        store.release()
-    copies = inside[np.isin(directions, outside)]
-    left = np.ones(len(tunnelled), dtype=bool)
-    left[copies] = False
+    size = len(tunnelled)
+    parts = over_stretches(
+        store, size, lambda rows: np.unique(_hosts(table, rows)[tunnelled[rows]])
+    )
+    pairs = np.unique(np.concatenate(list(parts)))
+    count = max(-(-size // store.part_rows), 1)
+    dealt = over_stretches(
+        store, size, lambda rows: _by_direction(table, tunnelled, rows, pairs, count)
+    )
+    buckets, left, copies = store.keep(count, dealt), np.ones(size, dtype=bool), 0
+    for number in range(count):
+        if columns := buckets.bucket(number).read():
+            direction, is_inside = columns["direction"], columns["tunnelled"]
+            again = is_inside & np.isin(direction, direction[~is_inside])
+            left[columns["row"][again]] = False
+            copies += int(again.sum())
     writer = store.columns()
     for rows in stretches(len(tunnelled), store.part_rows):
         writer.append({name: getattr(table, name)[rows][left[rows]] for name in _columns(table)})
         store.release()
-    skipped = {**table.skipped, "copies in a tunnel": len(copies)}
+    skipped = {**table.skipped, "copies in a tunnel": copies}
     return replace(table, **cast("dict[str, Any]", writer.finish()), skipped=skipped)
 
 
-def _hosts(table: PacketTable, rows: slice | Ints) -> Ints:
+def _by_direction(
+    table: PacketTable, tunnelled: Bools, rows: slice, pairs: Ints, count: int
+) -> Dealt:
+    """Some packets between hosts that a tunnel was seen of, by protocol and ends."""
+    direction = _directions(table, rows, pairs)
+    near = np.flatnonzero(direction >= 0)
+    columns = {
+        "row": rows.start + near,
+        "direction": direction[near],
+        "tunnelled": tunnelled[rows][near],
+    }
+    return Dealt(buckets_of([columns["direction"]], count), columns)
+
+
+def _hosts(table: PacketTable, rows: slice) -> Ints:
     """A number for the source and destination of each packet."""
     return table.source[rows].astype(np.int64) * len(table.addresses) + table.destination[rows]
 
 
-def _directions(table: PacketTable, rows: slice | Ints, pairs: Ints) -> Ints:
+def _directions(table: PacketTable, rows: slice, pairs: Ints) -> Ints:
     """A number for the protocol and both ends of each packet; -1 of hosts not among ``pairs``."""
     hosts = _hosts(table, rows)
     number = np.minimum(np.searchsorted(pairs, hosts), len(pairs) - 1)

@@ -15,6 +15,8 @@ from analyzer.wire.packets import TCP, UDP
 from analyzer.wire.segments import VirtualEnd, by_time
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from analyzer.arrays import Bools, Ints
     from analyzer.parts import Bucket, Columns, Store
     from analyzer.wire.packets import PacketTable
@@ -67,15 +69,38 @@ def busiest_end(packets: PacketTable, store: Store = IN_MEMORY) -> VirtualEnd | 
         packets: all that was captured.
         store: keeps them.
     """
-    size = len(packets.at_ns)
-    parts = list(over_stretches(store, size, lambda rows: _opened(_some(packets, rows), rows)))
-    opened = pd.concat(parts).sort_values(["at_ns", "row"])
-    if opened.empty:
+    size, count = len(packets.at_ns), _buckets(packets, store)
+    opened = over_stretches(store, size, lambda rows: _opened(_some(packets, rows), rows))
+    return _busiest_of(store, count, (_by_end(ends, count) for ends in opened), packets, "TCP")
+
+
+def _buckets(packets: PacketTable, store: Store) -> int:
+    return max(-(-len(packets.at_ns) // store.part_rows), 1)
+
+
+def _by_end(ends: pd.DataFrame, count: int) -> Dealt:
+    columns = columns_of(ends)
+    return Dealt(buckets_of([columns["end"]], count), columns)
+
+
+def _busiest_of(
+    store: Store, count: int, dealt: Iterable[Dealt], packets: PacketTable, protocol: str
+) -> VirtualEnd | None:
+    """The end with the highest number, the first one among equals.
+
+    Args:
+        store: keeps the ends meanwhile.
+        count: of buckets.
+        dealt: ends, each perhaps several times: ``end, n`` and ``_ORDER``, by which the first is.
+        packets: whose addresses the ends have.
+        protocol: of all ends.
+    """
+    ends = store.keep(count, dealt)
+    best = max(_busiest(ends.bucket(number)) for number in range(count))
+    if best == _NO_END:
         return None
-    counts = opened.groupby("end", sort=False)["n"].sum()
-    most = counts.to_numpy().argmax()
-    address, port = divmod(int(counts.index.to_numpy()[most]), _PORTS)
-    return VirtualEnd("TCP", packets.addresses[address], port)
+    address, port = divmod(best[-1], _PORTS)
+    return VirtualEnd(protocol, packets.addresses[address], port)
 
 
 def _opened(packets: Columns, at: slice) -> pd.DataFrame:
@@ -91,6 +116,7 @@ def _opened(packets: Columns, at: slice) -> pd.DataFrame:
             "n": np.bincount(code),
             "at_ns": packets["at_ns"][first],
             "row": at.start + first,
+            "side": 0,
         }
     )
 
@@ -112,27 +138,18 @@ def busiest_datagram_end(packets: PacketTable, store: Store = IN_MEMORY) -> Virt
         store: keeps them.
     """
     is_group = np.array([_is_group(address) for address in packets.addresses], dtype=bool)
-    size = len(packets.at_ns)
-    count = max(-(-size // store.part_rows), 1)
-    talks = store.keep(
-        count,
-        over_stretches(
-            store, size, lambda rows: _dealt(_talks(_some(packets, rows), rows, is_group), count)
-        ),
-    )
-    ends = store.keep(count, (_ends(talks.bucket(number), count) for number in range(count)))
-    best = max((_busiest(ends.bucket(number)) for number in range(count)), default=_NO_END)
-    if best == _NO_END:
-        return None
-    address, port = divmod(best[-1], _PORTS)
-    return VirtualEnd("UDP", packets.addresses[address], port)
+    size, count = len(packets.at_ns), _buckets(packets, store)
+    found = over_stretches(store, size, lambda rows: _talks(_some(packets, rows), rows, is_group))
+    talks = store.keep(count, (_by_pair(part, count) for part in found))
+    ends = (_ends(talks.bucket(number)) for number in range(count))
+    return _busiest_of(store, count, (_by_end(part, count) for part in ends), packets, "UDP")
 
 
 _NO_END = (0, 0, 0, 0, 0)
-"""Conversations, and when they began, less for later: instant, row, side; and the end."""
+"""How many, and where the first stands, less for later: instant, row, side; and the end."""
 
 
-def _dealt(talks: pd.DataFrame, count: int) -> Dealt:
+def _by_pair(talks: pd.DataFrame, count: int) -> Dealt:
     columns = columns_of(talks)
     return Dealt(buckets_of([columns["low"], columns["high"]], count), columns)
 
@@ -160,7 +177,7 @@ _TALK = ("low", "high", "source", "target", "at_ns", "row")
 _ORDER = ["at_ns", "row", "side"]
 
 
-def _ends(talks: Bucket, count: int) -> Dealt:
+def _ends(talks: Bucket) -> pd.DataFrame:
     """The ends of a bucket's conversations: how many each has, and where it first stood."""
     rows = pd.DataFrame(talks.read() or {name: np.zeros(0, np.int64) for name in _TALK})
     rows = rows.sort_values(["at_ns", "row"]).drop_duplicates(["low", "high"])
@@ -173,8 +190,7 @@ def _ends(talks: Bucket, count: int) -> Dealt:
             "n": 1,
         }
     )
-    columns = columns_of(_counted(both))
-    return Dealt(buckets_of([columns["end"]], count), columns)
+    return _counted(both)
 
 
 def _counted(rows: pd.DataFrame) -> pd.DataFrame:

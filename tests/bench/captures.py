@@ -1,4 +1,4 @@
-"""Captures of any size for benches: connections of ten packets, as a client in dr sees them."""
+"""Captures of any size for benches: connections of a few packets, as a client in dr sees them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
 
     Bytes = npt.NDArray[np.uint8]
     Ints = npt.NDArray[np.int64]
+    Step = tuple[int, bool]
 
-PACKETS_EACH = 10
 ZERO_NS = 1_700_000_000 * 10**9
 CLIENT_MAC, DIRECTOR_MAC, SERVER_MAC = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3))
 VIP = "10.9.9.9"
@@ -32,25 +33,44 @@ LIFE = (  # the flags, and whether the client sent them
     (FIN_ACK, False),
     (ACK, True),
 )
+PACKETS_EACH = len(LIFE)
+LATE = (*LIFE[:4], *LIFE[5:6], *LIFE[7:], (ACK, True))
+"""The last of these packets comes when the entry has expired."""
+
+LATE_NS = 150 * 10**9
 RECORD = np.dtype([("head", "<u4", (4,)), ("frame", "u1", (66,))])
 EVERY_NS, PACKET_NS = 100_000, 1_000_000
-_SLOTS_EACH = PACKET_NS // EVERY_NS  # connections that begin between two packets of one
 _PORTS, _HOSTS = 60_000, 250
 _SLOTS_AT_ONCE = 50_000
 
 
 def write_capture(path: Path, connections: int) -> Path:
     """10,000 connections a second, their packets a millisecond apart, in order of time."""
-    step = np.arange(PACKETS_EACH)[::-1]
-    slots = connections + PACKETS_EACH * _SLOTS_EACH
+    since_ns = np.arange(PACKETS_EACH) * PACKET_NS
+    return _write(path, connections, LIFE, since_ns)
+
+
+def write_late_capture(path: Path, connections: int) -> Path:
+    """As many, each of which sends a packet ``LATE_NS`` after its first one."""
+    since_ns = np.arange(len(LATE)) * PACKET_NS
+    since_ns[-1] = LATE_NS
+    return _write(path, connections, LATE, since_ns)
+
+
+def _write(path: Path, connections: int, life: Sequence[Step], since_ns: Ints) -> Path:
+    """Connections whose packets come so long after the first, ascending, each after another."""
+    step = np.arange(len(life))[::-1]
+    began = since_ns[step] // EVERY_NS  # how many connections begin before the packet comes
+    slots = connections + int(began.max())
     with path.open("wb") as file:
         write_header(file)
         for first in range(0, slots, _SLOTS_AT_ONCE):
             slot = np.arange(first, min(first + _SLOTS_AT_ONCE, slots))
-            number = slot[:, None] - _SLOTS_EACH * step
+            number = slot[:, None] - began
             there = (number >= 0) & (number < connections)
             steps = np.broadcast_to(step, number.shape)[there]
-            file.write(_records(number[there], steps).tobytes())
+            at_ns = number[there] * EVERY_NS + since_ns[steps]
+            file.write(_records(number[there], steps, at_ns, life).tobytes())
     return path
 
 
@@ -59,21 +79,19 @@ def write_header(file: BinaryIO) -> None:
     file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1))
 
 
-def _records(number: Ints, steps: Ints) -> npt.NDArray[np.void]:
+def _records(number: Ints, steps: Ints, at_ns: Ints, life: Sequence[Step]) -> npt.NDArray[np.void]:
     records = np.zeros(len(number), dtype=RECORD)
-    at_ns = number * EVERY_NS + steps * PACKET_NS
     records["head"][:, 0] = ZERO_NS // 10**9 + at_ns // 10**9
     records["head"][:, 1] = at_ns % 10**9
     records["head"][:, 2:] = RECORD["frame"].itemsize
-    for step in range(PACKETS_EACH):
+    for step, (flags, forth) in enumerate(life):
         here = steps == step
-        records["frame"][here] = _frames(step, number[here])
+        records["frame"][here] = _frames(step, number[here], flags, forth=forth)
     return records
 
 
-def _frames(step: int, number: Ints) -> Bytes:
+def _frames(step: int, number: Ints, flags: int, *, forth: bool) -> Bytes:
     """The same packet of these connections: Ethernet, IPv4, TCP with a timestamp's room."""
-    flags, forth = LIFE[step]
     frame = np.zeros((len(number), RECORD["frame"].itemsize), dtype=np.uint8)
     ends = (DIRECTOR_MAC, CLIENT_MAC) if forth else (CLIENT_MAC, SERVER_MAC)
     frame[:, :12] = np.frombuffer(b"".join(ends), np.uint8)

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from analyzer.compared.join import with_packets
+from analyzer.estimate.in_force.check import check
 from analyzer.estimate.in_force.model import timeouts_in_force
 from analyzer.estimate.in_force.readings import rows_read
-from analyzer.estimate.in_force.settle import settled
+from analyzer.estimate.in_force.settle import near_changes, settled
 from analyzer.ipvs.states import State, timeout_by_state_s
-from analyzer.observed.parted import Parted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pandas as pd
-
     from analyzer.estimate.in_force.model import InForce
     from analyzer.evidence.evidence import Evidence
+    from analyzer.observed.parted import Parted
     from analyzer.predicted.entries import Prediction
     from analyzer.predicted.replay import DirectorRules
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
+
+_MOST_ROUNDS = 4
+"""So often the timeouts are learnt again from what contradicts them. Two odd entries may then show
+a change that there was not; those between them contradict it in the next round."""
 
 
 def learn_timeouts(
@@ -34,7 +39,7 @@ def learn_timeouts(
     evidence: Evidence,
     tracked: Parted,
 ) -> InForce:
-    """The timeouts in force over time.
+    """The timeouts in force over time, from a sample of many entries that all are checked against.
 
     Args:
         replayed: what passed the director, replayed under some rules.
@@ -42,17 +47,36 @@ def learn_timeouts(
         rules: the director's, its timeouts as reported.
         director: its facts.
         evidence: the recording.
-        tracked: its tracked entries, of which many are sampled.
+        tracked: its tracked entries.
     """
-    rows = rows_read(evidence.by_director[director.name])
-    by_polls = timeouts_in_force(director, evidence, clock, rows=rows)
-    prediction = replayed(by_polls.rules(rules, clock))
-    in_force = timeouts_in_force(director, evidence, clock, prediction, rows)
+    record, slack_s = evidence.by_director[director.name], clock.uncertainty_s
+
+    def learnt(rows: pd.DataFrame, prediction: Prediction | None = None) -> InForce:
+        return timeouts_in_force(director, evidence, clock, prediction, rows)
+
+    rows = rows_read(record)
+    prediction = replayed(learnt(rows).rules(rules, clock))
+    in_force, is_known = learnt(rows, prediction), not record.entries.is_sampled
+    for _ in range(_MOST_ROUNDS):
+        if is_known:
+            break
+        checked = check(in_force, director, record, prediction, slack_s)
+        rows = _together(rows, checked.rows)
+        again = learnt(rows, prediction)
+        is_known = again.is_alike(in_force)
+        in_force = in_force.with_counts(checked.counts) if is_known else again
+        prediction = replayed(in_force.rules(rules, clock))
     if not in_force.changes:
         return in_force
-    some = Parted.of(tracked.some())
-    joined = with_packets(some, prediction, clock.margin_s)
-    return settled(in_force, joined.whole(), director.hz, clock.uncertainty_s)
+    joined = with_packets(tracked, prediction, clock.margin_s)
+    near = joined.only(partial(near_changes, in_force)).some()
+    return settled(in_force, near, director.hz, slack_s)
+
+
+def _together(rows: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
+    """All rows, in the order of flows, each once."""
+    every = pd.concat([rows, more]).drop_duplicates()
+    return every.sort_values(["flow", "read_ns"], ignore_index=True)
 
 
 def with_timeouts(

@@ -20,8 +20,11 @@ from analyzer.estimate.in_force.steps import steps_of
 from analyzer.ipvs.states import Timeouts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
+    from analyzer.arrays import Ints
     from analyzer.estimate.in_force.readings import TimeoutReading
     from analyzer.estimate.in_force.steps import Step
     from analyzer.evidence.evidence import Evidence
@@ -92,6 +95,19 @@ class InForce:
     def start_s(self, name: SettableName) -> float:
         """A timeout at the start."""
         return float(getattr(self.start, f"{name}_s"))
+
+    def is_alike(self, other: InForce) -> bool:
+        """Whether another one is the same, however many entries show it."""
+        return self._uncounted() == other._uncounted()
+
+    def _uncounted(self) -> InForce:
+        return replace(self, changes=tuple(replace(change, n=0) for change in self.changes))
+
+    def with_counts(self, counts: Mapping[SettableName, Ints]) -> InForce:
+        """The same with how many entries show each value of a timeout, in order of time."""
+        left = {name: iter(shown[1:].tolist()) for name, shown in counts.items()}
+        changes = tuple(replace(change, n=next(left[change.name])) for change in self.changes)
+        return replace(self, changes=changes)
 
     def rules(self, rules: DirectorRules, clock: DirectorClock) -> DirectorRules:
         """The rules with these timeouts."""

@@ -37,6 +37,8 @@ NAMES: tuple[SettableName, ...] = ("tcp", "tcpfin", "udp")
 STATE_OF: dict[str, State] = {name: state for state, name in TIMEOUT_NAMES.items()}
 """The state that each settable timeout governs (and, of no use, one of the fixed ones)."""
 
+_SETTABLE = [state for state, name in TIMEOUT_NAMES.items() if name != "fixed"]
+
 READ_BY_THE_DIRECTOR = frozenset({"ipvsadm", "netlink", "printed in the log"})
 """Sources of timeouts that were read on the director; others were given by somebody."""
 
@@ -138,7 +140,8 @@ def by_entries(
         slack_s: how well its clock is known.
     """
     if prediction is not None and director.clock_is_known:
-        rows = _after_packets(rows, prediction, slack_s)
+        pairs = _beside_packets(Parted.of(rows), prediction, slack_s)
+        rows = pd.concat([after for _, after in pairs])
     return _by_name(_allowed(director, rows, slack_s))
 
 
@@ -154,6 +157,22 @@ def _without_flows(changes: pd.DataFrame) -> pd.DataFrame:
     """Changes as recorded, as if all were of one flow: which is theirs does not matter here."""
     rows = changes[changes["client_port"] != 0]
     return rows.assign(flow=0, at_ns=ns(rows["at"]))
+
+
+def allowed_in_parts(
+    director: Director, record: DirectorRecord, prediction: Prediction, slack_s: float
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """All of ``rows_read``, not some, part by part; and of each what ``by_entries`` takes of it.
+
+    That are rows of the same index with ``low_s, high_s``, the timeouts that they allow.
+    """
+    rows = record.entries.each(lambda part: _rows_read(part, record.entry_polls))
+    if not director.clock_is_known:
+        for part in rows:
+            yield part, _allowed(director, part, slack_s)
+        return
+    for part, after in _beside_packets(rows, prediction, slack_s):
+        yield part, _allowed(director, after, slack_s)
 
 
 _ALIKE = ["state", "until_ns", "from_ns", "low_s", "high_s", "likely_s"]
@@ -216,7 +235,7 @@ def rows_read(record: DirectorRecord) -> pd.DataFrame:
 
 
 def _rows_read(rows: pd.DataFrame, polls: EntryPolls) -> pd.DataFrame:
-    settable = [state.name for state, name in TIMEOUT_NAMES.items() if name != "fixed"]
+    settable = [state.name for state in _SETTABLE]
     chosen = rows["change"] != "gone"
     chosen &= rows["protocol"] != "SCTP"  # whose timeouts nothing sets
     chosen &= rows["state"].isin(settable) & (rows["expires_s"] >= 1)
@@ -241,12 +260,14 @@ def _rows_read(rows: pd.DataFrame, polls: EntryPolls) -> pd.DataFrame:
     )
 
 
-def _after_packets(rows: pd.DataFrame, prediction: Prediction, slack_s: float) -> pd.DataFrame:
-    """Rows with their last packet, where it was captured and no other lies near the poll."""
+def _beside_packets(
+    rows: Parted, prediction: Prediction, slack_s: float
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Rows; and the same with their last packet, where it was captured and no other is near."""
     slack_ns = round((slack_s + REACTION_S) * NS_PER_S)
     steps = prediction.steps
-    pairs = beside(Parted.of(rows), steps["flow"].to_numpy(), prediction.store)
-    return pd.concat([_after_those(part, steps.iloc[place], slack_ns) for part, place in pairs])
+    for part, place in beside(rows, steps["flow"].to_numpy(), prediction.store):
+        yield part, _after_those(part, steps.iloc[place], slack_ns)
 
 
 def _after_those(rows: pd.DataFrame, packets: pd.DataFrame, slack_ns: int) -> pd.DataFrame:
@@ -259,7 +280,7 @@ def _after_those(rows: pd.DataFrame, packets: pd.DataFrame, slack_ns: int) -> pd
     )
     before = latest_row(flow, at_ns, flow_of_row, read_ns - slack_ns)
     by_then = latest_row(flow, at_ns, flow_of_row, by_ns + slack_ns)
-    state = rows["state"].map(State.__members__).to_numpy(dtype=np.int64)
+    state = _state_numbers(rows["state"])
     same = (before >= 0) & (at_ns[before] == at_ns[by_then]) & (led_to[before] == state)
     # a packet that came before the poll that did not show this state was not the last
     calm = same & (at_ns[before] + slack_ns >= from_ns)
@@ -267,3 +288,11 @@ def _after_those(rows: pd.DataFrame, packets: pd.DataFrame, slack_ns: int) -> pd
         from_ns=np.where(calm, at_ns[before], from_ns),
         until_ns=np.where(calm, at_ns[before], until_ns),
     )
+
+
+def _state_numbers(names: pd.Series) -> Ints:
+    """The number of each state, by its name; they are settable ones."""
+    numbers = np.zeros(len(names), dtype=np.int64)
+    for state in _SETTABLE:
+        numbers[(names == state.name).to_numpy(dtype=bool)] = state
+    return numbers

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from analyzer.estimate.in_force.model import InForce, TimeoutChange
 
+    Bools = npt.NDArray[np.bool_]
     Ints = npt.NDArray[np.int64]
+
+
+def near_changes(in_force: InForce, tracked: pd.DataFrame) -> Bools:
+    """Which joined entries' last packets came within a change; shape (n,)."""
+    last_ns = tracked["last_ns"].to_numpy(dtype=np.int64, na_value=0)
+    from_ns = np.sort([change.from_ns for change in in_force.changes])
+    until_ns = np.sort([change.until_ns for change in in_force.changes])
+    return np.searchsorted(from_ns, last_ns) > np.searchsorted(until_ns, last_ns, side="right")
 
 
 def settled(in_force: InForce, tracked: pd.DataFrame, hz: int | None, slack_s: float) -> InForce:
@@ -27,7 +36,7 @@ def settled(in_force: InForce, tracked: pd.DataFrame, hz: int | None, slack_s: f
 
     Args:
         in_force: as reported and as entries show.
-        tracked: of the director, joined (``join.with_packets``).
+        tracked: of the director, joined (``join.with_packets``); those near changes suffice.
         hz: its jiffies per second; None where not known.
         slack_s: how well its clock is known.
     """

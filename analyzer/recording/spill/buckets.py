@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_native_id
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,7 +131,7 @@ def write_pieces(stem: Path, count: int, dealt: Dealt) -> Pieces:
         RecordingError: there is no room for them.
     """
     columns, bounds = dealt.in_buckets(count)
-    writer = f"{os.getpid()}-{threading.get_native_id()}"
+    writer = f"{os.getpid()}-{get_native_id()}"
     raw, starts = _raw(columns), np.zeros(count, dtype=np.int64)
     try:
         for bucket, (first, last) in enumerate(itertools.pairwise(bounds.tolist())):

@@ -85,7 +85,7 @@ def answers_to_clients(facts: DirectorFacts, part: FlowPart, late: LateRows) -> 
     segments, legs = part.segments, part.legs
     flow, at_ns, back = segments.flow, segments.at_ns, ~segments.to_vip
     leaves = is_one_of(segments.source_mac, facts.macs)
-    copies, onward = leaves & ~back, legs["to_server"] & legs["sent_on"]
+    copies, onward = leaves & ~back, legs["to_server"] & part.sent_on
     resets, replies = (back & (segments.flag == Flag.RST), back & (segments.flag != Flag.RST))
     sent_on = late.followed(flow[copies], at_ns[copies], SENT_ON_NS)
     sent_on |= late.followed(legs["flow"][onward], legs["at_ns"][onward], SENT_ON_NS)
@@ -108,7 +108,7 @@ def answers_to_clients(facts: DirectorFacts, part: FlowPart, late: LateRows) -> 
 def answers_to_servers(facts: DirectorFacts, part: FlowPart, late: LateRows) -> Codes:
     """The captured answer to each case of real servers' packets."""
     legs = part.legs
-    alone, flow, at_ns = ~legs["sent_on"], legs["flow"], legs["at_ns"]
+    alone, flow, at_ns = ~part.sent_on, legs["flow"], legs["at_ns"]
     resets = alone & legs["to_server"] & (legs["flag"] == Flag.RST)
     passing = alone & ~legs["to_server"] & is_one_of(legs["source_mac"], facts.macs)
     return _chosen(
@@ -140,7 +140,7 @@ def moved(facts: DirectorFacts, part: FlowPart, flow: Ints, at_ns: Ints) -> Code
         at_ns: likewise.
     """
     legs, segments = part.legs, part.segments
-    sent_on, back = legs["sent_on"], ~segments.to_vip
+    sent_on, back = part.sent_on, ~segments.to_vip
     leg_flow = legs["flow"][sent_on]
     by_legs = _changed(leg_flow, legs["at_ns"][sent_on], legs["server"][sent_on], flow, at_ns)
     has_legs = np.isin(flow, leg_flow)

@@ -128,7 +128,7 @@ def _after_their_end(
     entries = part.entries
     entry = latest_row(entries["flow"], entries["first_ns"], flow, at_ns)
     late = entry >= 0
-    late[late] = entries["timed"][entry[late]]
+    late[late] = part.timed[entry[late]]
     late[late] = at_ns[late] >= entries["ends_ns"][entry[late]] - slack_ns
     starts = np.flatnonzero(np.diff(entry[late], prepend=-1))
     return entry[late][starts], LateRows(flow=flow[late], at_ns=at_ns[late], starts=starts)
@@ -139,7 +139,7 @@ def _new_entries(facts: DirectorFacts, part: FlowPart) -> Cases:
     entries = part.entries
     of_udp = np.flatnonzero(entries["state"] == State.UDP)
     before, after = of_udp[:-1], of_udp[1:]
-    again = (entries["flow"][before] == entries["flow"][after]) & entries["timed"][before]
+    again = (entries["flow"][before] == entries["flow"][after]) & part.timed[before]
     flow, at_ns = entries["flow"][before[again]], entries["first_ns"][after[again]]
     rows = LateRows(flow=flow, at_ns=at_ns, starts=np.arange(len(flow)))
     answer = np.full(len(flow), ANSWERS.index("new-entry"), dtype=np.int8)

@@ -84,9 +84,9 @@ class FlowPart:
         passed: those that passed the director.
         steps: ``Prediction.steps``: ``flow, at_ns, entry, state``.
         entries: ``Prediction.entries``: ``flow, first_ns, last_ns, state, timeout_s, ends_ns``, and
-            ``timed``: its timer ended it.
-        legs: ``Rewriting.legs``: ``flow, at_ns, to_server, flag, source_mac``, ``server`` as a
-            number, and ``sent_on``: it is the other side of a segment.
+            ``cause`` as its place in ``CAUSES``.
+        legs: ``Rewriting.legs``: ``flow, at_ns, to_server, flag, source_mac, partner``, and
+            ``server`` as a number.
         asked: the clients' packets that a director reset itself, after a pause: ``flow, at_ns``.
     """
 
@@ -97,6 +97,16 @@ class FlowPart:
     legs: Columns
     asked: Columns
 
+    @property
+    def timed(self) -> Bools:
+        """Which entries their timers ended."""
+        return np.asarray(self.entries["cause"] == CAUSES.index(TIMER))
+
+    @property
+    def sent_on(self) -> Bools:
+        """Which legs are the other side of a segment."""
+        return np.asarray(self.legs["partner"] != NO_PARTNER)
+
     def not_sent_on(self, macs: Collection[int]) -> Bools:
         """Which legs are real servers' packets that were not sent on as the VIP's.
 
@@ -104,7 +114,7 @@ class FlowPart:
             macs: of those who forward: what they send is no real server's.
         """
         legs = self.legs
-        alone = ~legs["to_server"] & ~legs["sent_on"] & ~is_one_of(legs["source_mac"], macs)
+        alone = ~legs["to_server"] & ~self.sent_on & ~is_one_of(legs["source_mac"], macs)
         return np.asarray(alone & ~is_one_of(legs["flag"], (Flag.RST, Flag.DATAGRAM)))
 
 
@@ -129,15 +139,13 @@ def parts_of(result: Measured, evidence: Evidence, asked: Columns) -> Iterator[F
     legs, cause = captured.rewriting.legs, codes_of(prediction.entries["cause"])
     tables: dict[str, Columns] = {
         "steps": _columns(prediction.steps, _STEPS),
-        "entries": _columns(prediction.entries, _ENTRIES) | {"timed": cause},
+        "entries": _columns(prediction.entries, _ENTRIES) | {"cause": cause},
         "legs": _columns(legs, _LEGS) | {"server": codes_of(legs["server"])},
         "asked": asked,
     }
     starts = np.array([rows.start for rows in segments.cuts()][1:], dtype=np.int64)
     for first, until in pairwise((None, *segments.flow[starts].tolist(), None)):
         of = {name: _of_flows(table, first, until) for name, table in tables.items()}
-        of["entries"]["timed"] = of["entries"]["timed"] == CAUSES.index(TIMER)
-        of["legs"]["sent_on"] = of["legs"].pop("partner") != NO_PARTNER
         yield FlowPart(
             segments=segments.part(_rows(segments.flow, first, until)),
             passed=passed.part(_rows(passed.flow, first, until)),

@@ -55,7 +55,8 @@ def chunks_of(content: Content, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chun
     """As ``frame_chunks``, and raises as it does; other processes may make the frames of them."""
     source = Source(content)
     head = source.read(0, HEADER_BYTES)
-    if head.size < min(source.size, HEADER_BYTES):  # cut off since
+    is_cut = head.size < min(source.size, HEADER_BYTES)
+    if is_cut or (head.size and not any(head.bytes(0, HEADER_BYTES))):  # a hole, as ``_hole``
         return iter((no_frames(source.size),))
     magic = head.bytes(0, 4)
     if magic in MAGIC and source.size >= HEADER_BYTES:

@@ -22,6 +22,7 @@ ROOMS = ("analyzer", "reports", "loadgen")
 SPANS = frozenset(
     {
         *("latency_ns", "lifetime_ns", "look_ns", "outside_ns", "left_ns", "since_ns"),
+        "longest_pause_ns",
         *("offset_ns", "uncertainty_ns", "unsure_ns"),  # of a clock
     }
 )

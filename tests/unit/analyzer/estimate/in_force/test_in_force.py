@@ -87,6 +87,25 @@ def test_a_change_that_nobody_reported_is_seen_in_the_entries(tmp_path: Path) ->
     assert "tcpfin 5 to 10 s between 6.90 and 7.00 s" in changed.evidence
 
 
+@pytest.mark.parametrize("phase", [{}, {"hz": None, "timer_phase_s": None}])
+def test_a_change_that_no_sampled_entry_shows_is_in_the_report_of_many_entries(
+    phase: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For 0.4 s, 8 of 240 entries; 30 rows of 720 are a sample."""
+    monkeypatch.setattr("analyzer.observed.parted.SAMPLE_ROWS", 30)
+    lives = burst_under(((1006.0, 5.0), (1006.4, 10.0)), count=240, every_s=0.05)
+    stage = Stage(lives=lives, facts=facts() | phase, until_s=1025.0, poll_s=0.25)
+    found = stage.played(tmp_path)
+    assert groups(found) == {10.0: 232, 5.0: 8}
+    (row,) = found.agreement
+    assert set(row.residuals) <= {"poll", "clock"}
+    assert finding(found, "prediction-differs") is None
+    changed = finding(found, "timeout-changed-midway")
+    assert changed is not None
+    assert "tcpfin 10 to 5 s between 6.95 and 7.00 s (8 entries)" in changed.evidence
+    assert "tcpfin 5 to 10 s between 7.35 and 7.40 s (120 entries)" in changed.evidence
+
+
 def test_one_that_was_noticed_late_is_placed_where_entries_show_it(tmp_path: Path) -> None:
     stage = Noticed(
         lives=burst_under([(1003.0, 5.0)]),

@@ -67,7 +67,7 @@ def part_of(rows: list[Seg], sent_on: dict[tuple[int, int], int]) -> FlowPart:
             "flow": flow,
             "at_ns": at_ns,
             "server": np.array(servers, dtype=np.int8),
-            "sent_on": np.ones(len(flow), dtype=bool),
+            "partner": np.zeros(len(flow), dtype=np.int64),
         },
         asked={},
     )

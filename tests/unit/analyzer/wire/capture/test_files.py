@@ -407,6 +407,16 @@ def test_a_capture_that_is_emptied_while_its_writer_goes_on_ends_at_the_hole(
 
 
 @BOTH
+def test_a_capture_that_is_emptied_before_it_is_read_and_written_on_is_all_unread(
+    path: Path, kind: str
+) -> None:
+    file = opened(path)
+    os.truncate(path, 0)
+    os.truncate(path, len(file) + 9)
+    assert read_on(chunks_of(file)) == ([], len(FILES[kind]))
+
+
+@BOTH
 @pytest.mark.parametrize("how", ["renamed", "deleted", "replaced", "grown"])
 def test_a_capture_whose_name_goes_or_that_grows_is_read_as_it_was_opened(
     path: Path, kind: str, how: str

@@ -79,6 +79,14 @@ def test_a_capture_that_is_cut_off_meanwhile_is_copied_as_far_as_it_is_there_and
     assert 5_000 < (tmp_path / "copy" / CAPTURE).stat().st_size < 10_000
 
 
+def test_a_capture_that_is_none_is_named_in_one_line_and_nothing_is_left(tmp_path: Path) -> None:
+    run = shutil.copytree(RUN, tmp_path / "run")
+    (run / CAPTURE).write_bytes(b"nothing of the kind, but long enough")
+    shown = ran(run, "-o", tmp_path / "copy")
+    assert str(shown.exception).startswith(f"{CAPTURE}: capture: neither pcap nor pcapng")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def test_a_directory_that_exists_is_refused(tmp_path: Path) -> None:
     result = ran(RUN, "-o", tmp_path)
     assert isinstance(result.exception, UsageProblem)
