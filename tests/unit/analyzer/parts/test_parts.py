@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from analyzer.parts import (
     Dealt,
     InMemory,
+    are_among,
     by_stretches,
     cuts,
     rows_of_flows,
@@ -46,6 +47,11 @@ def test_the_same_flows_of_another_table_are_found(flow: np.ndarray, part: np.nd
     chosen = flow[same_flows(part, flow)].tolist()
     inside = [one for one in flow.tolist() if len(part) and part[0] <= one <= part[-1]]
     assert chosen == inside
+
+
+@given(part=FLOWS, wanted=FLOWS)
+def test_rows_of_wanted_flows_are_among_them(part: np.ndarray, wanted: np.ndarray) -> None:
+    assert are_among(part, wanted).tolist() == [one in set(wanted.tolist()) for one in part]
 
 
 @given(flow=FLOWS, wanted=st.lists(st.integers(0, 12), max_size=9))
