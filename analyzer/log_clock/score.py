@@ -127,8 +127,8 @@ class ShiftSearch:
         """Connections that began between two polls although no rise or expiry leaves room for them.
 
         What is younger than the shortest life cannot have ended, so no more ended than were there
-        so long before. The polls are so many apart that the stamps' resolution leaves a time
-        between them.
+        so long before, and were seen to end until then. The polls are so many apart that the
+        stamps' resolution leaves a time between them.
         """
         apart = 1 + int(2 * self.resolution_s / self.poll_s)
         if len(polled_s) <= apart:
@@ -139,7 +139,9 @@ class ShiftSearch:
         began -= np.searchsorted(track.began_s, np.minimum(since_s, until_s), side="right")
         rose = track.held[apart:] - track.held[:-apart]
         before = np.searchsorted(polled_s, until_s - self.life_s + self.resolution_s, side="right")
-        could_end = track.held[np.maximum(before - 1, 0)]
+        first, last = np.arange(len(until_s)), np.maximum(before - 1, 0)
+        fallen = np.r_[0, np.cumsum(np.maximum(-np.diff(track.held), 0))]
+        could_end = track.held[last] + np.maximum(fallen[last] - fallen[first], 0)
         return float(np.clip(began - rose - could_end, 0, began).sum()) / apart
 
 

@@ -183,6 +183,15 @@ def test_counters_that_never_rise_tell_nothing(held: list[int], why: str) -> Non
     before_s=0.0,
     after_s=0.0,
 )
+@example(  # the last ones come just before most others end
+    starts_s=[67.0, 0.0, 0.0, 0.0, 13.0],
+    sizes=[4, 1, 1, 1, 8],
+    every_s=0.75,
+    lived_s=53.0,
+    shift_s=1.125,
+    before_s=2.0,
+    after_s=0.0,
+)
 def test_a_shift_that_is_claimed_is_the_true_one(
     starts_s: list[float],
     sizes: list[int],
