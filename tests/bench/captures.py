@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     Bytes = npt.NDArray[np.uint8]
     Ints = npt.NDArray[np.int64]
-    Step = tuple[int, bool]
 
+Step = tuple[int, bool]
 ZERO_NS = 1_700_000_000 * 10**9
 CLIENT_MAC, DIRECTOR_MAC, SERVER_MAC = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3))
 VIP = "10.9.9.9"
-SYN, SYN_ACK, ACK, PSH_ACK, FIN_ACK = 0x02, 0x12, 0x10, 0x18, 0x11
+SYN, SYN_ACK, ACK, PSH_ACK, FIN_ACK, RST = 0x02, 0x12, 0x10, 0x18, 0x11, 0x04
 LIFE = (  # the flags, and whether the client sent them
     (SYN, True),
     (SYN_ACK, False),
@@ -34,14 +34,31 @@ LIFE = (  # the flags, and whether the client sent them
     (ACK, True),
 )
 PACKETS_EACH = len(LIFE)
-LATE = (*LIFE[:4], *LIFE[5:6], *LIFE[7:], (ACK, True))
-"""The last of these packets comes when the entry has expired."""
+_REQUEST = (LIFE[0], LIFE[1], LIFE[2], LIFE[3], LIFE[5])
+_MS, _S = 10**6, 10**9
+KINDS: dict[str, tuple[tuple[Step, ...], tuple[int, ...]]] = {
+    "a packet after the entry's end": (
+        (*_REQUEST, *LIFE[7:], (ACK, True)),
+        (*(step * _MS for step in range(8)), 150 * _S),
+    ),
+    "ended by a RST": ((*_REQUEST, (RST, True)), tuple(step * _MS for step in range(6))),
+    "closed by the server alone": (
+        (*_REQUEST, LIFE[8], LIFE[9]),
+        tuple(step * _MS for step in range(7)),
+    ),
+    "left open": (_REQUEST, tuple(step * _MS for step in range(5))),
+    "a SYN sent again": (
+        (LIFE[0], *_REQUEST, *LIFE[7:]),
+        (0, *(_S + step * _MS for step in range(8))),
+    ),
+    "a SYN alone": (LIFE[:1], (0,)),
+}
+"""Packets of connections, and when each comes after the first, nanoseconds."""
 
-LATE_NS = 150 * 10**9
 RECORD = np.dtype([("head", "<u4", (4,)), ("frame", "u1", (66,))])
 EVERY_NS, PACKET_NS = 100_000, 1_000_000
 _PORTS, _HOSTS = 60_000, 250
-_SLOTS_AT_ONCE = 50_000
+_SLOTS_AT_ONCE, _RECORDS_AT_ONCE = 50_000, 500_000
 
 
 def write_capture(path: Path, connections: int) -> Path:
@@ -50,11 +67,23 @@ def write_capture(path: Path, connections: int) -> Path:
     return _write(path, connections, LIFE, since_ns)
 
 
-def write_late_capture(path: Path, connections: int) -> Path:
-    """As many, each of which sends a packet ``LATE_NS`` after its first one."""
-    since_ns = np.arange(len(LATE)) * PACKET_NS
-    since_ns[-1] = LATE_NS
-    return _write(path, connections, LATE, since_ns)
+def write_kind(path: Path, kind: str, packets: int) -> Path:
+    """About so many packets of connections of one of ``KINDS``, as many connections a second."""
+    life, since_ns = KINDS[kind]
+    return _write(path, packets // len(life), life, np.array(since_ns))
+
+
+def write_one_connection(path: Path, packets: int) -> Path:
+    """A handshake, and then data and acknowledgements in turn, 10 us apart."""
+    with path.open("wb") as file:
+        write_header(file)
+        for first in range(0, packets, _RECORDS_AT_ONCE):
+            place = np.arange(first, min(first + _RECORDS_AT_ONCE, packets))
+            steps = np.where(place < 3, place, 3 + (place - 3) % 2)
+            records = _records(np.zeros_like(place), steps, place * 10_000, LIFE[:5])
+            records["frame"][:, 38:42] = _big_endian(place * 100, 4)
+            file.write(records.tobytes())
+    return path
 
 
 def _write(path: Path, connections: int, life: Sequence[Step], since_ns: Ints) -> Path:
