@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import ExitStack
 from importlib import import_module
 from multiprocessing import get_context, parent_process
 from multiprocessing.forkserver import ensure_running
-from multiprocessing.util import get_temp_dir
 from threading import Thread
 from typing import TYPE_CHECKING, Self
 
 from loadgen.errors import RunFailed
+from loadgen.session.means.fork_server import about_to_start
 from loadgen.session.means.heap import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ MOST = 4
 FASTER_FROM_BYTES = 768 << 20
 """Captures of fewer bytes are analysed sooner by one process (``tests/bench/test_report.py``)."""
 
-_PRELOADED = ["analyzer.analysis"]
+_PRELOADED = ["loadgen.session.means.fork_server", "analyzer.analysis"]
 _CONTEXT = get_context("forkserver")  # a fork of this process could inherit held locks
 
 
@@ -63,7 +62,8 @@ class LocalWorkers:
     def prepare(self) -> None:
         """Start what they are forked from: it imports for as long as this process does."""
         _CONTEXT.set_forkserver_preload(_PRELOADED)
-        ensure_running()
+        with about_to_start():
+            ensure_running()
 
     def executor(self) -> Executor:
         """The pool, started when it is first asked for."""
@@ -71,9 +71,7 @@ class LocalWorkers:
             self.prepare()
             for module in _PRELOADED:  # this process needs them too, and the server takes as long
                 import_module(module)
-            pool = ProcessPoolExecutor(
-                self.count, mp_context=_CONTEXT, initializer=_begin, initargs=(get_temp_dir(),)
-            )
+            pool = ProcessPoolExecutor(self.count, mp_context=_CONTEXT, initializer=_begin)
             self._closing.callback(pool.shutdown, wait=True, cancel_futures=True)
             self._executor = pool
         return self._executor
@@ -85,22 +83,17 @@ class LocalWorkers:
         self._closing.close()
 
 
-def _begin(folder: str) -> None:
-    """Leave Ctrl-C to the process that this one works for; end when that was killed.
-
-    Args:
-        folder: has the fork server's socket; who was killed did not delete it.
-    """
+def _begin() -> None:
+    """Leave Ctrl-C to the process that this one works for; end when that was killed."""
     keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     employer = parent_process()
     if employer is not None:
-        Thread(target=_end_with, args=(employer, folder), daemon=True).start()
+        Thread(target=_end_with, args=(employer,), daemon=True).start()
 
 
-def _end_with(employer: ParentProcess, folder: str) -> None:
+def _end_with(employer: ParentProcess) -> None:
     employer.join()
-    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 

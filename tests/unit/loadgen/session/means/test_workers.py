@@ -131,6 +131,35 @@ def test_processes_of_one_that_is_killed_end_with_it_and_leave_no_file(tmp_path:
     assert not list((tmp_path / "t").iterdir())
 
 
+def test_what_workers_are_forked_from_ends_in_silence_before_there_is_one(tmp_path: Path) -> None:
+    script = tmp_path / "starts.py"
+    script.write_text(
+        "import os, signal, time\n"
+        "from loadgen.session.means.workers import LocalWorkers\n"
+        "if __name__ == '__main__':\n"
+        "    LocalWorkers(1).prepare()\n"
+        "    try:\n"
+        "        time.sleep(0.1)  # it still imports\n"
+        "        os.killpg(0, signal.SIGINT)  # as a terminal does\n"
+        "        time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    (tmp_path / "t").mkdir()
+    done = subprocess.run(
+        ["env", "--default-signal=INT", sys.executable, script],
+        capture_output=True,  # until the last process has ended
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"TMPDIR": str(tmp_path / "t")},
+        start_new_session=True,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert done.stderr == ""
+    assert not list((tmp_path / "t").iterdir())
+
+
 def _end() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
