@@ -223,11 +223,15 @@ def _has_record(source: Source, order: str, at: int) -> bool:
 
 
 def _hole(read: Bytes, order: str, at: Ints) -> int | None:
-    """The first of many of these records that are zeros alone.
+    """The first of many consecutive records that are zeros alone; the last may lie beyond these.
 
     So reads what is left of a file that is cut off to nothing while it is written (``copytruncate``
     of logrotate): its writer goes on where it was.
     """
+    if not len(at):
+        return None
+    beyond = at[-1] + RECORD_BYTES * np.arange(1, _HOLE_RECORDS)
+    at = np.r_[at, beyond[beyond + RECORD_BYTES <= read.size]]
     words = read.overlapping(4, order)
     rows = np.flatnonzero(words[at] == 0)
     for field in (4, 8, 12):

@@ -406,6 +406,15 @@ def test_a_capture_that_is_emptied_while_its_writer_goes_on_ends_at_the_hole(
     assert abs(len(content) - unread - len(frames) * record) < 100
 
 
+@pytest.mark.parametrize("chunk_bytes", range(2_000, 2_050, 8))
+def test_a_hole_ends_a_capture_wherever_it_is_cut_into_chunks(chunk_bytes: int) -> None:
+    """Up to 63 of its records before a cut were taken for frames of 1970."""
+    sent = [(AT_NS + n, bytes(84)) for n in range(81)]
+    found = chunks(pcap(sent) + bytes(5_000), chunk_bytes)
+    assert sum(len(frames.at_ns) for frames in found) == len(sent)
+    assert found[-1].unread == 5_000
+
+
 @BOTH
 def test_a_capture_that_is_emptied_before_it_is_read_and_written_on_is_all_unread(
     path: Path, kind: str
