@@ -48,7 +48,7 @@ class Such:
             at_ns: Unix nanoseconds, in any order.
         """
         numbers = np.asarray(flow, dtype=np.int64)
-        distinct, place = np.unique(numbers, return_index=True)
+        _, place = np.unique(numbers, return_index=True)
         instants = np.asarray(at_ns, dtype=np.int64)
         edges = [*(self.span_ns or ())]
         if len(instants):
@@ -56,7 +56,7 @@ class Such:
         first = (*self.first, *numbers[np.sort(place)[:SHOWN]].tolist())
         return Such(
             rows=self.rows + len(numbers),
-            flows=self.flows + len(distinct),
+            flows=self.flows + len(place),
             first=first[:SHOWN],
             span_ns=(min(edges), max(edges)) if edges else None,
         )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Codes = npt.NDArray[np.int8]
 
 ANSWER_NS = 3_000_000_000
-"""Seconds within which an answer follows its packet."""
+"""Within so long an answer follows its packet."""
 
 NOT_KNOWN = -1
 """Of a flow that was sent on to one server only: whether it moved to another."""
