@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,10 +16,12 @@ from analyzer.traces.expired.answers import (
     ANSWER_NS,
     NOT_KNOWN,
     LateRows,
+    answers_to_clients,
     follow,
     longest_pause_ns,
     moved,
 )
+from analyzer.traces.expired.model import ANSWERS
 from analyzer.traces.expired.part import DirectorFacts, FlowPart
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, rules, segments
 from tests.unit.properties import examples
@@ -135,3 +139,28 @@ def test_the_longest_pause_is_one_that_an_answer_followed(
         rows += [Seg(1000.0 + at, flow, Flag.ACK, reply=reply) for flow, at in instants]
     found = longest_pause_ns(part_of(rows, {}), np.array([*flows], dtype=np.int64))
     assert found == NS * max(pauses, default=0)
+
+
+@pytest.mark.parametrize(
+    ("replied", "packets", "listened_s", "answer"),
+    [
+        (True, 1, 2.0, "none"),
+        (True, 1, 0.5, "unseen"),  # the capture ends
+        (True, 2, 0.5, "none"),  # the client itself had none
+        (False, 2, 2.0, "unseen"),  # the capture has no answers
+    ],
+)
+def test_silence_shows_something_where_the_capture_would_have_an_answer(
+    replied: bool, packets: int, listened_s: float, answer: str
+) -> None:
+    sent = [Seg(2000.0 + 0.1 * n, 1, Flag.ACK) for n in range(packets)]
+    replies = [Seg(1000.0, 1, Flag.ACK, reply=True)] if replied else []
+    part = part_of([*replies, *sent], {})
+    nothing = np.zeros(0, dtype=np.int64)
+    part = replace(part, legs=part.legs | {"to_server": nothing.astype(bool)})
+    forth = part.segments.to_vip
+    flow, at_ns = part.segments.flow[forth], part.segments.at_ns[forth]
+    known = replace(facts(replies_bypass=False), last_ns=int(at_ns[0]) + round(listened_s * NS))
+    late = LateRows(flow=flow, at_ns=at_ns, starts=np.zeros(1, dtype=np.int64))
+    found = answers_to_clients(known, part, late)
+    assert [ANSWERS[code] for code in found.tolist()] == [answer]
