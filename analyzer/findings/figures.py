@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.estimate.in_force.wording import BY_ENTRIES
-from analyzer.findings.such import FlowSet, Such
+from analyzer.findings.examples import Examples, FlowSet
 from analyzer.parts import IN_MEMORY, frames_of
 from analyzer.recording.instants import seconds_since
 from analyzer.traces.expired import NO_LATE_PACKETS
@@ -112,9 +112,13 @@ class Figures:
         """The flows with a tracked entry that was last in one of these states."""
         return FlowSet([result.flows_in(*states) for result in self.measured], self.store)
 
-    def ends(self, such: Such | Iterable[int]) -> str:
+    def ends(self, such: Examples | Iterable[int]) -> str:
         """Examples of connections, by client and VIP."""
-        such = such if isinstance(such, Such) else Such().with_rows([int(flow) for flow in such])
+        such = (
+            such
+            if isinstance(such, Examples)
+            else Examples().with_rows([int(flow) for flow in such])
+        )
         if self.evidence is None or self.evidence.segments is None or not such.flows:
             return ""
         table = self.evidence.segments.flows
@@ -126,9 +130,9 @@ class Figures:
         more = such.flows - len(shown)
         return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
-    def when(self, at_ns: Such | npt.ArrayLike) -> str:
+    def when(self, at_ns: Examples | npt.ArrayLike) -> str:
         """The time range of some instants, in seconds since the run's start."""
-        such = at_ns if isinstance(at_ns, Such) else Such().with_rows([], at_ns)
+        such = at_ns if isinstance(at_ns, Examples) else Examples().with_rows([], at_ns)
         if self.evidence is None or such.span_ns is None:
             return ""
         first, last = seconds_since(np.array(such.span_ns), self.evidence.zero_ns)

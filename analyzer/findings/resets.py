@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analyzer.findings.examples import Examples
 from analyzer.findings.figures import lifetime_sentence
-from analyzer.findings.such import Such
 from analyzer.results import Finding
 from analyzer.traces.expired.removed_early import LEAST_PAUSE_S
 
@@ -44,7 +44,7 @@ class _Resets:
     """
 
     groups: Counter[tuple[str, str, str]]
-    such: Such
+    such: Examples
     pauses_s: tuple[float, float] | None
 
     @property
@@ -63,7 +63,7 @@ def _resets(
 ) -> _Resets:
     """The resets that are wanted, of a part of whole flows at a time; all by default."""
     groups: Counter[tuple[str, str, str]] = Counter()
-    such, edges_s = Such(), list[float]()
+    such, edges_s = Examples(), list[float]()
     for part in figures.resets:
         rows = part if wanted is None else part[wanted(part)]
         named = rows.assign(server=rows["server"].fillna(""))
@@ -216,7 +216,7 @@ def reset_closes_early(figures: Figures) -> Finding | None:
         return None
     n = sum(row.n for row in rows)
     flows = figures.flows_in("CLOSE")
-    such = figures.ends(flows.such())
+    such = figures.ends(flows.examples())
     known = _resets(figures, (lambda rows: flows.among(rows["flow"].to_numpy())) if flows else None)
     senders = f" Resets: {_by_sender_and_stage(known)}." if known.such.rows else ""
     return Finding(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.arrays import is_one_of
-from analyzer.findings.such import Such
+from analyzer.findings.examples import Examples
 from analyzer.ipvs.states import Flag
 from analyzer.parts import frames_of, rows_of_flows, same_flows
 from analyzer.results import Finding
@@ -32,7 +32,7 @@ def half_open(figures: Figures) -> Finding | None:
         return None
     n = sum(row.n for row in rows)
     row = rows[0]
-    such = figures.ends(figures.flows_in(*_HALF_OPEN_STATES).such())
+    such = figures.ends(figures.flows_in(*_HALF_OPEN_STATES).examples())
     return Finding(
         id="half-open",
         severity="warning",
@@ -55,7 +55,7 @@ def arp_flux(figures: Figures) -> Finding | None:
     flows = figures.flows_in(*_HALF_OPEN_STATES)
     if not flows:
         return None
-    past, seen, refused = Such(), Such(), False
+    past, seen, refused = Examples(), Examples(), False
     for part in evidence.segments.parts():
         segments = part.only(flows.among(part.flow))
         past = past.with_rows(_past_the_director(segments, evidence.forwarder_macs))
@@ -65,7 +65,7 @@ def arp_flux(figures: Figures) -> Finding | None:
         return _leak(figures, past)
     if refused or _saw_replies(evidence.segments):
         return None
-    such = flows.such()
+    such = flows.examples()
     return Finding(
         id="arp-flux",
         severity="warning",
@@ -78,7 +78,7 @@ def arp_flux(figures: Figures) -> Finding | None:
     )
 
 
-def _leak(figures: Figures, such: Such) -> Finding:
+def _leak(figures: Figures, such: Examples) -> Finding:
     return Finding(
         id="arp-flux",
         severity="problem",
@@ -126,9 +126,9 @@ def outside_windows(figures: Figures) -> Finding | None:
     )
 
 
-def _outside(result: Measured) -> tuple[Such, int]:
+def _outside(result: Measured) -> tuple[Examples, int]:
     """The client's packets outside of their windows, and how many of them were INVALID."""
-    such, invalid = Such(), 0
+    such, invalid = Examples(), 0
     if result.prediction is None or result.prediction.outside is None:
         return such, invalid
     for part in frames_of(result.prediction.store, result.prediction.outside):
@@ -141,7 +141,7 @@ def server_held_open(figures: Figures) -> Finding | None:
     """The server closed and the client did not: in dr the entry stays in ESTABLISHED."""
     if figures.connections is None or figures.by_conntrack:  # which sees every FIN
         return None
-    such = Such()
+    such = Examples()
     for part in figures.connection_parts():
         held = part[part["server_fin"] & ~part["client_fin"] & (part["closer"] == "server")]
         if len(held):
@@ -177,7 +177,7 @@ def port_reuse_delay(figures: Figures) -> Finding | None:
     """A SYN met an old entry and was answered only when retransmitted a second later."""
     if figures.connections is None:
         return None
-    again = Such()
+    again = Examples()
     for part in figures.connection_parts():
         delayed = part[(part["syns"] > 1) & part["retry_s"].between(*_DELAY_S)]
         delayed = delayed[_met_an_older_entry(figures, delayed)]

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from analyzer.findings.such import Such
+from analyzer.findings.examples import Examples
 from analyzer.ipvs.addresses import host_port
 from analyzer.observed.masquerades import earliest, most_at_once
 from analyzer.predicted.untracked import INSERT_FAILED
@@ -140,7 +140,7 @@ def _where_lost(figures: Figures, result: Measured, n: int) -> str:
     parts = [f"On {result.director.name} insert_failed rose by {n:,}."]
     if result.untracked is not None and result.passage is not None:
         segments = result.passage.segments
-        refused = Such()
+        refused = Examples()
         for rows, part in zip(segments.cuts(), segments.parts(), strict=False):
             chosen = result.untracked.refused[rows]
             refused = refused.with_rows(part.flow[chosen], part.at_ns[chosen])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.findings.such import Such
+from analyzer.findings.examples import Examples
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag
 from analyzer.observed.masquerades import earliest
@@ -53,7 +53,7 @@ def _opened_here(figures: Figures, result: Measured) -> Iterable[str]:
     """Connections that the capture shows to begin at the service's own end."""
     if result.passage is None or figures.evidence is None:
         return
-    such, ports = Such(), set[int]()
+    such, ports = Examples(), set[int]()
     for part in _opened_parts(result):
         such = such.with_rows(part.flow, part.at_ns)
         ports.update(result.passage.segments.flows["port"].iloc[np.unique(part.flow)].tolist())
@@ -72,9 +72,9 @@ def _opened_here(figures: Figures, result: Measured) -> Iterable[str]:
     )
 
 
-def _reset(result: Measured) -> Such:
+def _reset(result: Measured) -> Examples:
     """Connections that the director opened and that were then reset at the service's end."""
-    such = Such()
+    such = Examples()
     for part in _opened_parts(result):
         such = such.with_rows(part.flow[(part.flag == Flag.RST) & ~part.to_vip])
     return such

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.conntrack.states import CtState, Kind, kind_of
-from analyzer.findings.such import FlowSet, Such
+from analyzer.findings.examples import Examples, FlowSet
 from analyzer.ipvs.states import Flag
 from analyzer.parts import same_flows
 from analyzer.recording.instants import latest_row
@@ -103,9 +103,9 @@ class _Summary:
         ends_ns = [*self.span_ns, int(met.at_ns.min()), int(met.at_ns.max())]
         self.span_ns = [min(ends_ns), max(ends_ns)]
 
-    def such(self, store: Store) -> Such:
+    def examples(self, store: Store) -> Examples:
         """Whose connections they are, and when."""
-        such = FlowSet(self.flows, store).such()
+        such = FlowSet(self.flows, store).examples()
         return replace(such, span_ns=(self.span_ns[0], self.span_ns[1]))
 
 
@@ -161,7 +161,7 @@ def _connections(n: int) -> str:
 
 def _reopened(figures: Figures, rows: _Summary) -> Iterator[str]:
     if rows.n:
-        such = rows.such(figures.store)
+        such = rows.examples(figures.store)
         yield (
             f"{_connections(rows.n)} ended the old entry ({_by_state(rows)}) and got one of "
             f"their own: {figures.ends(such)} ({figures.when(such)})."
@@ -171,7 +171,7 @@ def _reopened(figures: Figures, rows: _Summary) -> Iterator[str]:
 def _passed_on(figures: Figures, rows: _Summary) -> Iterator[str]:
     if not rows.n:
         return
-    such = rows.such(figures.store)
+    such = rows.examples(figures.store)
     known = not math.isnan(rows.longest_s)
     waits = f" The latest SYN-ACK came after {rows.longest_s:.2f} s." if known else ""
     never = f" {rows.unanswered:,} never got one in the recording." if rows.unanswered else ""

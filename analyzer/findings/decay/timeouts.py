@@ -216,7 +216,7 @@ def idle_established(figures: Figures) -> Finding | None:
         evidence="; ".join(
             f"{row.director}: {lifetime_sentence(row)}, in ESTABLISHED" for row in rows
         )
-        + _such_as(figures.ends(figures.flows_in("ESTABLISHED").such())),
+        + _such_as(figures.ends(figures.flows_in("ESTABLISHED").examples())),
         advice=f"{expired_text}After the tcp timeout the director has no entry: the client's next "
         "packet is answered by a RST from the VIP, although the real server still holds its "
         "socket. Keep the tcp timeout above the clients' keepalive interval.",

@@ -25,7 +25,7 @@ _LEAST, _MOST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Such:
+class Examples:
     """Rows that are alike: how many, of how many flows, and when.
 
     Attributes:
@@ -40,7 +40,7 @@ class Such:
     first: tuple[int, ...] = ()
     span_ns: tuple[int, int] | None = None
 
-    def with_rows(self, flow: npt.ArrayLike, at_ns: npt.ArrayLike = ()) -> Such:
+    def with_rows(self, flow: npt.ArrayLike, at_ns: npt.ArrayLike = ()) -> Examples:
         """These and some more, whose flows were not counted before.
 
         Args:
@@ -54,7 +54,7 @@ class Such:
         if len(instants):
             edges += [int(instants.min()), int(instants.max())]
         first = (*self.first, *numbers[np.sort(place)[:SHOWN]].tolist())
-        return Such(
+        return Examples(
             rows=self.rows + len(numbers),
             flows=self.flows + len(place),
             first=first[:SHOWN],
@@ -98,9 +98,9 @@ class FlowSet:
         near = [column[same_flows(flow, column)] for column in self.columns]
         return np.isin(flow, np.concatenate([_NOTHING, *near]))
 
-    def such(self) -> Such:
+    def examples(self) -> Examples:
         """How many, and the first of them."""
-        found = Such()
+        found = Examples()
         for flows in self.parts():
             found = found.with_rows(flows)
         return found

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.findings.such import SHOWN, FlowSet, Such
+from analyzer.findings.examples import SHOWN, Examples, FlowSet
 from analyzer.parts import IN_MEMORY
 
 flow_columns = st.lists(st.lists(st.integers(0, 40), max_size=30).map(sorted), max_size=3)
@@ -33,7 +33,7 @@ def test_such_flows_are_counted_and_the_first_are_examples(
     columns: list[list[int]], rows: int
 ) -> None:
     flows = sorted({flow for column in columns for flow in column})
-    found = flow_set(columns, rows).such()
+    found = flow_set(columns, rows).examples()
     assert (found.flows, found.first) == (len(flows), tuple(flows[:SHOWN]))
 
 
@@ -48,13 +48,13 @@ def test_no_column_is_no_flow() -> None:
     assert not flow_set([], 5)
     assert not flow_set([[]], 5)
     assert flow_set([[], [3]], 5)
-    assert flow_set([], 5).such() == Such()
+    assert flow_set([], 5).examples() == Examples()
 
 
 rows_of_flows = st.lists(st.tuples(st.integers(0, 9), st.integers(-5, 5)), min_size=1, max_size=30)
 
 
-def more(such: Such, rows: list[tuple[int, int]]) -> Such:
+def more(such: Examples, rows: list[tuple[int, int]]) -> Examples:
     return such.with_rows([flow for flow, _ in rows], [at_ns for _, at_ns in rows])
 
 
@@ -65,8 +65,8 @@ def test_rows_are_counted_the_same_flow_after_flow(
     rows = sorted(rows)
     edges = [at for at in range(1, len(rows)) if rows[at][0] != rows[at - 1][0]]
     cut = data.draw(st.sampled_from([0, *edges]))
-    whole = more(Such(), rows)
-    parts = more(more(Such(), rows[:cut]), rows[cut:])
+    whole = more(Examples(), rows)
+    parts = more(more(Examples(), rows[:cut]), rows[cut:])
     assert parts == whole
     assert whole.rows == len(rows)
     instants = [row[1] for row in rows]
@@ -74,6 +74,6 @@ def test_rows_are_counted_the_same_flow_after_flow(
 
 
 def test_examples_are_the_first_as_given() -> None:
-    such = Such().with_rows([7, 3, 7, 9, 1])
+    such = Examples().with_rows([7, 3, 7, 9, 1])
     assert (such.rows, such.flows, such.first) == (5, 4, (7, 3, 9))
     assert such.span_ns is None
