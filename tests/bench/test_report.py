@@ -103,6 +103,41 @@ def report(capture: Path, processes: int) -> Cost:
     return cost(argv)
 
 
+def us_for_each(
+    write: Callable[[Path, int], object],
+    run: Path,
+    sizes: Sequence[int],
+    of: str,
+    say: Callable[[str], None],
+) -> list[float]:
+    """Processor time of reports for each of what runs have more of, the start's taken off, us.
+
+    Args:
+        write: writes a run of so many.
+        run: where; it is deleted again.
+        sizes: of the shortest run, which stands for the start, and of those that count.
+        of: of what.
+        say: prints a line.
+    """
+
+    def reported(size: int) -> Cost:
+        apart(write, run, size)
+        found = cost([ANALYZER, "report", run, "--processes", "1"])
+        shutil.rmtree(run)
+        return found
+
+    start = reported(sizes[0])
+    each_us: list[float] = []
+    for size in sizes[1:]:
+        found = reported(size)
+        each_us.append((found.cpu_s - start.cpu_s) / size * 1e6)
+        say(f"\n{size:,} {of}; load average {os.getloadavg()[0]:.1f}")
+        say(f"report: {found.wall_s:.1f} s, {found.cpu_s:.1f} s CPU, {found.peak_mb:,.0f} MB")
+        say(f"{each_us[-1]:.2f} us of CPU for each, {start.cpu_s:.1f} s to start")
+        assert found.peak_mb <= MOST_MB
+    return each_us
+
+
 def test_a_report_is_linear_in_time_and_bounded_in_memory(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
