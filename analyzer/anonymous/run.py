@@ -15,6 +15,7 @@ from analyzer.errors import ParseError
 from analyzer.recording.directory import RecordingWriter, vrrp_capture_name
 from analyzer.recording.spill import directory_until_whole
 from analyzer.recording.tables import TABLES
+from analyzer.wire.capture.files import WHY_UNREAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,8 +69,7 @@ def anonymise(
             except ParseError as error:
                 raise ParseError(f"{name}: {error}") from error
             if unread:
-                why = "no whole packet follows: the capture was cut off, or is damaged"
-                lost = f"{name}: its last {sum(unread)} bytes are not in the copy: {why}"
+                lost = f"{name}: its last {sum(unread)} bytes are not in the copy: {WHY_UNREAD}"
                 recording.problems.append(lost)
 
 

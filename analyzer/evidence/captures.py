@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analyzer.errors import ParseError
 from analyzer.parts import IN_MEMORY, are_among
 from analyzer.results import NotMeasured
-from analyzer.wire.capture.files import frame_chunks
+from analyzer.wire.capture.files import WHY_UNREAD, frame_chunks
 from analyzer.wire.capture.network import LOST, SKIPPED
 from analyzer.wire.connections import connections
 from analyzer.wire.copies import each_once
@@ -184,5 +184,4 @@ def cut_off(unread: int, capture: str) -> list[NotMeasured]:
     """A row for the end of a capture, of so many bytes, that could not be read; none of none."""
     if not unread:
         return []
-    why = "no whole packet follows: the capture was cut off, or is damaged"
-    return [NotMeasured(what=f"the last {unread} bytes of {capture}", why=why)]
+    return [NotMeasured(what=f"the last {unread} bytes of {capture}", why=WHY_UNREAD)]

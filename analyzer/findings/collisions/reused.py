@@ -74,14 +74,14 @@ class _Summary:
         late: of those that went on, how many had no SYN-ACK soon.
         unanswered: how many had none.
         longest_s: the longest wait for one; NaN without one.
-        flows: whose connections they are, of each director ascending.
+        flows: whose connections they are, of each director in parts, ascending.
         span_ns: the first and the last instant; no or two numbers.
     """
 
     n: int = 0
     states: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
-    flows: list[Ints] = field(default_factory=list)
+    flows: list[list[Ints]] = field(default_factory=list)
     late: int = 0
     unanswered: int = 0
     longest_s: float = math.nan
@@ -94,7 +94,7 @@ class _Summary:
         self.n += len(met.flow)
         self.states.update(_counted(met.state, _STATE_NAMES))
         self.answers.update(_counted(met.answer, dict(enumerate(_ANSWERS))))
-        self.flows[-1] = np.r_[self.flows[-1], np.unique(met.flow)]
+        self.flows[-1].append(np.unique(met.flow))
         silent = np.isnan(met.delay_s)
         self.late += int((silent | (met.delay_s > _DELAY_S)).sum())
         self.unanswered += int(silent.sum())
@@ -105,7 +105,8 @@ class _Summary:
 
     def examples(self, store: Store) -> Examples:
         """Whose connections they are, and when."""
-        such = FlowSet(self.flows, store).examples()
+        columns = [np.concatenate(parts) for parts in self.flows if parts]
+        such = FlowSet(columns, store).examples()
         return replace(such, span_ns=(self.span_ns[0], self.span_ns[1]))
 
 
@@ -121,7 +122,7 @@ def port_reuse(figures: Figures) -> Finding | None:
     reopened, passed = _Summary(), _Summary()
     for result in figures.by_conntrack:
         for summary in (reopened, passed):
-            summary.flows.append(np.zeros(0, dtype=np.int64))
+            summary.flows.append([])
         for met in _met(result):
             reopened.see(met.only(met.reopened))
             passed.see(met.only(~met.reopened))

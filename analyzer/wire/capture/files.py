@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 23
 """Bytes that are decoded at once: enough for a task of another process, few enough for a cache."""
 
+WHY_UNREAD = "no whole packet follows: the capture was cut off, or is damaged"
+"""Why the end of a file was not read."""
+
 _CHUNKS_WALKED = 4
 """Chunks whose records are found at once: more lanes, and fewer steps of each."""
 
